@@ -1,0 +1,205 @@
+"""Frozen image classifiers: pixels in, logits and one activation map per stage out."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
+from timm.layers import BatchNormAct2d
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+FOLD_TOLERANCE = 1e-4  # largest change of a logit that folding may cause
+
+
+class Response(NamedTuple):
+    """What a classifier does with a batch.
+
+    Attributes:
+        logits: N x K float32.
+        activations: one N x C_l x H_l x W_l float32 map per stage, shallow to deep.
+    """
+
+    logits: Tensor
+    activations: tuple[Tensor, ...]
+
+    def rows(self, rows: slice) -> Response:
+        """The same for some rows of the batch."""
+        return Response(self.logits[rows], tuple(stage[rows] for stage in self.activations))
+
+
+class Classifier(nn.Module):
+    """A frozen timm model with its normalization inside.
+
+    The model is copied, put in eval mode, stripped of gradients and in-place operations, laid out
+    channels_last, and its BatchNorm is folded into the convolutions where the logits stay the same.
+
+    Attributes:
+        name: how the user called it.
+        class_names: one short name per class.
+        layer_names: one per stage, as timm names the module.
+        data_config: timm's data configuration at test size.
+        size: (H, W) of the input.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        name: str,
+        class_names: Sequence[str] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
+            raise ValueError(
+                f"{name} has no forward_intermediates, so its stages cannot be matched; "
+                "nearly every other timm architecture has."
+            )
+        self.name = name
+        self.data_config = resolve_model_data_config(model, use_test_size=True)
+        self.size = tuple(self.data_config["input_size"][-2:])
+        for key in ("mean", "std"):
+            value = torch.tensor(self.data_config[key], dtype=torch.float32)
+            self.register_buffer(key, value.view(1, -1, 1, 1))
+        model = _without_inplace(copy.deepcopy(model).float().eval())
+        model.requires_grad_(False)
+        probe = torch.rand(1, 3, *self.size, generator=torch.Generator().manual_seed(0))
+        self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
+        self.class_names = tuple(class_names or _imagenet_names(model))
+        with torch.no_grad():
+            response = self(probe)
+        self.layer_names = _layer_names(model, len(response.activations))
+        if response.logits.shape[-1] != len(self.class_names):
+            raise ValueError(
+                f"{name} tells {response.logits.shape[-1]} classes apart, "
+                f"but {len(self.class_names)} class names were given."
+            )
+        self.to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where pixels are expected."""
+        return self.mean.device
+
+    @property
+    def gray(self) -> Tensor:
+        """1 x 3 x 1 x 1 pixel value that is zero after normalization."""
+        return self.mean
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Itself, always in eval mode: a classifier under explanation does not learn."""
+        return super().train(False)
+
+    def forward(self, pixels: Tensor) -> Response:
+        """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        normalized = (pixels - self.mean) / self.std
+        normalized = normalized.contiguous(memory_format=torch.channels_last)
+        final, stages = self.model.forward_intermediates(normalized)
+        logits = self.model.forward_head(final)
+        return Response(logits.float(), tuple(stage.float() for stage in stages))
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """N x K logits alone."""
+        return self(pixels).logits
+
+    def class_index(self, target: int | str) -> int:
+        """Index of a class given by index or by name, case and article ignored.
+
+        Raises:
+            ValueError: no such class; the message says which are close or how many there are.
+        """
+        count = len(self.class_names)
+        if isinstance(target, str) and not target.strip().isdigit():
+            names = [name.casefold() for name in self.class_names]
+            wanted = target.strip().casefold()
+            if wanted in names:
+                return names.index(wanted)
+            close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)
+            hint = f" Close: {', '.join(close)}." if close else ""
+            raise ValueError(
+                f"{self.name} has no class named {target!r}; give one of its {count} class names "
+                f"or an index from 0 to {count - 1}.{hint}"
+            )
+        try:
+            index = int(target)
+        except (TypeError, ValueError):
+            index = -1
+        if isinstance(target, (bool, float)) or not 0 <= index < count:
+            raise ValueError(f"target must be a class name or 0 to {count - 1}; got {target!r}.")
+        return index
+
+    def top(self, logits: Tensor, k: int = 5) -> list[tuple[str, float]]:
+        """The k most probable classes of one row of logits, with their probabilities."""
+        best = logits.softmax(-1).topk(min(k, logits.shape[-1]))
+        return [
+            (self.class_names[index], probability)
+            for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+
+def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
+    """The eval-mode model with every adjacent Conv2d + BatchNorm2d made one convolution.
+
+    Neighbors in a module's list of children are taken to follow one another in the forward pass;
+    where the logits of `probe` then differ by more than 1e-4, the model is returned unfolded.
+    """
+    folded = copy.deepcopy(model)
+    for parent in list(folded.modules()):
+        children = list(parent.named_children())
+        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+            if not _foldable(conv, norm):
+                continue
+            plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
+            plain.load_state_dict(norm.state_dict(), strict=False)
+            setattr(parent, conv_name, fuse_conv_bn_eval(conv, plain))
+            rest = norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity()
+            setattr(parent, norm_name, rest)
+    with torch.no_grad():
+        before, after = model(probe), folded(probe)
+    close = before.shape == after.shape and (before - after).abs().max() <= FOLD_TOLERANCE
+    return folded.requires_grad_(False) if close else model
+
+
+def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+    plain_conv = type(conv) is nn.Conv2d or type(conv).__name__ == "Conv2dSame"
+    plain_norm = type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
+    if not (plain_conv and plain_norm and norm.track_running_stats):
+        return False
+    return norm.affine and conv.out_channels == norm.num_features
+
+
+def _without_inplace(model: nn.Module) -> nn.Module:
+    """The model with in-place activations off, which would overwrite the maps it returns."""
+    for module in model.modules():
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False
+    return model
+
+
+def _layer_names(model: nn.Module, count: int) -> tuple[str, ...]:
+    info = [entry["module"] for entry in getattr(model, "feature_info", []) if "module" in entry]
+    return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
+
+
+def _imagenet_names(model: nn.Module) -> list[str]:
+    """Short class names where the number of classes tells the ImageNet subset, else numbers."""
+    subset = infer_imagenet_subset(model)
+    if subset is None:
+        return [f"class {index}" for index in range(model.num_classes)]
+    info: Any = ImageNetInfo(subset)
+    names = [info.index_to_description(i).split(",")[0] for i in range(info.num_classes())]
+    return _unique(names)
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The names with a number after each that came before (ImageNet has two cranes)."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return result

@@ -1,0 +1,335 @@
+"""Every number of an explanation: its default, its bounds, its unit and the promise it serves."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+DISTANCES = ("relative_l2", "cosine", "standardized_mse")
+FITS = ("crop", "squash", "letterbox")
+GENERATORS = ("autoencoder", "grid", "unet")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Accepted range of a number and what more of it does, read by the sliders and by the checks."""
+
+    low: float
+    high: float
+    step: float
+    label: str
+    effect: str
+    group: str = "run"
+
+
+def bounded(default: Any, *bounds: Any, **more: Any) -> Any:
+    """A dataclass field that carries its `Bounds`."""
+    return field(default=default, metadata={"bounds": Bounds(*bounds, **more)})
+
+
+def bounds_of(settings: type, name: str) -> Bounds:
+    """The `Bounds` of one field of `Weights` or `ExplainConfig`."""
+    return settings.__dataclass_fields__[name].metadata["bounds"]
+
+
+def choice(argument: str, value: Any, accepted: Iterable[str]) -> Any:
+    """`value` if it is accepted, else a ValueError that names the argument and every choice."""
+    accepted = tuple(accepted)
+    if value not in accepted:
+        close = difflib.get_close_matches(str(value), accepted, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"{argument} must be one of {', '.join(accepted)}; got {value!r}.{hint}")
+    return value
+
+
+def check_bounds(settings: Any) -> None:
+    """Raise a ValueError naming the first field of a dataclass that lies outside its `Bounds`."""
+    for entry in fields(settings):
+        bounds = entry.metadata.get("bounds")
+        if bounds is None:
+            continue
+        value = getattr(settings, entry.name)
+        whole = isinstance(bounds.step, int)
+        wanted = f"a {'whole ' if whole else ''}number from {bounds.low:g} to {bounds.high:g}"
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or not bounds.low <= value <= bounds.high:
+            raise ValueError(f"{entry.name} must be {wanted}; got {value!r}.")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weight of each term of the objective (METHOD section 2); every term is a mean, 0 is off."""
+
+    activation: float = bounded(
+        1.0,
+        0,
+        100,
+        0.1,
+        "Activation match",
+        "More makes every stage of the network respond as it does to the whole photograph.",
+        group="match",
+    )
+    kl: float = bounded(
+        0.2,
+        0,
+        100,
+        0.1,
+        "Same predictions (KL)",
+        "More keeps the whole list of predictions, not just the top class.",
+        group="match",
+    )
+    cross_entropy: float = bounded(
+        1.0,
+        0,
+        100,
+        0.1,
+        "Target class (cross-entropy)",
+        "More raises the probability of the target class on the explanation.",
+        group="match",
+    )
+    area: float = bounded(
+        4.0,
+        0,
+        500,
+        0.5,
+        "Small area",
+        "More removes pixels; presets with a promise steer this weight during the run.",
+        group="mask priors",
+    )
+    binarization: float = bounded(
+        0.1,
+        0,
+        100,
+        0.1,
+        "Decided pixels (binarization)",
+        "More pushes every pixel away from undecided, so that the cut at 0.5 matters less.",
+        group="mask priors",
+    )
+    total_variation: float = bounded(
+        2.0,
+        0,
+        1000,
+        0.5,
+        "Smooth outline (total variation)",
+        "More gives fewer, rounder pieces; too much swallows thin parts such as legs and spokes.",
+        group="mask priors",
+    )
+    robustness: float = bounded(
+        1.0,
+        0,
+        200,
+        0.1,
+        "Any background (robustness)",
+        "More makes the label survive whatever replaces the removed pixels; masks grow.",
+        group="abductive",
+    )
+    necessity: float = bounded(
+        0.0,
+        0,
+        200,
+        0.1,
+        "Nothing left behind (necessity)",
+        "More makes the rest of the photograph lose the label; masks grow to cover every copy.",
+        group="abductive",
+    )
+    leftover_entropy: float = bounded(
+        0.0,
+        0,
+        100,
+        0.1,
+        "Clueless leftover (entropy)",
+        "More makes the classifier undecided about the rest of the photograph.",
+        group="abductive",
+    )
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+# Published weight sets: ResNet-18 from arXiv 2509.23051, the others from its follow-up.
+PUBLISHED_WEIGHTS = {
+    "resnet18": dict(activation=10, cross_entropy=15, kl=5, area=100, binarization=1,
+                     total_variation=500, robustness=100),
+    "efficientnet": dict(activation=1, cross_entropy=4, kl=0.4, area=15, binarization=0.3,
+                         total_variation=15, robustness=6),
+    "vit16": dict(activation=4.5, cross_entropy=15, kl=5, area=55, binarization=1.5,
+                  total_variation=57, robustness=45),
+    "mnist": dict(activation=0.6, cross_entropy=4, kl=0.54, area=100, binarization=1.2,
+                  total_variation=50, robustness=10),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a mask must keep to be returned as an answer (METHOD section 3).
+
+    Attributes:
+        label: top-1 of the explanation is the target.
+        confidence: least p_y(e) as a share of p_y(x).
+        keep_rate: least share of drawn infills, of every promised kind, that keep the label.
+        necessary: top-1 of the complement is not the target.
+    """
+
+    label: bool = True
+    confidence: float = 0.0
+    keep_rate: float = 0.0
+    necessary: bool = False
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A promise in words and in figures, with the settings that serve it."""
+
+    sentence: str
+    promise: Promise | None
+    settings: Mapping[str, Any]
+    weights: Mapping[str, float]
+
+
+PRESETS: dict[str, Preset] = {
+    "smallest": Preset(
+        "The fewest pixels on which the label is still the top one, on a gray background.",
+        Promise(), {}, dict(robustness=0.0),
+    ),
+    "confident": Preset(
+        "As smallest, and at least 90 % of the original probability.",
+        Promise(confidence=0.9), {}, dict(robustness=0.0),
+    ),
+    "robust": Preset(
+        "As confident, and the label survives at least 95 % of every kind of background.",
+        Promise(confidence=0.9, keep_rate=0.95), {}, {},
+    ),
+    "necessary": Preset(
+        "As robust, and the photograph without these pixels loses the label.",
+        Promise(confidence=0.9, keep_rate=0.95, necessary=True), {}, dict(necessity=1.0),
+    ),
+    "paper": Preset(
+        "The published recipe with fixed weights and 880 steps: no promise, it reports what came out.",
+        None,
+        dict(generator="unet", steps=880, patience=880, learning_rate=5e-5, neighbors=8, draws=5,
+             resolution=1024, start="none",
+             distances=("cosine",) * 2 + ("standardized_mse",) * 3,
+             layer_weights=(1.0, 2.0, 2.0, 4.0, 8.0)),
+        PUBLISHED_WEIGHTS["resnet18"] | dict(necessity=0.0, leftover_entropy=0.0),
+    ),
+}  # fmt: skip
+
+# Adam's step size that suits each generator; the U-Net's is the published one.
+LEARNING_RATES = {"autoencoder": 3e-3, "grid": 0.2, "unet": 5e-5}
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """All settings of one explanation. Fields left at None take the preset's value, then the default.
+
+    Raises:
+        ValueError: a value is outside its bounds or not among the choices; the message names both.
+    """
+
+    preset: str = "robust"
+    target: int | str | None = None  # class index or name; None: the top-1 of the photograph
+    seed: int = bounded(
+        0, 0, 2**31 - 1, 1, "Seed", "Another seed, another start and other infills."
+    )
+    fit: str = "crop"  # how the photograph meets the classifier's input size
+    generator: str = None
+    start: str = None  # where the mask begins: "gradcam" or "none"
+    distances: tuple[str, ...] = None  # one for all stages, or one a stage
+    layer_weights: tuple[float, ...] = None  # alpha_l; scaled to sum 1
+    weights: Weights = None  # a Weights, or a mapping of the terms to change
+    steps: int = bounded(
+        None,
+        1,
+        2000,
+        1,
+        "Steps at most",
+        "More steps may find a smaller mask; each costs the same.",
+    )
+    patience: int = bounded(
+        None,
+        5,
+        2000,
+        1,
+        "Patience",
+        "Stop after this many steps without a smaller mask that keeps the promise.",
+    )
+    draws: int = bounded(
+        None,
+        1,
+        16,
+        1,
+        "Infills a step",
+        "More backgrounds in every step: steadier progress, slower steps.",
+    )
+    resolution: int = bounded(
+        None,
+        4,
+        1024,
+        1,
+        "Mask resolution (cells a side)",
+        "More lets the mask follow finer detail; too much gives speckle.",
+    )
+    learning_rate: float = bounded(
+        None, 1e-6, 1.0, 1e-6, "Learning rate", "More moves the mask faster and less surely."
+    )
+    temperature: float = bounded(
+        2.0, 0.1, 20, 0.1, "Temperature of KL", "More lets small probabilities count in the match."
+    )
+    neighbors: int = None  # of a pixel in the total variation: 4 or 8
+
+    def __post_init__(self) -> None:
+        preset = PRESETS[choice("preset", self.preset, PRESETS)]
+        for name, default in DEFAULTS.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, preset.settings.get(name, default))
+        choice("generator", self.generator, GENERATORS)
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.generator])
+        object.__setattr__(self, "weights", preset_weights(preset, self.weights))
+        object.__setattr__(self, "distances", tuple(self.distances))
+        object.__setattr__(self, "layer_weights", tuple(self.layer_weights))
+        choice("fit", self.fit, FITS)
+        choice("start", self.start, STARTS)
+        for distance in self.distances:
+            choice("distances", distance, DISTANCES)
+        if self.neighbors not in (4, 8):
+            raise ValueError(f"neighbors must be 4 or 8; got {self.neighbors!r}.")
+        good = [
+            isinstance(a, (int, float)) and math.isfinite(a) and a >= 0 for a in self.layer_weights
+        ]
+        if not self.distances or not all(good) or not sum(self.layer_weights) > 0:
+            raise ValueError(
+                "distances and layer_weights need at least one entry, and layer_weights finite "
+                f"numbers >= 0 that are not all 0; got {self.distances!r}, {self.layer_weights!r}."
+            )
+        check_bounds(self)
+
+    @property
+    def promise(self) -> Promise | None:
+        """The guarantee of the preset; None where there is none."""
+        return PRESETS[self.preset].promise
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `ExplainConfig(**config.as_dict())` gives it back."""
+        return asdict(self)
+
+
+STARTS = ("gradcam", "none")
+DEFAULTS: dict[str, Any] = dict(
+    generator="autoencoder", start="gradcam", distances=("relative_l2",), layer_weights=(1.0,),
+    steps=100, patience=40, draws=2, resolution=28, neighbors=4,
+)  # fmt: skip
+
+
+def preset_weights(preset: Preset, changes: Weights | Mapping[str, float] | None) -> Weights:
+    """The preset's weights with some of them changed; a `Weights` replaces them all."""
+    if isinstance(changes, Weights):
+        return changes
+    changes = dict(changes or {})
+    for name in changes:
+        choice("weight", name, [entry.name for entry in fields(Weights)])
+    return replace(Weights(), **{**preset.weights, **changes})

@@ -1,0 +1,309 @@
+"""The result of an explanation, and the way there: photograph in, `Explanation` out."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .classifier import Classifier
+from .config import PRESETS, ExplainConfig
+from .images import Source, read_photograph, to_image, to_pixels
+from .infill import composite
+from .optimize import Candidates, Problem, Step, optimize, pose
+from .promise import SEED_OFFSET, KeepRate, Verdict, keep_rates, smallest_that_holds
+from .render import overlay
+from .scorecard import ScoreCard, score
+from .wording import percent
+
+VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A mask, what it was measured to do, and everything needed to make it again.
+
+    Tensors are on the CPU.
+
+    Attributes:
+        pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
+        mask: H x W, 0 or 1; `soft_mask` is sigma(s) in (0, 1).
+        gray: 3 x 1 x 1, the infill of `explanation` and `complement`.
+        card: the score card.
+        promise_kept: whether the preset's promise held on infills drawn apart from those of the
+            search; None where the preset makes none.
+        keep_rate: how often the label survived each kind of infill, on fresh draws.
+        history: one row per step: step, area, probability, kept and the terms of the objective.
+        classifier: its name; `device` is where it ran.
+        seconds: wall time of the whole explanation.
+    """
+
+    pixels: Tensor
+    mask: Tensor
+    soft_mask: Tensor
+    gray: Tensor
+    card: ScoreCard
+    promise_kept: bool | None
+    keep_rate: tuple[KeepRate, ...]
+    history: tuple[dict[str, float], ...]
+    config: ExplainConfig
+    classifier: str
+    device: str
+    seconds: float
+    versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
+
+    @property
+    def explanation(self) -> Tensor:
+        """e: 3 x H x W, the kept pixels on gray."""
+        return composite(self.mask, self.pixels, self.gray)
+
+    @property
+    def complement(self) -> Tensor:
+        """k: 3 x H x W, the photograph without its explanation."""
+        return composite(1 - self.mask, self.pixels, self.gray)
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words."""
+        card = self.card
+        before, after = percent(card.probability), percent(card.explanation_probability)
+        says = card.top5["explanation"][0].name
+        verb = "still says" if card.label_kept else f"says {says}, no longer"
+        if card.label_kept and card.top5["photograph"][0].name != card.label:
+            verb = "says"
+        first = (
+            f"Keeping {percent(card.area)} of the pixels, {self.classifier} {verb} "
+            f"{card.label}: {before} → {after}."
+        )
+        without = card.top5["complement"][0].name
+        if without != card.label:
+            second = f" Without them it says {without}."
+        else:
+            second = (
+                f" Without them it still says {without}, {percent(card.complement_probability)}."
+            )
+        return first + second
+
+    @property
+    def promise_sentence(self) -> str:
+        """Whether the preset's promise was kept, in plain words."""
+        sentence = PRESETS[self.config.preset].sentence
+        if self.promise_kept is None:
+            return f"{self.config.preset}: {sentence}"
+        if self.promise_kept:
+            return f"Promise kept ({self.config.preset}): {sentence}"
+        return (
+            f"Promise not kept ({self.config.preset}). No mask smaller than the whole image was "
+            f"found that keeps {self.card.label} as asked: {sentence} "
+            "Try an easier promise, more steps, or another class."
+        )
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the pictures, in plain values ready for JSON."""
+        card = asdict(self.card)
+        card["top5"] = {
+            name: [prediction._asdict() for prediction in predictions]
+            for name, predictions in self.card.top5.items()
+        }
+        card["layers"] = [layer._asdict() for layer in self.card.layers]
+        rates = {rate.kind: rate._asdict() for rate in self.keep_rate}
+        for rate in rates.values():
+            del rate["kind"]
+        return {
+            **card,
+            "sentence": self.sentence,
+            "preset": self.config.preset,
+            "promise_kept": self.promise_kept,
+            "keep_rate": rates,
+            "history": list(self.history),
+            "config": self.config.as_dict(),
+            "classifier": self.classifier,
+            "device": self.device,
+            "seed": self.config.seed,
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write mask.png, explanation.png, complement.png, overlay.png and report.json.
+
+        The files are made aside and moved in when all are complete, the report last; a failed save
+        leaves nothing behind.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            home = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+            if not home.is_dir():
+                raise NotADirectoryError(f"{home.name} is a file")
+            aside = Path(tempfile.mkdtemp(prefix=".actmatch-", dir=home))
+            try:
+                self._write(aside)
+                folder.mkdir(parents=True, exist_ok=True)
+                for name in FILES:
+                    os.replace(aside / name, folder / name)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ValueError(f"Cannot write to the folder {str(folder)!r}: {reason}.") from error
+        return folder
+
+    def _write(self, folder: Path) -> None:
+        to_image(self.mask).save(folder / "mask.png")
+        to_image(self.explanation).save(folder / "explanation.png")
+        to_image(self.complement).save(folder / "complement.png")
+        overlay(self.pixels, self.mask).save(folder / "overlay.png")
+        text = json.dumps(self.report(), indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+
+FILES = ("mask.png", "explanation.png", "complement.png", "overlay.png", "report.json")
+
+
+def explain(
+    classifier: Classifier,
+    photograph: Source,
+    config: ExplainConfig | None = None,
+    on_step: Callable[[Step], None] | None = None,
+) -> Explanation:
+    """The pixels on which a classifier's decision rests, and how well they account for it.
+
+    Args:
+        photograph: a path, bytes, an open file or a PIL image.
+        on_step: called after every step of the search.
+
+    Raises:
+        ValueError: the photograph, the target class or a setting is not acceptable, or memory ran
+            out; the message says what is accepted.
+    """
+    steps = explain_steps(classifier, photograph, config)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as done:
+            return done.value
+        if on_step:
+            on_step(step)
+
+
+def explain_steps(
+    classifier: Classifier,
+    photograph: Source,
+    config: ExplainConfig | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[Step, None, Explanation]:
+    """The steps of `explain` as they are made; the generator's return value is the `Explanation`.
+
+    Args:
+        stopped: asked after every step; True ends the search early with the best mask so far.
+    """
+    config = config or ExplainConfig()
+    started = time.perf_counter()
+    with memory_errors_in_words():
+        image = read_photograph(photograph)
+        pixels = to_pixels(image, classifier.data_config, config.fit).to(classifier.device)
+        problem = pose(classifier, pixels, config.target)
+        history = History()
+        for step in optimize(classifier, problem, config):
+            history.add(step)
+            yield step
+            if stopped():
+                break
+        explanation = conclude(classifier, problem, config, step.candidates)
+        seconds = time.perf_counter() - started
+        return replace(explanation, history=history.rows(), seconds=seconds)
+
+
+def conclude(
+    classifier: Classifier, problem: Problem, config: ExplainConfig, candidates: Candidates
+) -> Explanation:
+    """The best candidate, judged on infills of its own and scored; history and time left open."""
+    if config.promise:
+        verdict = smallest_that_holds(classifier, problem, candidates, config.promise, config.seed)
+    else:
+        logits = candidates.logits[candidates.slack.argmax()][None, None]
+        verdict = Verdict((logits > 0).float(), logits.sigmoid(), False)
+    return Explanation(
+        pixels=problem.pixels[0].cpu(),
+        mask=verdict.mask[0, 0].cpu(),
+        soft_mask=verdict.soft_mask[0, 0].cpu(),
+        gray=classifier.gray[0].cpu(),
+        card=score(classifier, problem, verdict.mask, config.seed),
+        promise_kept=verdict.kept if config.promise else None,
+        keep_rate=keep_rates(classifier, problem, verdict.mask, config.seed + 2 * SEED_OFFSET),
+        history=(),
+        config=config,
+        classifier=classifier.name,
+        device=str(problem.pixels.device),
+        seconds=0.0,
+    )
+
+
+class History:
+    """The figures of every step, fetched from the device once at the end."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self.steps: list[Tensor] = []
+
+    def add(self, step: Step) -> None:
+        """Remember the scalars of a step, not its masks."""
+        self.names = ("area", "probability", "kept", *step.terms)
+        scalars = (step.area, step.probability, step.kept.float(), *step.terms.values())
+        self.steps.append(torch.stack([scalar.float() for scalar in scalars]))
+
+    def rows(self) -> tuple[dict[str, float], ...]:
+        """One dict per step: its number, area, probability, kept and terms."""
+        return tuple(self._rows())
+
+    def _rows(self) -> Iterator[dict[str, float]]:
+        values = torch.stack(self.steps).tolist() if self.steps else []
+        for number, row in enumerate(values, start=1):
+            figures = dict(zip(self.names, row, strict=True))
+            yield {"step": number, **figures, "kept": bool(figures["kept"])}
+
+
+@contextmanager
+def memory_errors_in_words() -> Iterator[None]:
+    """Turn running out of memory into a ValueError that says what to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = str(error).lower()
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not (
+            "out of memory" in words or "allocate memory" in words
+        ):
+            raise
+        raise ValueError(
+            "There is not enough memory for this explanation: use fewer infills a step (draws), "
+            "a lower mask resolution or a smaller classifier."
+        ) from error
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    from . import __version__
+
+    return {
+        "actmatch": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in VERSIONED},
+    }

@@ -1,0 +1,178 @@
+"""Photographs: read safely whatever was uploaded, and bring it to a classifier's input size.
+
+Pixels are floats in [0, 1], N x 3 x H x W, everywhere in actmatch; normalization belongs to the
+classifier.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from timm.data import create_transform
+from torch import Tensor
+
+MAX_PIXELS = 64_000_000  # decoded RGB of this size takes 192 MB
+MAX_BYTES = 15 * 2**20  # of an uploaded file
+MIN_SIDE = 16
+MAX_ASPECT = 20
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM")
+ACCEPTED = "a JPEG, PNG, WebP, GIF, BMP or TIFF file"
+
+Source = str | Path | bytes | BinaryIO | Image.Image
+
+
+def read_photograph(source: Source) -> Image.Image:
+    """An upright 8-bit RGB image from a path, bytes, an open file or a PIL image.
+
+    The size is checked before anything is decoded; EXIF rotation is applied, transparency is laid
+    on white, an animation gives its first frame, and 16-bit and float images are scaled to 8 bits.
+
+    Raises:
+        ValueError: one sentence saying what was wrong with the photograph and what is accepted.
+    """
+    if isinstance(source, Image.Image):
+        return _upright_rgb(_checked_size(source))
+    name = Path(source).name if isinstance(source, (str, Path)) else "The photograph"
+    data = _read_bytes(source, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL's own size warning; ours is stricter
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _checked_size(image, name)
+            image.load()
+            return _upright_rgb(image)
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels.") from None
+    except (OSError, SyntaxError, EOFError, MemoryError) as error:
+        raise ValueError(
+            f"{name} cannot be read as a photograph ({_reason(error, data)}); "
+            f"accepted is {ACCEPTED}."
+        ) from error
+
+
+def _read_bytes(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if not path.is_file():
+            raise ValueError(f"There is no photograph at {str(path)!r}.")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ValueError(
+                f"{name} has {size / 2**20:.0f} MB; at most {MAX_BYTES // 2**20} MB are accepted."
+            )
+        data = path.read_bytes()
+    elif isinstance(source, bytes):
+        data = source
+    elif hasattr(source, "read"):
+        data = source.read(MAX_BYTES + 1)
+    else:
+        raise ValueError(
+            "The photograph must be a path, bytes, an open file or a PIL image; "
+            f"got {type(source).__name__}."
+        )
+    if not data:
+        raise ValueError(f"{name} is empty; accepted is {ACCEPTED}.")
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{name} is too large; at most {MAX_BYTES // 2**20} MB are accepted.")
+    return data
+
+
+def _reason(error: Exception, data: bytes) -> str:
+    """Why a file could not be decoded, in a visitor's words."""
+    head = data[:64].lstrip()
+    if data[4:8] == b"ftyp":
+        return "HEIC and AVIF are not supported, save it as JPEG"
+    if head.startswith((b"<svg", b"<?xml", b"<!DOCTYPE svg")):
+        return "SVG is a drawing, export it as PNG"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image in a known format"
+    return "the file is damaged or cut short"
+
+
+def _checked_size(image: Image.Image, name: str = "The photograph") -> Image.Image:
+    width, height = image.size
+    size = f"{name} is {width} × {height} pixels"
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{size}; at most {MAX_PIXELS // 10**6} megapixels are accepted.")
+    if min(width, height) < MIN_SIDE:
+        raise ValueError(f"{size}; at least {MIN_SIDE} are needed on each side.")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ValueError(f"{size}; at most {MAX_ASPECT} times as long as wide is accepted.")
+    return image
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_eight_bits(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB":
+        return image.copy() if image.readonly else image
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """A gray 8-bit image from integers of up to 16 bits or from floats in [0, 1] or any range."""
+    values = np.asarray(image, dtype=np.float32)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    if image.mode == "F":
+        low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
+    else:
+        low, high = 0.0, 65535.0 if values.max() > 255 else 255.0
+    scaled = (values - low) / (high - low) * 255.0
+    return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8), mode="L")
+
+
+def to_pixels(image: Image.Image, data_config: dict, fit: str = "crop") -> Tensor:
+    """1 x 3 x H x W float pixels in [0, 1] at the classifier's own input size.
+
+    Args:
+        image: an RGB photograph.
+        data_config: timm's data configuration of the classifier (test size).
+        fit: "crop" is the classifier's own center crop; "squash" and "letterbox" keep everything
+            in sight, by stretching or by gray bars.
+    """
+    timm_mode = {"squash": dict(crop_mode="squash", crop_pct=1.0),
+                 "letterbox": dict(crop_mode="border", crop_pct=1.0)}.get(fit, {})  # fmt: skip
+    transform = create_transform(**{**data_config, **timm_mode}, normalize=False)
+    pixels = transform(image.convert("RGB"))
+    return torch.as_tensor(pixels, dtype=torch.float32)[None] / 255.0
+
+
+def seen_box(size: tuple[int, int], data_config: dict, fit: str = "crop") -> tuple[int, ...]:
+    """(left, top, right, bottom) of what the classifier sees, in pixels of the photograph.
+
+    Args:
+        size: (width, height) of the photograph.
+    """
+    width, height = size
+    if fit != "crop":
+        return 0, 0, width, height
+    _, rows, columns = data_config["input_size"]
+    crop = data_config["crop_pct"]
+    if data_config.get("crop_mode", "center") == "squash":
+        seen_width, seen_height = width * crop, height * crop
+    else:
+        scale = max(math.floor(columns / crop) / width, math.floor(rows / crop) / height)
+        if data_config.get("crop_mode") == "border":
+            scale = min(math.floor(columns / crop) / width, math.floor(rows / crop) / height)
+        seen_width, seen_height = min(width, columns / scale), min(height, rows / scale)
+    left, top = (width - seen_width) / 2, (height - seen_height) / 2
+    return tuple(round(edge) for edge in (left, top, left + seen_width, top + seen_height))
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """PIL image of 3 x H x W pixels in [0, 1], or of an H x W mask."""
+    array = (pixels.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    array = array.permute(1, 2, 0) if array.ndim == 3 else array
+    return Image.fromarray(array.contiguous().numpy())

@@ -1,0 +1,118 @@
+"""What replaces the removed pixels, and the one place where a mask meets an image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DETERMINISTIC = ("gray", "black", "white", "blur")
+RANDOM = ("noise", "shuffle", "color", "clouds")
+KINDS = DETERMINISTIC + RANDOM
+
+BLUR_SIDE, BLUR_TIMES = 31, 3
+NOISE_STD = 0.25
+SHUFFLE_GRID = 8
+CLOUD_GRID = 7
+
+
+def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
+    """m * x + (1 - m) * r, broadcast over the batch.
+
+    Args:
+        mask: N x 1 x H x W, 1 keeps the pixel.
+        pixels: N x 3 x H x W in [0, 1].
+        infill: N x 3 x H x W, or N x 3 x 1 x 1 for a flat color.
+    """
+    return torch.lerp(infill.expand_as(pixels), pixels, mask)
+
+
+def draw(kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` infills of one kind: count x 3 x H x W in [0, 1].
+
+    The kinds are those of METHOD section 4: gray (normalization mean), black, white, blur (box blur
+    31 three times), noise (gray + N(0, 0.25^2), clipped), shuffle (an 8 x 8 grid of the image's own
+    patches, permuted), color (one random color), clouds (7 x 7 Gaussian noise, upsampled).
+
+    Args:
+        pixels: 1 x 3 x H x W in [0, 1].
+        gray: 1 x 3 x 1 x 1 pixel value that is zero in the classifier's normalized space.
+        generator: on the device of `pixels`.
+    """
+    shape = (count, *pixels.shape[1:])
+    random = dict(generator=generator, device=pixels.device)
+    if kind == "gray":
+        return gray.expand(shape)
+    if kind in ("black", "white"):
+        return pixels.new_full((1, 1, 1, 1), float(kind == "white")).expand(shape)
+    if kind == "blur":
+        return box_blur(pixels).expand(shape)
+    if kind == "noise":
+        return (gray + NOISE_STD * torch.randn(shape, **random)).clamp(0, 1)
+    if kind == "shuffle":
+        return shuffle_patches(pixels, torch.rand(count, SHUFFLE_GRID**2, **random).argsort(1))
+    if kind == "color":
+        return torch.rand(count, 3, 1, 1, **random).expand(shape)
+    if kind == "clouds":
+        noise = torch.randn(count, 3, CLOUD_GRID, CLOUD_GRID, **random)
+        smooth = F.interpolate(noise, pixels.shape[-2:], mode="bicubic", align_corners=False)
+        return (gray + NOISE_STD * smooth).clamp(0, 1)
+    raise ValueError(f"infill must be one of {', '.join(KINDS)}; got {kind!r}.")
+
+
+def box_blur(pixels: Tensor) -> Tensor:
+    """The image box-blurred three times with a 31-pixel square, edges replicated."""
+    pad = BLUR_SIDE // 2
+    for _ in range(BLUR_TIMES):
+        padded = F.pad(pixels, (pad,) * 4, mode="replicate")
+        pixels = F.avg_pool2d(padded, BLUR_SIDE, stride=1)
+    return pixels
+
+
+def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
+    """The image cut into an 8 x 8 grid whose patches follow `order`, one image per row of it.
+
+    A side that does not divide by 8 keeps its remainder of pixels at the right and the bottom.
+
+    Args:
+        pixels: 1 x 3 x H x W.
+        order: N x 64 permutations.
+    """
+    grid = SHUFFLE_GRID
+    _, channels, height, width = pixels.shape
+    rows, columns = height // grid, width // grid
+    whole = pixels[..., : rows * grid, : columns * grid]
+    patches = whole.reshape(channels, grid, rows, grid, columns).permute(1, 3, 0, 2, 4)
+    patches = patches.reshape(grid * grid, channels, rows, columns)[order]  # N x 64 x C x h x w
+    count = order.shape[0]
+    patches = patches.reshape(count, grid, grid, channels, rows, columns)
+    shuffled = pixels.repeat(count, 1, 1, 1)
+    shuffled[..., : rows * grid, : columns * grid] = patches.permute(0, 3, 1, 4, 2, 5).reshape(
+        count, channels, rows * grid, columns * grid
+    )
+    return shuffled
+
+
+class InfillSampler:
+    """Infills drawn anew at every step, the kinds taking turns so that none is forgotten.
+
+    Holds the deterministic kinds ready; all randomness comes from its own generator.
+    """
+
+    def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
+        self.pixels, self.gray, self.generator = pixels, gray, generator
+        self.kinds = tuple(kind for kind in KINDS if kind != "gray")  # gray is in every step
+        self.blurred = box_blur(pixels)
+        self.turn = 0
+
+    def next(self, count: int) -> Tensor:
+        """`count` x 3 x H x W infills of the kinds whose turn it is."""
+        drawn = []
+        for _ in range(count):
+            kind = self.kinds[self.turn % len(self.kinds)]
+            self.turn += 1
+            if kind == "blur":
+                drawn.append(self.blurred)
+            else:
+                drawn.append(draw(kind, self.pixels, self.gray, 1, self.generator))
+        return torch.cat(drawn)

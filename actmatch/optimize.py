@@ -1,0 +1,264 @@
+"""The search for a mask: a generator of steps over one photograph.
+
+    mask -> all composites of the step in one batch -> classifier -> terms -> one step of Adam
+
+The weights of the objective are means to an end. Where the preset makes a promise, the pressure on
+the area is steered by it: up while the promise holds on the step's composites, down while it does
+not, so that the mask settles at the edge of the promise. The best mask seen at every size is kept
+(`Candidates`), not the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import losses
+from .classifier import Classifier, Response
+from .config import ExplainConfig, Promise
+from .infill import InfillSampler, composite
+from .mask_generator import Mask, MaskGenerator, binarize, build_generator
+from .methods import grad_cam
+
+PRESSURE_UP, PRESSURE_DOWN = 1.06, 0.90  # a step, while the promise holds and while it does not
+PRESSURE_RANGE = (0.02, 50.0)
+SIZES = 32  # candidate masks kept, one per size class
+SMALLEST_SIZE = 0.002  # area of the first size class
+CHECK_EVERY = 10  # steps between looks at whether to stop early
+LESS = 0.99  # a mask below this share of the smallest so far counts as smaller
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One photograph as one classifier sees it, and the class to be explained.
+
+    Attributes:
+        pixels: 1 x 3 x H x W in [0, 1].
+        response: of the classifier to `pixels`, computed once.
+        target: index of the class.
+    """
+
+    pixels: Tensor
+    response: Response
+    target: int
+
+    @property
+    def log_probability(self) -> Tensor:
+        """log p_y(x)."""
+        return self.response.logits.log_softmax(-1)[0, self.target]
+
+
+class Candidates:
+    """The best mask seen in each size class: logits whose step had the most slack.
+
+    Lives on the device and is updated without a synchronization.
+    """
+
+    def __init__(self, size: tuple[int, int], device: torch.device, count: int = SIZES) -> None:
+        edges = torch.logspace(torch.tensor(SMALLEST_SIZE).log10().item(), 0, count)
+        self.edges = edges[:-1].to(device)
+        self.logits = torch.zeros(count, *size, device=device)
+        self.slack = torch.full((count,), -torch.inf, device=device)
+
+    def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
+        """Keep 1 x 1 x H x W logits if their slack is the most seen at their area."""
+        place = torch.bucketize(area, self.edges).view(1)
+        better = slack > self.slack[place]
+        kept = torch.where(better.view(1, 1, 1), logits[0], self.logits[place])
+        self.logits.index_copy_(0, place, kept)
+        self.slack.index_copy_(0, place, torch.where(better, slack, self.slack[place]))
+
+    def smallest_first(self) -> list[Tensor]:
+        """H x W logits of the masks seen, on the CPU, by area."""
+        seen = self.slack.isfinite().cpu()
+        found = list(self.logits.cpu()[seen])
+        return sorted(found, key=lambda logits: (logits > 0).float().mean().item())
+
+
+class Step(NamedTuple):
+    """One step of the search. Tensors stay on the device; reading one waits for it.
+
+    Attributes:
+        index: 1, 2, ...
+        mask: 1 x 1 x H x W, 0 or 1.
+        soft_mask: 1 x 1 x H x W in (0, 1).
+        terms: value of each active term of the objective before weighting, and `total`.
+        probability: p_y(e).
+        area: kept share of the pixels.
+        kept: whether the promise held on the composites of this step.
+        candidates: the best masks so far; shared by all steps of a run.
+    """
+
+    index: int
+    mask: Tensor
+    soft_mask: Tensor
+    terms: dict[str, Tensor]
+    probability: Tensor
+    area: Tensor
+    kept: Tensor
+    candidates: Candidates
+
+
+def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
+    """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
+    with torch.no_grad():
+        response = classifier(pixels)
+    top = response.logits[0].argmax().item() if target is None else classifier.class_index(target)
+    return Problem(pixels, response, top)
+
+
+def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) -> Iterator[Step]:
+    """Steps towards the smallest mask that keeps the preset's promise.
+
+    The same seed gives the same steps on the same device. Nothing is left changed when the
+    generator is closed: the classifier is frozen, and all randomness is local.
+    """
+    device = problem.pixels.device
+    generator = seeded_generator(classifier, problem, config)
+    random = torch.Generator(device=device).manual_seed(config.seed)
+    objective = Objective(classifier, problem, config, random)
+    optimizer = torch.optim.Adam(
+        generator.parameters(), lr=config.learning_rate, fused=device.type == "cuda" or None
+    )
+    candidates = Candidates(classifier.size, device, SIZES if config.promise else 1)
+    pressure = torch.ones((), device=device)
+    smallest = torch.full((), torch.inf, device=device)
+    stale = torch.zeros((), device=device)
+    for index in range(1, config.steps + 1):
+        with torch.enable_grad():
+            logits = generator()
+            mask = binarize(logits)
+            outcome = objective(mask, pressure)
+            optimizer.zero_grad(set_to_none=True)
+            outcome.terms["total"].backward()
+        optimizer.step()
+        area = mask.hard.detach().mean()
+        candidates.offer(logits.detach(), area, outcome.slack)
+        if config.promise:
+            held = outcome.slack > 0
+            steered = pressure * torch.where(held, PRESSURE_UP, PRESSURE_DOWN)
+            pressure = steered.clamp(*PRESSURE_RANGE)
+            smaller = held & (area < LESS * smallest)
+        else:
+            held = outcome.slack.new_zeros((), dtype=torch.bool)
+            smaller = outcome.terms["total"].detach() < LESS * smallest
+        score = area if config.promise else outcome.terms["total"].detach()
+        smallest = torch.where(smaller, score, smallest)
+        stale = torch.where(smaller | smallest.isinf(), torch.zeros_like(stale), stale + 1)
+        yield Step(
+            index,
+            mask.hard.detach(),
+            mask.soft.detach(),
+            {name: term.detach() for name, term in outcome.terms.items()},
+            outcome.probability,
+            area,
+            held,
+            candidates,
+        )
+        if index % CHECK_EVERY == 0 and stale >= config.patience:
+            return
+
+
+def seeded_generator(
+    classifier: Classifier, problem: Problem, config: ExplainConfig
+) -> MaskGenerator:
+    """The mask generator with weights drawn from the seed, the global random state untouched."""
+    start = None
+    if config.start == "gradcam":
+        start = grad_cam(classifier, problem.pixels, problem.target)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_generator(config.generator, config.resolution, problem.pixels, start)
+
+
+class Outcome(NamedTuple):
+    """What one mask does.
+
+    Attributes:
+        terms: unweighted terms and the weighted `total`.
+        probability: p_y(e).
+        slack: by how much the promise holds on the composites of the step, in logits; negative when
+            broken. Without a promise, minus the total.
+    """
+
+    terms: dict[str, Tensor]
+    probability: Tensor
+    slack: Tensor
+
+
+class Objective:
+    """The weighted terms of METHOD section 2 for one problem; all composites in one batch."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        problem: Problem,
+        config: ExplainConfig,
+        random: torch.Generator,
+    ) -> None:
+        self.classifier, self.problem, self.config = classifier, problem, config
+        self.infills = InfillSampler(problem.pixels, classifier.gray, random)
+        weights, promise = config.weights, config.promise or Promise()
+        self.draws = config.draws if weights.robustness or promise.keep_rate else 0
+        leftover = weights.necessity or weights.leftover_entropy or promise.necessary
+        self.rows = 1 + self.draws + int(bool(leftover))
+
+    def composites(self, mask: Tensor) -> Tensor:
+        """rows x 3 x H x W: the explanation, the drawn infills and, where wanted, the complement."""
+        pixels, gray = self.problem.pixels, self.classifier.gray
+        batch = [composite(mask, pixels, gray)]
+        if self.draws:
+            batch.append(composite(mask, pixels.expand(self.draws, -1, -1, -1),
+                                   self.infills.next(self.draws)))  # fmt: skip
+        if self.rows > 1 + self.draws:
+            batch.append(composite(1 - mask, pixels, gray))
+        return torch.cat(batch)
+
+    def __call__(self, mask: Mask, pressure: Tensor) -> Outcome:
+        """The terms of a mask, with the area weighted by `pressure` as well."""
+        problem, config, weights = self.problem, self.config, self.config.weights
+        response = self.classifier(self.composites(mask.hard))
+        explained = response.rows(slice(0, 1))
+        drawn = response.logits[1 : 1 + self.draws]
+        leftover = response.logits[1 + self.draws :]
+        target = problem.target
+        compute = {
+            "activation": lambda: losses.activation(
+                problem.response.activations, explained.activations,
+                config.distances, config.layer_weights,
+            ),
+            "kl": lambda: losses.kl(problem.response.logits, explained.logits, config.temperature),
+            "cross_entropy": lambda: losses.cross_entropy(explained.logits, target),
+            "area": lambda: losses.area(mask.soft),
+            "binarization": lambda: losses.binarization(mask.soft),
+            "total_variation": lambda: losses.total_variation(mask.soft, config.neighbors),
+            "robustness": lambda: losses.cross_entropy(drawn, target),
+            "necessity": lambda: losses.necessity(leftover, target),
+            "leftover_entropy": lambda: losses.leftover_entropy(leftover),
+        }  # fmt: skip
+        terms = {name: term() for name, term in compute.items() if getattr(weights, name) > 0}
+        scale = {"area": pressure} if config.promise else {}
+        terms["total"] = sum(
+            getattr(weights, name) * scale.get(name, 1.0) * term for name, term in terms.items()
+        )
+        with torch.no_grad():
+            log_probability = explained.logits.log_softmax(-1)[0, target]
+            slack = -terms["total"]
+            if config.promise:
+                slack = self.slack(config.promise, log_probability, response.logits)
+        return Outcome(terms, log_probability.exp(), slack)
+
+    def slack(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
+        """The least margin, over the composites, by which the promise holds."""
+        kept = 1 + self.draws
+        slacks = [losses.margin(logits[:kept], self.problem.target)]
+        if promise.confidence:
+            least = self.problem.log_probability + torch.tensor(promise.confidence).log()
+            slacks.append((log_probability - least).view(1))
+        if promise.necessary:
+            slacks.append(-losses.margin(logits[kept:], self.problem.target))
+        return torch.cat(slacks).amin()

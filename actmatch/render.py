@@ -1,0 +1,46 @@
+"""Pictures of a result, made from pixels and masks alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from .images import to_image
+
+ACCENT = (15, 118, 110)  # teal #0F766E, the outline of what is kept
+FADE = 0.85  # how far removed pixels go towards a light gray photograph
+LUMA = (0.299, 0.587, 0.114)
+
+
+def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
+    """The photograph with removed pixels faded and the kept ones outlined.
+
+    Args:
+        pixels: 3 x H x W in [0, 1].
+        mask: H x W, 0 or 1.
+    """
+    gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
+    faded = torch.lerp(pixels, 0.55 + 0.45 * gray, FADE)
+    picture = torch.where(mask.bool(), pixels, faded)
+    grown = F.max_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0, 0]
+    outline = (grown - mask) > 0
+    color = pixels.new_tensor(ACCENT).view(3, 1, 1) / 255
+    return to_image(torch.where(outline, color, picture))
+
+
+def marked(photograph: Image.Image, box: tuple[int, ...], longest: int = 960) -> Image.Image:
+    """The photograph with everything outside `box` (left, top, right, bottom) darkened."""
+    scale = min(1.0, longest / max(photograph.size))
+    size = tuple(max(1, round(side * scale)) for side in photograph.size)
+    small = photograph.resize(size, Image.Resampling.LANCZOS)
+    corners = [round(edge * scale) for edge in box]
+    if corners == [0, 0, *size]:
+        return small
+    shade = Image.fromarray((np.asarray(small) * 0.35 + 40).astype(np.uint8))
+    left, top, right, bottom = corners
+    shade.paste(small.crop((left, top, right, bottom)), (left, top))
+    ImageDraw.Draw(shade).rectangle((left, top, right - 1, bottom - 1), outline=ACCENT, width=3)
+    return shade

@@ -1,0 +1,18 @@
+"""Figures as words: the same digits on the screen, on the command line and in messages."""
+
+from __future__ import annotations
+
+
+def percent(share: float) -> str:
+    """A share of 1 as a percentage: no decimals from 10 % up, one below, never a false 0 or 100."""
+    value = 100 * share
+    if 0 < value < 0.1:
+        return "<0.1 %"
+    if 99.5 <= value < 100:
+        return f"{min(value, 99.9):.1f} %"
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def article(name: str) -> str:
+    """A name in the singular with its indefinite article."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
