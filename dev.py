@@ -30,7 +30,7 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         print(__doc__, file=sys.stderr)
         return 2
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036
         print(f"actmatch needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
         return 2
     os.chdir(HOME)

@@ -6,11 +6,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle thread
 
 __version__ = "0.1.0"
 
-from .classifier import Classifier, Response  # noqa: E402
-from .config import PRESETS, ExplainConfig, Promise, Weights  # noqa: E402
-from .explanation import Explanation, explain, explain_steps  # noqa: E402
-from .model_zoo import load_classifier, offline_classifiers  # noqa: E402
-from .scorecard import ScoreCard, score  # noqa: E402
+from .classifier import Classifier, Response
+from .config import PRESETS, ExplainConfig, Promise, Weights
+from .explanation import Explanation, explain, explain_steps
+from .model_zoo import load_classifier, offline_classifiers
+from .scorecard import ScoreCard, score
 
 __all__ = [
     "PRESETS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -78,7 +79,7 @@ class Classifier(nn.Module):
                 f"{name} tells {response.logits.shape[-1]} classes apart, "
                 f"but {len(self.class_names)} class names were given."
             )
-        self.to(device)
+        self.eval().to(device)
 
     @property
     def device(self) -> torch.device:
@@ -150,7 +151,7 @@ def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
     folded = copy.deepcopy(model)
     for parent in list(folded.modules()):
         children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (conv_name, conv), (norm_name, norm) in pairwise(children):
             if not _foldable(conv, norm):
                 continue
             plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()

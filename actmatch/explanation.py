@@ -216,20 +216,35 @@ def explain_steps(
         stopped: asked after every step; True ends the search early with the best mask so far.
     """
     config = config or ExplainConfig()
-    started = time.perf_counter()
+    problem = pose_photograph(classifier, photograph, config)
+    return (yield from search(classifier, problem, config, stopped))
+
+
+def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
+    """The problem that a photograph poses to a classifier, at its input size and on its device."""
     with memory_errors_in_words():
-        image = read_photograph(photograph)
-        pixels = to_pixels(image, classifier.data_config, config.fit).to(classifier.device)
-        problem = pose(classifier, pixels, config.target)
-        history = History()
+        pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
+        return pose(classifier, pixels.to(classifier.device), config.target)
+
+
+def search(
+    classifier: Classifier,
+    problem: Problem,
+    config: ExplainConfig,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[Step, None, Explanation]:
+    """The steps of one problem; see `explain_steps`."""
+    started = time.perf_counter()
+    history = History()
+    with memory_errors_in_words():
         for step in optimize(classifier, problem, config):
             history.add(step)
             yield step
             if stopped():
                 break
         explanation = conclude(classifier, problem, config, step.candidates)
-        seconds = time.perf_counter() - started
-        return replace(explanation, history=history.rows(), seconds=seconds)
+    seconds = time.perf_counter() - started
+    return replace(explanation, history=history.rows(), seconds=seconds)
 
 
 def conclude(

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +25,7 @@ MAX_PIXELS = 64_000_000  # decoded RGB of this size takes 192 MB
 MAX_BYTES = 15 * 2**20  # of an uploaded file
 MIN_SIDE = 16
 MAX_ASPECT = 20
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # MPO is opened as JPEG
 ACCEPTED = "a JPEG, PNG, WebP, GIF, BMP or TIFF file"
 
 Source = str | Path | bytes | BinaryIO | Image.Image
@@ -37,20 +40,28 @@ def read_photograph(source: Source) -> Image.Image:
     Raises:
         ValueError: one sentence saying what was wrong with the photograph and what is accepted.
     """
-    if isinstance(source, Image.Image):
-        return _upright_rgb(_checked_size(source))
     name = Path(source).name if isinstance(source, (str, Path)) else "The photograph"
-    data = _read_bytes(source, name)
+    if isinstance(source, Image.Image):
+        image, data = source, b""
+    else:
+        data = _read_bytes(source, name)
+        with _decoding_errors_in_words(name, data):
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _checked_size(image, name)
+    with _decoding_errors_in_words(name, data):
+        return _upright_rgb(image)
+
+
+@contextmanager
+def _decoding_errors_in_words(name: str, data: bytes) -> Iterator[None]:
+    """Turn whatever PIL makes of a bad file into a ValueError that says what was wrong."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL's own size warning; ours is stricter
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _checked_size(image, name)
-            image.load()
-            return _upright_rgb(image)
+            yield
     except Image.DecompressionBombError:
         raise ValueError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels.") from None
-    except (OSError, SyntaxError, EOFError, MemoryError) as error:
+    except (OSError, SyntaxError, EOFError, MemoryError, ValueError, struct.error) as error:
         raise ValueError(
             f"{name} cannot be read as a photograph ({_reason(error, data)}); "
             f"accepted is {ACCEPTED}."
@@ -109,10 +120,10 @@ def _checked_size(image: Image.Image, name: str = "The photograph") -> Image.Ima
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         image = _to_eight_bits(image)
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "RGB":
+    if image.mode == "RGB" and not image.has_transparency_data:
         return image.copy() if image.readonly else image
     if image.has_transparency_data:
         image = image.convert("RGBA")

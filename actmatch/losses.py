@@ -55,7 +55,14 @@ def relative_l2(a: Tensor, b: Tensor) -> Tensor:
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Mean over positions of 1 - cosine over channels."""
-    return (1 - F.cosine_similarity(a, b, dim=1, eps=EPSILON)).mean()
+    return (1 - similarity(a, b)).mean()
+
+
+def similarity(a: Tensor, b: Tensor) -> Tensor:
+    """N x H x W cosine over channels; 1 where both are silent, for they are equal there."""
+    cosines = F.cosine_similarity(a, b, dim=1, eps=EPSILON)
+    silent = ~(a.any(dim=1) | b.any(dim=1))
+    return torch.where(silent, torch.ones_like(cosines), cosines)
 
 
 def standardized_mse(a: Tensor, b: Tensor) -> Tensor:

@@ -74,17 +74,24 @@ def pick_device(device: str) -> torch.device:
     Raises:
         ValueError: the device is not there.
     """
+    there = available_devices()
+    if choice("device", device, DEVICES) == "auto":
+        return torch.device(there[0])
+    if device not in there:
+        raise ValueError(
+            f"device {device!r} is not available on this machine; available: {', '.join(there)}."
+        )
+    return torch.device(device)
+
+
+def available_devices() -> tuple[str, ...]:
+    """Devices of this machine, the fastest first; the CPU is always the last."""
     present = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if choice("device", device, DEVICES) == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
-    if not present[device]:
-        there = ", ".join(name for name, there in present.items() if there)
-        raise ValueError(f"device {device!r} is not available on this machine; available: {there}.")
-    return torch.device(device)
+    return tuple(name for name, there in present.items() if there)
 
 
 def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -123,7 +123,7 @@ def _layer_matches(
     matches = []
     for name, a, stage in zip(names, original, responses, strict=True):
         b = torch.cat((stage[:1], stage[2:]))
-        cosines = F.cosine_similarity(a, b, dim=1, eps=losses.EPSILON).flatten(1).mean(1)
+        cosines = losses.similarity(a, b).flatten(1).mean(1)
         differences = (a - b).square().flatten(1).sum(1) / (a.square().sum() + losses.EPSILON)
         figures = (cosines[0], differences[0], cosines[1:].mean(), differences[1:].mean())
         matches.append(LayerMatch(name, *torch.stack(figures).tolist()))
@@ -140,7 +140,7 @@ def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
 
 
 def count_components(mask: Tensor) -> tuple[int, float]:
-    """4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of the kept pixels."""
+    """4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of them."""
     labels, count = ndimage.label(mask[0, 0].cpu().numpy() > 0.5)
     if count == 0:
         return 0, 0.0

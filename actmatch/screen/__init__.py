@@ -1,0 +1,1 @@
+"""The browser screen: everything here lays out, listens and shows; nothing computes."""

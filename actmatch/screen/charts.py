@@ -1,0 +1,90 @@
+"""Charts of a result. Colors are distinct for color-blind eyes in light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from ..config import Weights, bounds_of
+from ..scorecard import LayerMatch
+
+TEAL, ORANGE, SLATE = "#0d9488", "#c2410c", "#64748b"
+LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
+         "#0ea5e9")  # fmt: skip
+HEIGHT = 320  # less clips the legend below
+
+
+def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
+    """Cosine per stage as bars, and as a line the same for random masks of equal area."""
+    names = [layer.name for layer in layers]
+    rows = [
+        {"stage": layer.name, "cosine": value, "of": of, "relative L2": distance}
+        for layer in layers
+        for of, value, distance in (
+            ("explanation", layer.cosine, layer.relative_l2),
+            ("random masks of equal area", layer.random_cosine, layer.random_relative_l2),
+        )
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("stage:N", sort=names, title="stage, shallow to deep", axis=alt.Axis(labelAngle=0),
+                scale=alt.Scale(paddingInner=0.5, paddingOuter=0.25)),
+        y=alt.Y("cosine:Q", title="cosine with the photograph's activations"),
+        color=alt.Color(
+            "of:N",
+            scale=alt.Scale(
+                domain=["explanation", "random masks of equal area"], range=[TEAL, ORANGE]
+            ),
+            legend=alt.Legend(orient="bottom", title=None, labelLimit=300),
+        ),
+        tooltip=[
+            "stage:N", "of:N",
+            alt.Tooltip("cosine:Q", format=".3f"), alt.Tooltip("relative L2:Q", format=".3f"),
+        ],
+    )  # fmt: skip
+    bars = base.transform_filter("datum.of == 'explanation'").mark_bar()
+    line = base.transform_filter("datum.of != 'explanation'").mark_line(point=True, strokeWidth=3)
+    return (bars + line).properties(width="container", height=HEIGHT)
+
+
+def progress_chart(history: Sequence[dict]) -> alt.Chart:
+    """Kept area and probability of the target over the steps, in percent."""
+    rows = [
+        {"step": row["step"], "percent": 100 * row[name], "of": title}
+        for row in history
+        for name, title in (("area", "kept pixels"), ("probability", "probability of the class"))
+    ]
+    scale = alt.Scale(domain=["kept pixels", "probability of the class"], range=[ORANGE, TEAL])
+    return _lines(rows, "percent", "percent", scale, alt.Scale(domain=[0, 100]))
+
+
+def terms_chart(history: Sequence[dict], weights: Weights) -> alt.Chart:
+    """Each weighted term of the objective over the steps."""
+    names = [name for name in Weights.__dataclass_fields__ if history and name in history[0]]
+    titles = [bounds_of(Weights, name).label for name in names]
+    rows = [
+        {"step": row["step"], "loss": getattr(weights, name) * row[name], "of": title}
+        for row in history
+        for name, title in zip(names, titles, strict=True)
+    ]
+    scale = alt.Scale(domain=titles, range=list(LINES[: len(titles)]))
+    return _lines(rows, "loss", "weight × term", scale, alt.Scale(type="symlog"))
+
+
+def _lines(
+    rows: list[dict], field: str, title: str, color: alt.Scale, vertical: alt.Scale
+) -> alt.Chart:
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y(f"{field}:Q", title=title, scale=vertical),
+            color=alt.Color(
+                "of:N", scale=color,
+                legend=alt.Legend(orient="bottom", title=None, columns=2, labelLimit=260),
+            ),
+            tooltip=["step:Q", "of:N", alt.Tooltip(f"{field}:Q", format=".3f")],
+        )
+        .properties(width="container", height=HEIGHT)
+    )  # fmt: skip

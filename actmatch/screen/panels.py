@@ -1,0 +1,169 @@
+"""Pieces of HTML that show figures. Every name from outside is escaped."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+
+from PIL import Image
+
+from ..explanation import Explanation
+from ..promise import KeepRate
+from ..scorecard import LayerMatch, Prediction
+from ..wording import percent
+
+ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
+
+EMPTY_STATUS = (
+    "<p class='am-sentence'>On which few pixels does the decision rest?</p>"
+    "<p class='am-status'>Drop a photograph or start with an example, then press Explain.</p>"
+)
+NOTHING = "<div class='am-live am-empty' aria-hidden='true'></div>"
+
+
+def enlarged(picture: Image.Image) -> Image.Image:
+    """The picture at display size, smoothly scaled."""
+    scale = ENLARGED / max(picture.size)
+    return picture.resize(
+        tuple(round(side * scale) for side in picture.size), Image.Resampling.BICUBIC
+    )
+
+
+def live_picture(picture: Image.Image, alt_text: str) -> str:
+    """The forming mask as one JPEG inside the page: nothing is written to disk."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f"<img class='am-live' alt='{escape(alt_text)}' src='data:image/jpeg;base64,{data}'>"
+
+
+def status(text: str, share: float) -> str:
+    """One line on the run's progress, with a bar from 0 to 1."""
+    bar = f"<i style='width:{100 * share:.0f}%'></i>"
+    return (
+        f"<p class='am-status' role='status'>{escape(text)}</p>"
+        f"<div class='am-progress' aria-hidden='true'>{bar}</div>"
+    )
+
+
+def failure(text: str) -> str:
+    """What went wrong, where the result would stand."""
+    return f"<p class='am-note' role='alert'>{escape(text)}</p>"
+
+
+def result(explanation: Explanation) -> str:
+    """The sentence, and the badges under it."""
+    card = explanation.card
+    deepest = card.layers[-1]
+    badges = [_promise_badge(explanation)]
+    survived = sum(rate.rate >= 0.95 for rate in explanation.keep_rate)
+    badges += [
+        _badge(
+            f"holds on {survived} of {len(explanation.keep_rate)} kinds of background",
+            "The label survives at least 95 % of the backgrounds drawn of each kind.",
+        ),
+        _badge(
+            f"match {deepest.cosine:.2f}, random masks {deepest.random_cosine:.2f}",
+            f"Cosine of the deepest stage's activations ({deepest.name}) with those of the whole "
+            "photograph; beside it random masks of the same area.",
+        ),
+        _badge(
+            f"{card.components} piece{'s' if card.components != 1 else ''}",
+            f"The largest holds {percent(card.largest_component)} of the kept pixels.",
+        ),
+        _badge(f"{explanation.seconds:.1f} s", f"Wall time on {explanation.device}."),
+    ]
+    note = ""
+    if explanation.promise_kept is False:
+        note = f"<p class='am-note'>{escape(explanation.promise_sentence)}</p>"
+    return (
+        f"<p class='am-sentence' role='status'>{_unbroken(explanation.sentence)}</p>"
+        f"<div class='am-badges'>{''.join(badges)}</div>{note}"
+    )
+
+
+def _unbroken(sentence: str) -> str:
+    """The escaped sentence with no line break between a figure and its percent sign."""
+    return escape(sentence).replace(" %", "&nbsp;%")
+
+
+def _promise_badge(explanation: Explanation) -> str:
+    preset = explanation.config.preset
+    title = explanation.promise_sentence
+    if explanation.promise_kept is None:
+        return _badge(f"{preset}: no promise", title)
+    if explanation.promise_kept:
+        return _badge(f"✓ {preset} promise kept", title, "am-good")
+    return _badge(f"✗ {preset} promise not kept", title, "am-bad")
+
+
+def _badge(text: str, title: str, kind: str = "") -> str:
+    return f"<span class='am-badge {kind}' title='{escape(title)}'>{escape(text)}</span>"
+
+
+def predictions(explanation: Explanation) -> str:
+    """Top-5 of the photograph, the explanation and the complement, side by side."""
+    titles = {
+        "photograph": "Whole photograph",
+        "explanation": "Kept pixels only",
+        "complement": "Everything else",
+    }
+    columns = [
+        f"<section><h4>{titles[name]}</h4>{_bars(rows, explanation.card.label)}</section>"
+        for name, rows in explanation.card.top5.items()
+    ]
+    return f"<div class='am-columns'>{''.join(columns)}</div>"
+
+
+def _bars(rows: Sequence[Prediction], target: str) -> str:
+    parts = []
+    for row in rows:
+        kind = " am-target" if row.name == target else ""
+        parts.append(
+            f"<div class='am-bar{kind}'><span>{escape(row.name)}</span>"
+            f"<b>{percent(row.probability)}</b>"
+            f"<i style='width:{100 * row.probability:.1f}%'></i></div>"
+        )
+    return "".join(parts)
+
+
+def top5(rows: Sequence[Prediction]) -> str:
+    """What the classifier says of the photograph now."""
+    return f"<div class='am-top5'>{_bars(rows, rows[0].name)}</div>"
+
+
+def layers_table(layers: Sequence[LayerMatch]) -> str:
+    """The figures behind the layer plot."""
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(layer.name)}</th>"
+        f"<td>{layer.cosine:.3f}</td><td>{layer.random_cosine:.3f}</td>"
+        f"<td>{layer.relative_l2:.3f}</td><td>{layer.random_relative_l2:.3f}</td></tr>"
+        for layer in layers
+    )
+    return (
+        "<table class='am-table'><thead><tr><th scope='col'>stage</th><th scope='col'>cosine</th>"
+        "<th scope='col'>random</th><th scope='col'>relative L2</th><th scope='col'>random</th>"
+        f"</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def backgrounds_table(rates: Sequence[KeepRate]) -> str:
+    """How often the label survived each kind of background, with the exact 95 % interval."""
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(rate.kind)}</th><td>{rate.kept} of {rate.trials}</td>"
+        f"<td>{_interval(rate)}</td></tr>"
+        for rate in rates
+    )
+    return (
+        "<table class='am-table'><thead><tr><th scope='col'>background</th>"
+        "<th scope='col'>label kept</th><th scope='col'>95 % interval</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _interval(rate: KeepRate) -> str:
+    if rate.trials == 1:
+        return "one trial, nothing to draw"
+    return f"{percent(rate.low)} to {percent(rate.high)}"

@@ -1,0 +1,31 @@
+"""Stop: a visitor's own signal to the run that is working for them.
+
+A file rather than an event, because on ZeroGPU the run is in another process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+
+class StopSignal:
+    """Raised by the Stop button, read by the run after every step."""
+
+    def __init__(self, session: str | None) -> None:
+        name = hashlib.sha256((session or "").encode()).hexdigest()[:32]
+        self.path = Path(tempfile.gettempdir()) / "actmatch-stop" / name
+
+    def clear(self) -> None:
+        """Forget an earlier Stop."""
+        self.path.unlink(missing_ok=True)
+
+    def set(self) -> None:
+        """Ask the run to end with the best mask so far."""
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.touch()
+
+    def is_set(self) -> bool:
+        """Whether Stop was pressed."""
+        return self.path.exists()

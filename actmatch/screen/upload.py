@@ -1,0 +1,33 @@
+"""The photograph a visitor gives: read by our own reader, refused in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from ..images import read_photograph
+
+
+class Photograph(gr.Image):
+    """A `gr.Image` that reads the uploaded file itself.
+
+    Gradio's own reading clips 16-bit files, drops transparency and fails without words on damaged
+    ones; `read_photograph` checks the size before decoding and says what is wrong.
+    """
+
+    is_template = True  # the browser shows it as a plain image component
+
+    def preprocess(self, payload: Any) -> Image.Image | None:
+        """The upright RGB photograph, or None where there is none.
+
+        Raises:
+            gr.Error: the file is not an acceptable photograph.
+        """
+        if payload is None or not payload.path:
+            return None
+        try:
+            return read_photograph(payload.path)
+        except ValueError as error:
+            raise gr.Error(str(error), title="Photograph", print_exception=False) from error

@@ -1,0 +1,255 @@
+"""The browser screen of actmatch: `python app.py`, or this file as a Hugging Face Space."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle threads must not spin
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from actmatch.screen import zero_gpu  # noqa: F401, I001  (first: before anything touches CUDA)
+import gradio as gr
+
+from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
+from actmatch.examples import example_photographs
+from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
+from actmatch.screen import handlers, panels
+from actmatch.screen.theme import STYLE, theme
+from actmatch.screen.upload import Photograph
+
+MAX_UPLOAD = "15mb"
+WAITING = 30  # visitors in the queue before the next is turned away
+GROUPS = {
+    "match": ("Match weights", "How closely the network goes through the same motions."),
+    "mask priors": ("Mask priors", "What a good mask looks like."),
+    "abductive": ("Abductive", "Enough on any background, and nothing left behind."),
+}
+
+
+def build() -> gr.Blocks:
+    """The whole screen, ready to launch; loads no weights."""
+    with gr.Blocks(
+        title="actmatch", analytics_enabled=False, delete_cache=(600, handlers.KEEP_SECONDS)
+    ) as screen:
+        gr.HTML(
+            "<div id='am-head'><h1>actmatch</h1>"
+            "<p>On which few pixels does an image classifier's decision rest?</p></div>"
+        )
+        with gr.Row(elem_id="am-layout"):
+            with gr.Column(elem_id="am-ask"):
+                ask = ask_column()
+            with gr.Column(elem_id="am-answer"):
+                result = answer_column()
+            with gr.Column(elem_id="am-settings"):
+                controls = settings_column()
+        connect(screen, ask, {**ask, **controls}, result)
+    return screen
+
+
+def ask_column() -> dict[str, gr.components.Component]:
+    """The photograph, what is to be explained, and the two buttons."""
+    parts: dict[str, gr.components.Component] = {}
+    parts["photograph"] = Photograph(
+        type="pil", label="Photograph", height=240, sources=["upload", "clipboard", "webcam"],
+        elem_id="am-photograph", buttons=["fullscreen"],
+        placeholder="Drop a photograph here, paste one,\nor start with one of these below.",
+    )  # fmt: skip
+    examples = example_photographs()
+    gr.Examples(
+        [[str(path)] for path in examples.values()], [parts["photograph"]],
+        example_labels=None, examples_per_page=8, label="Examples", elem_id="am-examples",
+        api_visibility="private",
+    )  # fmt: skip
+    with gr.Row(elem_id="am-look", visible=False) as parts["look"]:
+        parts["seen"] = gr.Image(
+            label="What it sees", height=132, interactive=False, format="jpeg",
+            buttons=["fullscreen"], elem_id="am-seen", min_width=100,
+            alt_text="The photograph; what lies outside the classifier's crop is darkened.",
+        )  # fmt: skip
+        parts["top5"] = gr.HTML(elem_id="am-top5", label="What the classifier says", min_width=100)
+    parts["classifier"] = gr.Dropdown(
+        handlers.classifier_choices(), value=DEFAULT_CLASSIFIER, label="Classifier",
+        info="Type to search; any timm name or hf-hub: tag can be entered.",
+        allow_custom_value=True, filterable=True, elem_id="am-classifier",
+    )  # fmt: skip
+    parts["target"] = gr.Dropdown(
+        [handlers.TOP_CLASS], value=handlers.TOP_CLASS, label="Class to explain",
+        allow_custom_value=True, filterable=True, elem_id="am-target",
+    )  # fmt: skip
+    default = ExplainConfig()
+    parts["preset"] = gr.Radio(
+        list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset"
+    )
+    parts["promise"] = gr.Markdown(PRESETS[default.preset].sentence, elem_id="am-promise")
+    with gr.Row():
+        parts["explain"] = gr.Button("Explain", variant="primary", elem_id="am-explain")
+        parts["stop"] = gr.Button("Stop", interactive=False, elem_id="am-stop")
+    return parts
+
+
+def settings_column() -> dict[str, gr.components.Component]:
+    """Every weight and the search's own settings, folded away."""
+    default = ExplainConfig()
+    parts: dict[str, gr.components.Component] = {}
+    for group, (title, words) in GROUPS.items():
+        with gr.Accordion(title, open=False):
+            gr.Markdown(words)
+            for name, entry in Weights.__dataclass_fields__.items():
+                if entry.metadata["bounds"].group == group:
+                    parts[name] = slider(Weights, name, getattr(default.weights, name))
+    with gr.Accordion("Advanced", open=False):
+        parts["steps"] = slider(ExplainConfig, "steps", default.steps)
+        parts["seed"] = gr.Number(
+            default.seed, label="Seed", precision=0, info=bounds_of(ExplainConfig, "seed").effect
+        )
+        parts["device"] = gr.Radio(["auto", *available_devices()], value="auto", label="Device")
+        parts["fit"] = gr.Radio(
+            list(FITS), value=default.fit, label="Fit",
+            info="crop is the classifier's own; squash and letterbox keep everything in sight.",
+        )  # fmt: skip
+        parts["generator"] = gr.Radio(
+            list(GENERATORS), value=default.generator, label="Mask generator",
+            info="A light autoencoder, a free grid of cells, or the published U-Net (slow).",
+        )  # fmt: skip
+        parts["start"] = gr.Radio(
+            list(STARTS), value=default.start, label="Start",
+            info="gradcam begins where Grad-CAM points; none begins undecided.",
+        )  # fmt: skip
+        parts["resolution"] = slider(ExplainConfig, "resolution", default.resolution)
+        parts["draws"] = slider(ExplainConfig, "draws", default.draws)
+    return parts
+
+
+def slider(settings: type, name: str, value: float) -> gr.Slider:
+    """A slider with the bounds and the one line that the setting carries."""
+    bounds = bounds_of(settings, name)
+    return gr.Slider(
+        bounds.low, bounds.high, value=value, step=bounds.step, label=bounds.label,
+        info=bounds.effect, elem_id=f"am-{name}",
+    )  # fmt: skip
+
+
+def answer_column() -> dict[str, gr.components.Component]:
+    """The sentence, the picture, the drawers and the download; keys as in `handlers.RESULT`."""
+    parts: dict[str, gr.components.Component] = {}
+    parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
+    with gr.Column(elem_id="am-hero"):
+        parts["live"] = gr.HTML(panels.NOTHING, elem_id="am-forming", label="The forming mask")
+        parts["slider"] = gr.ImageSlider(
+            label="Before | after", visible=False,
+            type="pil", format="jpeg", max_height=560, elem_id="am-slider",
+            buttons=["fullscreen"], interactive=False,
+        )  # fmt: skip
+    with gr.Tabs():
+        with gr.Tab("Mask and overlay"), gr.Row():
+            for name, words in PICTURES.items():
+                parts[name] = picture(name, words)
+        with gr.Tab("Predictions"):
+            gr.Markdown("What the classifier says of each part. The explained class is in color.")
+            parts["predictions"] = gr.HTML(label="Top-5 of photograph, explanation and rest")
+        with gr.Tab("Layers"):
+            gr.Markdown(
+                "Does each stage respond to the kept pixels as to the whole photograph? 1 is the "
+                "same. A bar means something only above the line of random masks of equal area."
+            )
+            parts["layers"] = gr.Plot(
+                label="Activation match", show_label=False, elem_id="am-layers"
+            )
+            parts["layers_table"] = gr.HTML(label="Activation match in figures")
+        with gr.Tab("Backgrounds"):
+            gr.Markdown(
+                "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
+                "table, apart from the backgrounds of the search."
+            )
+            parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+        with gr.Tab("Curves"):
+            gr.Markdown("What each step kept, and how sure the classifier was of it.")
+            parts["progress"] = gr.Plot(
+                label="Kept area and probability", show_label=False, elem_id="am-progress"
+            )
+            gr.Markdown("What each term of the objective weighed, times its weight.")
+            parts["terms"] = gr.Plot(
+                label="Terms of the objective", show_label=False, elem_id="am-terms"
+            )
+    parts["save"] = gr.DownloadButton(
+        "Download mask, pictures and report (ZIP)", interactive=False, elem_id="am-save"
+    )
+    return parts
+
+
+PICTURES = {
+    "overlay": ("Overlay", "The photograph; removed pixels are faded, kept ones outlined."),
+    "mask": ("Mask", "White pixels are kept, black ones removed."),
+    "explanation": ("Explanation", "The kept pixels on gray."),
+    "complement": ("Everything else", "The photograph without the kept pixels."),
+}
+
+
+def picture(name: str, words: tuple[str, str]) -> gr.Image:
+    """One picture of the result."""
+    label, alt_text = words
+    return gr.Image(
+        label=label, alt_text=alt_text, interactive=False, format="png", min_width=150,
+        buttons=["download", "fullscreen"], elem_id=f"am-{name}",
+    )  # fmt: skip
+
+
+def connect(screen: gr.Blocks, ask: dict, controls: dict, result: dict) -> None:
+    """Events: looking is quick and open to all, explaining is one at a time."""
+    private = dict(api_visibility="private")
+    looking = dict(concurrency_id="look", concurrency_limit=2, show_progress="hidden", **private)
+    seen = dict(
+        fn=handlers.look,
+        inputs=[ask["photograph"], ask["classifier"], controls["fit"]],
+        outputs=[ask["look"], ask["seen"], ask["top5"]],
+    )
+    ask["photograph"].change(**seen, **looking)
+    controls["fit"].change(**seen, **looking)
+    ask["classifier"].change(
+        handlers.choose_classifier, ask["classifier"], ask["target"], **looking
+    ).success(**seen, **looking)
+    screen.load(handlers.choose_classifier, ask["classifier"], ask["target"], **looking)
+    tuned = [controls[name] for name in (*handlers.PRESET_SETTINGS, *handlers.WEIGHTS)]
+    ask["preset"].change(
+        handlers.choose_preset, ask["preset"], [ask["promise"], *tuned], queue=False, **private
+    )
+    settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)]
+    buttons = [ask["stop"], ask["explain"]]
+    run = ask["explain"].click(
+        handlers.begin, None, [result["status"], *buttons], queue=False, **private
+    )
+    run = run.then(
+        handlers.explain_photograph,
+        [ask["photograph"], ask["classifier"], controls["device"], *settings],
+        [result[name] for name in handlers.RESULT],
+        concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
+        show_progress_on=result["status"], api_name="explain",
+    )  # fmt: skip
+    for over in (run.success, run.failure):
+        over(handlers.end, None, buttons, queue=False, **private)
+    ask["stop"].click(handlers.stop_run, None, None, queue=False, **private)
+    screen.unload(handlers.forget)
+
+
+def main() -> None:
+    """Serve the screen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default=None, help="address to serve on (default: this machine)")
+    parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
+    options = parser.parse_args()
+    warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
+    warm.start()
+    screen = build()
+    screen.queue(max_size=WAITING)
+    screen.launch(
+        server_name=options.host, server_port=options.port, theme=theme(), css_paths=[STYLE],
+        max_file_size=MAX_UPLOAD, run_history=False, show_error=False, footer_links=["gradio"],
+        allowed_paths=[str(path.parent) for path in example_photographs().values()],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

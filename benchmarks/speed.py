@@ -1,0 +1,85 @@
+"""Time of the search beside bare passes of the same classifier, block by block in one run.
+
+    python benchmarks/speed.py [--preset robust] [--steps 100] [--device auto]
+
+A bare pass is one forward and backward of the frozen classifier to its input, at the batch size of
+the preset's steps. Blocks of both take turns, so that a busy machine slows both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+
+from actmatch import ExplainConfig, load_classifier  # first: sets OMP_WAIT_POLICY before torch
+
+import torch  # isort: skip
+
+from actmatch.config import PRESETS
+from actmatch.examples import example_photographs
+from actmatch.explanation import pose_photograph
+from actmatch.optimize import Objective, optimize
+
+BLOCK = 10
+
+
+def main() -> None:
+    """Print the ratio for every preset asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", action="append", choices=PRESETS)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--classifier", default="tf_efficientnet_lite0")
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    classifier = load_classifier(options.classifier, options.device)
+    print("| preset | composites a step | search, ms a step | bare passes, ms | ratio |")
+    print("|---|---|---|---|---|")
+    for preset in options.preset or ("smallest", "confident", "robust", "necessary"):
+        measure(classifier, preset, options.steps)
+
+
+def measure(classifier, preset: str, steps: int) -> None:
+    """One row of the table."""
+    config = ExplainConfig(preset=preset, steps=steps + BLOCK, patience=2000)
+    problem = pose_photograph(classifier, example_photographs()["lion"], config)
+    random = torch.Generator(device=classifier.device).manual_seed(0)
+    rows = Objective(classifier, problem, config, random).rows
+    search = optimize(classifier, problem, config)
+    searched = bare = 0.0
+    timed(lambda: drain(search), classifier)  # warm up: the first block counts for neither
+    timed(lambda: passes(classifier, problem, rows), classifier)
+    for _ in range(steps // BLOCK):
+        searched += timed(lambda: drain(search), classifier)
+        bare += timed(lambda: passes(classifier, problem, rows), classifier)
+    ratio = searched / bare
+    print(
+        f"| {preset} | {rows} | {1000 * searched / steps:.0f} | {1000 * bare / steps:.0f} "
+        f"| {ratio:.2f} |",
+        flush=True,
+    )
+
+
+def drain(search) -> None:
+    """One block of the search."""
+    assert sum(1 for _ in itertools.islice(search, BLOCK)) == BLOCK
+
+
+def passes(classifier, problem, rows: int) -> None:
+    """One block of bare passes."""
+    for _ in range(BLOCK):
+        pixels = problem.pixels.expand(rows, -1, -1, -1).clone().requires_grad_(True)
+        classifier(pixels).logits[:, problem.target].sum().backward()
+
+
+def timed(work, classifier) -> float:
+    """Seconds of some work, the device waited for."""
+    started = time.perf_counter()
+    work()
+    if classifier.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

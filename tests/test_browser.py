@@ -1,0 +1,221 @@
+"""The screen in a real headless Chromium, on the real default classifier.
+
+Screenshots go to tests/screenshots, or to the folder named in ACTMATCH_SCREENSHOTS.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from actmatch.examples import example_photographs
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="Debian's chromium is not installed"),
+]
+HOME = Path(__file__).resolve().parent.parent
+SCREENSHOTS = Path(os.environ.get("ACTMATCH_SCREENSHOTS", HOME / "tests" / "screenshots"))
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = dict(width=1440, height=900), dict(width=390, height=844)
+MINUTE = 60_000  # milliseconds; a busy machine takes a while
+LION = example_photographs()["lion"]
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Where a fresh app serves."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=HOME)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(url, timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, "the app ended before it served"
+                time.sleep(0.5)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all tests of this file."""
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens visitors; at the end none may have asked another host or seen a console error."""
+    contexts, foreign, errors = [], [], []
+
+    def listen(message):
+        if message.type == "error" and "ERR_ABORTED" not in message.text:
+            errors.append(message.text)
+
+    def open_page(viewport=DESKTOP, scheme="light"):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(MINUTE)
+        page.on("console", listen)
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((address, "data:", "blob:"))
+                else foreign.append(request.url)
+            ),
+        )
+        page.goto(address)
+        page.wait_for_selector("#am-explain")
+        page.wait_for_selector("#am-target input")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not foreign
+    assert not errors
+
+
+def upload(page, path):
+    page.set_input_files("#am-photograph input[type=file]", str(path))
+
+
+def upload_lion(page):
+    upload(page, LION)
+    page.wait_for_selector("#am-top5 .am-bar")
+
+
+def set_steps(page, steps):
+    """Fold out the advanced settings and type the number of steps."""
+    page.get_by_role("button", name="Advanced").click()
+    box = page.locator("#am-steps input[type=number]")
+    box.fill(str(steps))
+    box.press("Tab")
+
+
+def screenshot(page, name):
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.wait_for_timeout(700)  # charts and transitions settle
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):
+    page = visit()
+    upload_lion(page)
+    assert "lion" in page.inner_text("#am-top5")
+    page.click("#am-explain")
+    page.wait_for_selector("img.am-live")
+    page.wait_for_selector(".am-badges", timeout=3 * MINUTE)
+    sentence = page.inner_text(".am-sentence").replace("\u00a0", " ")
+    assert re.match(
+        r"Keeping [\d.]+ % of the pixels, tf_efficientnet_lite0 still says lion", sentence
+    )
+    assert page.locator("#am-slider img").count() == 2
+    page.wait_for_selector("#am-mask img")
+    screenshot(page, "desktop")
+    page.get_by_role("tab", name="Layers").click()
+    page.wait_for_selector("#am-layers .vega-embed canvas, #am-layers .vega-embed svg")
+    assert page.locator("#am-answer table >> nth=0").locator("tbody tr").count() == 5
+    screenshot(page, "layers")
+    with page.expect_download() as download:
+        page.click("#am-save")
+    archive = tmp_path / "result.zip"
+    download.value.save_as(archive)
+    assert set(zipfile.ZipFile(archive).namelist()) >= {"mask.png", "report.json"}
+
+
+def test_stop_ends_a_long_run_with_the_best_mask_so_far(visit):
+    page = visit()
+    upload_lion(page)
+    set_steps(page, 2000)
+    page.click("#am-explain")
+    page.wait_for_selector("img.am-live")
+    page.click("#am-stop")
+    page.get_by_text(re.compile(r"Stopped after \d+ steps")).wait_for()
+    page.wait_for_selector(".am-badges")
+    sync_api.expect(page.locator("#am-stop")).to_be_disabled()
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled()
+
+
+def test_a_second_visitor_waits_in_sight_and_a_closed_tab_frees_the_place(visit):
+    first, second = visit(), visit()
+    for page in (first, second):
+        upload_lion(page)
+        set_steps(page, 2000 if page is first else 5)
+        page.click("#am-explain")
+        if page is first:
+            page.wait_for_selector("img.am-live")
+    second.get_by_text(re.compile(r"queue: 1/1")).wait_for()
+    assert not second.locator(".am-badges").count()
+    first.close()
+    second.wait_for_selector(".am-badges")
+
+
+def test_a_file_that_is_no_photograph_gets_a_sentence_and_the_next_one_is_served(visit, tmp_path):
+    page = visit()
+    text = tmp_path / "notes.png"
+    text.write_text("not a picture")
+    upload(page, text)
+    page.get_by_text("cannot be read as a photograph").first.wait_for()
+    page.get_by_label("Remove Image").click()
+    upload_lion(page)
+
+
+def test_explain_without_a_photograph_asks_for_one(visit):
+    page = visit()
+    page.click("#am-explain")
+    page.get_by_role("alert").get_by_text("Choose a photograph first").wait_for()
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled()
+
+
+def test_a_preset_sets_its_sliders(visit):
+    page = visit()
+    page.get_by_label("paper").check()
+    page.get_by_role("button", name="Mask priors").click()
+    box = page.locator("#am-total_variation input[type=number]")
+    sync_api.expect(box).to_have_value("500")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_scrolls_sideways(visit, viewport, scheme):
+    page = visit(viewport, scheme)
+    upload_lion(page)
+    set_steps(page, 5)
+    page.click("#am-explain")
+    page.wait_for_selector(".am-badges")
+    screenshot(page, f"{'desktop' if viewport is DESKTOP else 'phone'}-{scheme}")
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0

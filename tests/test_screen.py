@@ -1,0 +1,163 @@
+"""What the screen's handlers do, without a browser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from actmatch.config import ExplainConfig, Weights
+from actmatch.examples import example_photographs
+from actmatch.images import read_photograph
+from actmatch.screen import handlers, panels
+from actmatch.screen.stopping import StopSignal
+from actmatch.screen.upload import Photograph
+
+LITE0 = "tf_efficientnet_lite0"
+
+
+def values_of(config: ExplainConfig) -> list:
+    """What the controls of the screen hold for a configuration."""
+    settings = [getattr(config, name) for name in handlers.SETTINGS]
+    return settings + [getattr(config.weights, name) for name in handlers.WEIGHTS]
+
+
+@pytest.fixture
+def lion():
+    return read_photograph(example_photographs()["lion"])
+
+
+@pytest.fixture
+def request_of():
+    return lambda session: SimpleNamespace(session_hash=session)
+
+
+def test_the_controls_give_back_the_configuration_they_show():
+    config = ExplainConfig(preset="necessary", seed=7, weights={"area": 3.0}, fit="squash")
+    assert handlers.settings_from(values_of(config)) == config
+
+
+def test_whole_numbers_that_arrive_as_floats_are_whole_again():
+    values = values_of(ExplainConfig())
+    values[handlers.SETTINGS.index("steps")] = 20.0
+    assert handlers.settings_from(values).steps == 20
+
+
+def test_a_fraction_of_a_step_is_refused_in_words():
+    values = values_of(ExplainConfig())
+    values[handlers.SETTINGS.index("steps")] = 20.5
+    with pytest.raises(ValueError, match="steps must be a whole number"):
+        handlers.settings_from(values)
+
+
+def test_the_top_class_of_the_menu_means_no_target():
+    values = values_of(ExplainConfig())
+    values[handlers.SETTINGS.index("target")] = handlers.TOP_CLASS
+    assert handlers.settings_from(values).target is None
+
+
+def test_choosing_a_preset_moves_every_control_to_its_values():
+    sentence, *values = handlers.choose_preset("paper")
+    paper = ExplainConfig(preset="paper")
+    assert "published" in sentence
+    settings = dict(zip((*handlers.PRESET_SETTINGS, *handlers.WEIGHTS), values, strict=True))
+    assert settings["steps"] == 880
+    assert Weights(**{name: settings[name] for name in handlers.WEIGHTS}) == paper.weights
+
+
+def test_looking_shows_what_the_classifier_sees_and_says(lion):
+    _, seen, top5 = handlers.look(lion, LITE0, "crop")
+    assert isinstance(seen, Image.Image)
+    assert "lion" in top5
+
+
+def test_a_run_streams_pictures_and_ends_with_everything(lion):
+    config = ExplainConfig(preset="smallest", steps=4)
+    stop = StopSignal("a run")
+    frames = list(handlers.run(stop, lion, LITE0, "cpu", values_of(config)))
+    final = dict(zip(handlers.RESULT, frames[-1], strict=True))
+    assert "Keeping" in final["status"]
+    assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
+    assert Path(final["save"]["value"]).suffix == ".zip"
+    assert any("img" in str(frame[handlers.RESULT.index("live")]) for frame in frames)
+
+
+def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
+    mine, theirs = StopSignal("mine"), StopSignal("theirs")
+    handlers.stop_run(request_of("mine"))
+    try:
+        assert mine.is_set()
+        assert not theirs.is_set()
+        frames = list(handlers.run(mine, lion, LITE0, "cpu", values_of(ExplainConfig(steps=500))))
+        assert any("Stopped after 1 steps" in str(frame[0]) for frame in frames)
+        assert "Keeping" in frames[-1][0]
+    finally:
+        handlers.forget(request_of("mine"))
+    assert not mine.is_set()
+
+
+def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
+    signal = StopSignal("../../etc/passwd")
+    assert signal.path.parent == StopSignal("other").path.parent
+    assert ".." not in signal.path.name
+
+
+def test_a_run_without_a_photograph_asks_for_one():
+    run = handlers.run(StopSignal("none"), None, LITE0, "cpu", values_of(ExplainConfig()))
+    with pytest.raises(gr.Error, match="Choose a photograph first"):
+        next(run)
+
+
+@pytest.mark.parametrize("name", ["/etc/weights.pth", "../secret.safetensors", "", "   "])
+def test_a_visitor_cannot_open_files_outside_the_folder_of_checkpoints(name):
+    with pytest.raises(ValueError, match=r"There is no file|Choose a classifier"):
+        handlers.classifier_for(name)
+
+
+def test_an_unknown_classifier_is_refused_in_words(lion):
+    with pytest.raises(gr.Error, match="no classifier named 'resnet_nonsense'"):
+        handlers.look(lion, "resnet_nonsense", "crop")
+
+
+def test_an_upload_that_is_no_photograph_is_refused_in_words(tmp_path):
+    path = tmp_path / "text.png"
+    path.write_text("not a picture")
+    with pytest.raises(gr.Error, match="cannot be read as a photograph"):
+        Photograph().preprocess(SimpleNamespace(path=str(path)))
+
+
+def test_an_upload_is_read_by_our_own_reader(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((64, 64), 32768, dtype=np.uint16)).save(path)
+    photograph = Photograph().preprocess(SimpleNamespace(path=str(path)))
+    assert photograph.mode == "RGB"
+    assert photograph.getpixel((0, 0))[0] in range(126, 130)
+
+
+def test_names_from_outside_are_escaped():
+    rows = [panels.Prediction("<script>alert(1)</script>", 0.5)]
+    assert "<script>" not in panels.top5(rows)
+    assert "<script>" not in panels.status("<script>", 0.5)
+    assert "<script>" not in panels.failure("<script>")
+
+
+def test_importing_the_app_loads_no_weights_and_opens_no_connection():
+    program = (
+        "import socket, torch\n"
+        "def refuse(*arguments, **named): raise AssertionError('touched the network or weights')\n"
+        "socket.socket.connect = refuse\n"
+        "torch.load = refuse\n"
+        "import app\n"
+        "app.build()\n"
+    )
+    home = Path(__file__).resolve().parent.parent
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=home, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
