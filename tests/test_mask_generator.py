@@ -1,0 +1,107 @@
+"""Mask generators and the binary mask with its gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from toys import random_pixels
+
+from actmatch.config import GENERATORS
+from actmatch.mask_generator import Autoencoder, Grid, UNet, binarize, build_generator
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_a_binarized_mask_is_exactly_zero_or_one_forward():
+    logits = (torch.randn(2, 1, 50, 50, generator=torch.Generator().manual_seed(0)) * 5).clone()
+    logits[0, 0, 0, :3] = torch.tensor([0.0, 1e-8, -1e-8])
+    mask = binarize(logits.requires_grad_(True))
+    assert set(mask.hard.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(mask.hard, (logits > 0).float())
+    assert torch.equal(mask.soft, logits.sigmoid())
+
+
+def test_the_gradient_of_a_binarized_mask_is_the_sigmoids():
+    logits = torch.linspace(-6, 6, 25, dtype=torch.float64).view(1, 1, 5, 5).requires_grad_(True)
+    upstream = torch.arange(25.0, dtype=torch.float64).view(1, 1, 5, 5)
+    (gradient,) = torch.autograd.grad((binarize(logits).hard * upstream).sum(), logits)
+    soft = logits.detach().sigmoid()
+    assert torch.allclose(gradient, upstream * soft * (1 - soft))
+
+
+def test_binarizing_without_gradients_needs_none():
+    with torch.no_grad():
+        mask = binarize(torch.tensor([-1.0, 2.0]))
+    assert mask.hard.tolist() == [0, 1]
+    assert not mask.hard.requires_grad
+
+
+@pytest.mark.parametrize("size", [(64, 64), (97, 64), (33, 31), (32, 80)])
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_a_generator_gives_one_logit_per_pixel_and_its_gradient_reaches_all_weights(kind, size):
+    start = random_pixels((7, 7))[:, :1]
+    generator = build_generator(kind, 12, random_pixels(size), start)
+    logits = generator()
+    assert logits.shape == (1, 1, *size)
+    assert logits.isfinite().all()
+    (logits * random_pixels(size)[:, :1]).sum().backward()
+    reached = [p.grad is not None and p.grad.isfinite().all() for p in generator.parameters()]
+    assert all(reached)
+    assert any(p.grad.any() for p in generator.parameters())
+
+
+@pytest.mark.parametrize("resolution", [4, 28, 1024])
+@pytest.mark.parametrize("kind", ["autoencoder", "grid"])
+def test_any_resolution_fits_any_input(kind, resolution):
+    generator = build_generator(kind, resolution, random_pixels((33, 47)), None)
+    assert generator().shape == (1, 1, 33, 47)
+
+
+def test_a_grid_has_no_more_cells_than_the_input_has_pixels():
+    generator = build_generator("grid", 1024, random_pixels((20, 32)), None)
+    assert parameters(generator) <= 20 * 32
+
+
+def test_the_grid_is_one_free_logit_a_cell():
+    grid = Grid(3, 5)
+    assert parameters(grid) == 15
+    assert grid(random_pixels()).shape == (1, 1, 3, 5)
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "grid"])
+def test_the_first_mask_is_the_start(kind):
+    start = torch.zeros(1, 1, 8, 8)
+    start[..., :4, :4] = 1
+    mask = binarize(build_generator(kind, 16, random_pixels((64, 64)), start)()).hard
+    expected = torch.zeros(1, 1, 64, 64)
+    expected[..., :32, :32] = 1
+    assert (mask != expected).float().mean() < 0.07
+
+
+def test_the_autoencoder_is_lightweight():
+    assert parameters(Autoencoder()) <= 1_000_000
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_autoencoder_works_on_a_single_image(training):
+    network = Autoencoder().train(training)
+    nn.init.normal_(network.head.weight)
+    logits = network(random_pixels((56, 56)))
+    assert logits.std() > 0
+    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+@pytest.mark.parametrize("size", [(64, 64), (97, 64), (17, 30)])
+def test_the_unet_keeps_the_input_size(size):
+    assert UNet()(random_pixels(size)).shape == (1, 1, *size)
+
+
+def test_the_unet_has_the_published_widths_and_no_normalization():
+    unet = UNet()
+    widths = [m.out_channels for m in unet.modules() if isinstance(m, nn.Conv2d)]
+    assert widths[:10] == [32, 32, 64, 64, 128, 128, 256, 256, 512, 512]
+    assert widths[10:] == [256, 256, 128, 128, 64, 64, 32, 32, 1]
+    assert not any("Norm" in type(m).__name__ for m in unet.modules())

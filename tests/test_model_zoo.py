@@ -1,0 +1,315 @@
+"""Where classifiers come from: packages, the hub, files; and what is refused, in which words."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from toys import random_pixels
+
+from actmatch import model_zoo
+from actmatch.model_zoo import load_classifier, offline_classifiers, pick_device
+
+NAMES = ["cat", "dog", "eel", "fox"]
+
+
+@pytest.fixture
+def weights():
+    """The state_dict of a test_resnet with four classes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return timm.create_model("test_resnet", num_classes=4).state_dict()
+
+
+@pytest.fixture
+def blocked(no_network, monkeypatch, tmp_path):
+    """No network, and no earlier downloads either."""
+    monkeypatch.setattr(model_zoo, "try_to_load_from_cache", lambda *args: None)
+
+
+# --- installed packages --------------------------------------------------------------------------
+
+
+def test_three_classifiers_are_available_offline():
+    assert offline_classifiers() == tuple(f"tf_efficientnet_lite{n}" for n in range(3))
+
+
+def test_a_package_that_is_not_installed_is_not_listed(monkeypatch):
+    monkeypatch.setitem(model_zoo.BUNDLED, "resnet18", "no_such_package_here")
+    assert "resnet18" not in offline_classifiers()
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "tf_efficientnet_lite0.in1k"])
+def test_the_bundled_classifier_loads_without_a_network(no_network, name):
+    classifier = load_classifier(name, "cpu")
+    assert (classifier.name, classifier.size) == ("tf_efficientnet_lite0", (224, 224))
+    assert classifier.class_names[291] == "lion"
+    assert len(classifier.layer_names) == 5
+
+
+def test_every_bundled_tensor_lands_under_the_timm_name_of_its_shape():
+    wanted = timm.create_model("tf_efficientnet_lite0").state_dict()
+    found = model_zoo._bundled_weights("tf_efficientnet_lite0", wanted)
+    assert found.keys() == wanted.keys()
+    assert all(found[key].shape == wanted[key].shape for key in wanted)
+
+
+# --- names and the hub ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["resnet81", "resnet18.no_such_tag", "", "../etc/passwd"])
+def test_an_unknown_name_is_refused_with_what_is_available(blocked, name):
+    with pytest.raises(ValueError, match="There is no classifier named") as error:
+        load_classifier(name, "cpu")
+    assert "tf_efficientnet_lite0" in str(error.value)
+
+
+def test_a_misspelt_name_is_answered_with_close_ones(blocked):
+    with pytest.raises(ValueError, match=r"Close timm names: .*resnet18"):
+        load_classifier("resnet_18", "cpu")
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18.a1_in1k", "resnet18", "hf-hub:timm/resnet18.a1_in1k", "hf-hub:a/b"]
+)
+def test_a_hub_name_without_a_network_is_refused_with_the_offline_ones(blocked, name):
+    with pytest.raises(ValueError, match="model hub, which cannot be reached") as error:
+        load_classifier(name, "cpu")
+    assert "tf_efficientnet_lite0" in str(error.value)
+
+
+def test_a_hub_that_never_answers_is_given_up_after_the_timeout(monkeypatch):
+    waited = []
+
+    class Silent:
+        def __init__(self, target, daemon):
+            assert daemon
+
+        def start(self):
+            pass
+
+        def join(self, timeout):
+            waited.append(timeout)
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(model_zoo.threading, "Thread", Silent)
+    assert model_zoo.hub_answers() is False
+    assert sum(waited) <= 5
+
+
+def test_the_hub_is_not_asked_when_the_environment_says_offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(
+        model_zoo.urllib.request, "urlopen", lambda *args, **kwargs: pytest.fail("asked")
+    )
+    assert model_zoo.hub_answers() is False
+
+
+def test_weights_of_an_earlier_download_load_without_a_network(no_network, monkeypatch, tmp_path):
+    cached = tmp_path / "model.safetensors"
+    save_file(timm.create_model("test_resnet").state_dict(), cached)
+    monkeypatch.setattr(model_zoo, "try_to_load_from_cache", lambda repo, file: str(cached))
+    classifier = load_classifier("test_resnet.r160_in1k", "cpu")
+    assert classifier.name == "test_resnet.r160_in1k"
+    assert len(classifier.class_names) == 1000
+
+
+def test_an_error_of_the_hub_client_is_told_in_words(monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("403: gated repository.\nlong trace")
+
+    monkeypatch.setattr(model_zoo, "hub_answers", lambda: True)
+    monkeypatch.setattr(model_zoo.timm, "create_model", fail)
+    with pytest.raises(ValueError, match=r"could not be loaded .*\(403: gated repository\)"):
+        load_classifier("resnet18.a1_in1k", "cpu")
+
+
+# --- local files ---------------------------------------------------------------------------------
+
+
+def save(weights, path, metadata=None):
+    if path.suffix == ".safetensors":
+        save_file(weights, path, metadata)
+    else:
+        torch.save(weights, path)
+    return path
+
+
+def expected_logits(weights, pixels):
+    model = timm.create_model("test_resnet", num_classes=4).eval()
+    model.load_state_dict(weights)
+    mean = torch.tensor(model.pretrained_cfg["mean"]).view(1, 3, 1, 1)
+    std = torch.tensor(model.pretrained_cfg["std"]).view(1, 3, 1, 1)
+    with torch.no_grad():
+        return model((pixels - mean) / std)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "described"),
+    [
+        (".safetensors", "json"),
+        (".safetensors", "metadata"),
+        (".safetensors", "file name"),
+        (".pth", "json"),
+        (".pth", "file name"),
+    ],
+)
+def test_a_local_file_gives_the_same_logits_and_its_class_names(
+    weights, tmp_path, suffix, described
+):
+    about = dict(architecture="test_resnet", label_names=NAMES)
+    name = "test_resnet-animals" if described == "file name" else "animals"
+    text = {key: value if isinstance(value, str) else json.dumps(value)
+            for key, value in about.items()} if described == "metadata" else None  # fmt: skip
+    path = save(weights, tmp_path / f"{name}{suffix}", text)
+    if described == "json":
+        path.with_suffix(".json").write_text(json.dumps(about))
+    classifier = load_classifier(path, "cpu")
+    pixels = random_pixels(classifier.size)
+    with torch.no_grad():
+        logits = classifier.logits(pixels)
+    assert classifier.name == name
+    assert torch.allclose(logits, expected_logits(weights, pixels), atol=1e-4, rtol=0)
+    numbered = tuple(f"class {i}" for i in range(4))
+    assert classifier.class_names == (numbered if described == "file name" else tuple(NAMES))
+
+
+@pytest.mark.parametrize("wrap", ["state_dict", "model", "module."])
+def test_a_training_checkpoint_is_unwrapped(weights, tmp_path, wrap):
+    if wrap == "module.":
+        checkpoint = {f"module.{key}": value for key, value in weights.items()}
+    else:
+        checkpoint = {wrap: weights, "epoch": 7}
+    path = save(checkpoint, tmp_path / "test_resnet.pth")
+    assert len(load_classifier(str(path), "cpu").class_names) == 4
+
+
+def test_the_longest_architecture_name_in_a_file_name_wins():
+    assert model_zoo._architecture_in("resnet18d-birds") == "resnet18d"
+    assert model_zoo._architecture_in("resnet18-birds") == "resnet18"
+    assert model_zoo._architecture_in("birds") is None
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_missing_file_is_refused_by_name(tmp_path, suffix):
+    with pytest.raises(ValueError, match=r"There is no checkpoint at .*gone"):
+        load_classifier(tmp_path / f"gone{suffix}", "cpu")
+
+
+def test_an_unknown_architecture_is_refused_with_the_ways_to_name_it(weights, tmp_path):
+    with pytest.raises(ValueError, match=r"name it in animals\.json"):
+        load_classifier(save(weights, tmp_path / "animals.pth"), "cpu")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_shapes_that_do_not_fit_are_told(weights, tmp_path, suffix):
+    weights["conv1.0.weight"] = torch.zeros(1, 2, 3, 3)
+    with pytest.raises(ValueError, match=r"does not fit test_resnet with 4 classes: .*conv1"):
+        load_classifier(save(weights, tmp_path / f"test_resnet{suffix}"), "cpu")
+
+
+def test_missing_weights_are_told(weights, tmp_path):
+    del weights["conv1.0.weight"]
+    with pytest.raises(ValueError, match=r"does not fit .*Missing.*conv1\.0\.weight"):
+        load_classifier(save(weights, tmp_path / "test_resnet.pth"), "cpu")
+
+
+def test_too_few_label_names_are_told(weights, tmp_path):
+    path = save(weights, tmp_path / "test_resnet.pth")
+    path.with_suffix(".json").write_text(json.dumps(dict(label_names=["cat"])))
+    with pytest.raises(ValueError, match="4 classes apart, but 1 class names"):
+        load_classifier(path, "cpu")
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1, 2]", '{"label_names": "cat"}', '{"pretrained_cfg": 3}', "\xff"]
+)
+def test_a_description_that_is_none_is_refused_by_name(weights, tmp_path, text):
+    path = save(weights, tmp_path / "test_resnet.pth")
+    path.with_suffix(".json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"test_resnet\.json"):
+        load_classifier(path, "cpu")
+
+
+class Trap:
+    """Leaves a file behind if it is ever unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (open, (str(self.mark), "w"))
+
+
+@pytest.mark.parametrize("style", ["zip", "legacy", "bare pickle"])
+def test_a_pickle_with_code_is_refused_and_never_run(weights, tmp_path, style):
+    mark, path = tmp_path / "executed", tmp_path / "test_resnet.pth"
+    content = dict(weights, trap=Trap(mark))
+    if style == "bare pickle":
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    else:
+        torch.save(content, path, _use_new_zipfile_serialization=style == "zip")
+    with pytest.raises(ValueError, match=r"test_resnet\.pth"):
+        load_classifier(path, "cpu")
+    assert not mark.exists()
+
+
+def test_a_whole_pickled_model_is_refused_with_the_advice_to_save_a_state_dict(tmp_path):
+    path = tmp_path / "test_resnet.pth"
+    torch.save(timm.create_model("test_resnet"), path)
+    with pytest.raises(ValueError, match="save the model's state_dict"):
+        load_classifier(path, "cpu")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("content", [b"", b"garbage" * 20, bytes(500), b"\x80\x02."])
+def test_garbage_is_refused_by_name(tmp_path, suffix, content):
+    path = tmp_path / f"test_resnet{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"test_resnet\{suffix}"):
+        load_classifier(path, "cpu")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 7}, 3.5, {"weight": "text"}])
+def test_a_pth_without_tensors_is_refused(tmp_path, content):
+    path = tmp_path / "test_resnet.pth"
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="not a state_dict"):
+        load_classifier(path, "cpu")
+
+
+def test_half_a_checkpoint_is_refused(weights, tmp_path):
+    for suffix in (".safetensors", ".pth"):
+        path = save(weights, tmp_path / f"test_resnet{suffix}")
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(ValueError, match="not a readable checkpoint"):
+            load_classifier(path, "cpu")
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"'{device}' is not available .* available: cpu"):
+        load_classifier("tf_efficientnet_lite0", device)
+
+
+def test_an_unknown_device_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda, mps"):
+        pick_device("tpu")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "picked"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_auto_takes_the_fastest_device_there_is(monkeypatch, cuda, mps, picked):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert pick_device("auto").type == picked

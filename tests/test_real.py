@@ -1,0 +1,83 @@
+"""Real weights on real photographs: the bundled EfficientNet-Lite0, nothing downloaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from actmatch import ExplainConfig, explain, load_classifier
+
+pytestmark = pytest.mark.real
+
+PHOTOGRAPHS = {
+    "cheetah": ("gradio", "media_assets/images/cheetah.jpg"),
+    "lion": ("gradio", "media_assets/images/lion.jpg"),
+    "espresso": ("skimage", "data/coffee.png"),
+}
+STEPS = 50
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return load_classifier("tf_efficientnet_lite0", "cpu")
+
+
+def path_of(label: str) -> Path:
+    package, path = PHOTOGRAPHS[label]
+    return Path(importlib.util.find_spec(package).submodule_search_locations[0]) / path
+
+
+@pytest.fixture(scope="module", params=PHOTOGRAPHS)
+def labeled(request, classifier):
+    """A label and the explanation of its photograph."""
+    config = ExplainConfig(preset="confident", steps=STEPS)
+    return request.param, explain(classifier, path_of(request.param), config)
+
+
+def test_the_photograph_is_recognized_with_good_confidence(labeled):
+    label, result = labeled
+    assert result.card.label == label
+    assert result.card.probability > 0.8
+
+
+def test_the_mask_is_binary_and_small(labeled):
+    _, result = labeled
+    assert result.mask.shape == (224, 224)
+    assert set(result.mask.unique().tolist()) == {0.0, 1.0}
+    assert 0.005 < result.card.area < 0.6
+
+
+def test_the_promise_is_kept_and_true(labeled, classifier):
+    label, result = labeled
+    assert result.promise_kept is True
+    with torch.no_grad():
+        probabilities = classifier.logits(result.explanation[None]).softmax(-1)[0]
+    assert classifier.class_names[probabilities.argmax()] == label
+    assert probabilities.max() >= 0.9 * result.card.probability - 1e-4
+    assert f"still says {label}" in result.sentence
+
+
+def test_the_deepest_stage_is_matched_better_than_by_random_masks_of_equal_area(labeled):
+    _, result = labeled
+    deepest = result.card.layers[-1]
+    assert deepest.cosine > deepest.random_cosine
+
+
+def test_the_explanation_of_another_class_is_another_mask(classifier):
+    config = ExplainConfig(preset="smallest", steps=10, target="tiger cat")
+    result = explain(classifier, path_of("cheetah"), config)
+    assert result.card.label == "tiger cat"
+    assert result.report()["target"] == 282
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_cuda_reaches_the_same_promise(labeled):
+    label, on_cpu = labeled
+    config = ExplainConfig(preset="confident", steps=STEPS)
+    on_gpu = explain(load_classifier("tf_efficientnet_lite0", "cuda"), path_of(label), config)
+    assert on_gpu.promise_kept
+    assert on_gpu.card.label == on_cpu.card.label
+    assert on_gpu.card.probability == pytest.approx(on_cpu.card.probability, abs=1e-3)

@@ -1,0 +1,139 @@
+"""Classifiers small enough to know the answer of, and tiny real architectures at random weights."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from actmatch.classifier import Classifier
+from actmatch.optimize import Problem, pose
+
+SIDE = 32
+HALF = SIDE // 2
+
+
+class QuadrantModel(nn.Module):
+    """Sees nothing but the mean m of the upper left quadrant (normalized, -2 to 2).
+
+    Logits: 2 m - 1, 0 and -1. A white quadrant of which a share q is kept has, on gray, m = 2 q; on
+    black, m = 4 q - 2; on white, m = 2. So class 0 is on top for q >= 1/4, q >= 5/8 and always.
+    """
+
+    num_classes = 3
+    pretrained_cfg: ClassVar = dict(
+        input_size=(3, SIDE, SIDE), mean=(0.5,) * 3, std=(0.25,) * 3, crop_pct=1.0
+    )
+    feature_info = (dict(module="pool"),)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(2.0))
+        window = torch.zeros(1, 1, SIDE, SIDE)
+        window[..., :HALF, :HALF] = 1
+        self.register_buffer("window", window)
+
+    def forward_intermediates(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """N x 3 x 8 x 8 mean brightness of 4 x 4 blocks, zero outside the quadrant."""
+        pooled = F.avg_pool2d(pixels * self.window, 4)
+        return pooled, [pooled]
+
+    def forward_head(self, pooled: Tensor) -> Tensor:
+        """N x 3 logits."""
+        decisive = self.gain * 4 * pooled.mean((1, 2, 3)) - 1
+        return torch.stack((decisive, 0 * decisive, 0 * decisive - 1), dim=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """N x 3 logits."""
+        return self.forward_head(self.forward_intermediates(pixels)[0])
+
+
+def quadrant_classifier() -> Classifier:
+    """A frozen `QuadrantModel` with class names."""
+    return Classifier(QuadrantModel(), "quadrant", ("bright", "dark", "never"))
+
+
+def quadrant_pixels() -> Tensor:
+    """1 x 3 x 32 x 32: white upper left quadrant, mid-gray elsewhere."""
+    pixels = torch.full((1, 3, SIDE, SIDE), 0.5)
+    pixels[..., :HALF, :HALF] = 1
+    return pixels
+
+
+def quadrant_mask(share: float) -> Tensor:
+    """1 x 1 x 32 x 32 mask of the upper rows of the decisive quadrant, `share` of it in area."""
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., : round(share * HALF), :HALF] = 1
+    return mask
+
+
+def quadrant_problem(classifier: Classifier | None = None) -> Problem:
+    """Why is it bright?"""
+    return pose(classifier or quadrant_classifier(), quadrant_pixels(), "bright")
+
+
+def tiny_model(name: str, seed: int = 0, size: int = 64, **settings) -> nn.Module:
+    """A timm model with random weights, in eval mode, with 10 classes and logits of a useful size.
+
+    BatchNorm gets running statistics and weights of its own, so that folding it matters, and layers
+    that timm starts at zero are drawn as well.
+    """
+    shape = dict(input_size=(3, size, size), test_input_size=(3, size, size))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = timm.create_model(name, num_classes=10, pretrained_cfg_overlay=shape, **settings)
+        norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.momentum = 1.0  # the statistics of one batch
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.normal_(norm.bias, std=0.2)
+        with torch.no_grad():
+            model.train()(torch.randn(4, 3, size, size))
+        for norm in norms:
+            norm.running_var *= torch.rand_like(norm.running_var) + 0.5
+            norm.running_mean += 0.1 * torch.randn_like(norm.running_mean)
+        heads = [m for m in model.modules() if getattr(m, "out_features", None) == 10]
+        for head in heads:
+            nn.init.normal_(head.weight, std=0.1)
+        with torch.no_grad():
+            spread = model.eval()(torch.randn(4, 3, size, size)).std()
+            for head in heads:
+                head.weight /= spread
+    return model
+
+
+def tiny_classifier(name: str = "test_efficientnet", **settings) -> Classifier:
+    """A frozen `tiny_model`."""
+    return Classifier(tiny_model(name, **settings), name)
+
+
+def random_pixels(size: tuple[int, int] = (SIDE, SIDE), count: int = 1, seed: int = 0) -> Tensor:
+    """count x 3 x H x W uniform noise in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, *size, generator=generator)
+
+
+def state_of(model: nn.Module) -> dict:
+    """Everything that could be left changed."""
+    return dict(
+        weights={key: value.clone() for key, value in model.state_dict().items()},
+        gradients=[(p.requires_grad, p.grad is None) for p in model.parameters()],
+        training=[module.training for module in model.modules()],
+        inplace=[getattr(module, "inplace", None) for module in model.modules()],
+        hooks=[
+            len(module._forward_hooks) + len(module._forward_pre_hooks)
+            + len(module._backward_hooks) + len(module._backward_pre_hooks)
+            for module in model.modules()
+        ],
+        kinds=[type(module) for module in model.modules()],
+        strides=[p.stride() for p in model.parameters()],
+    )  # fmt: skip
+
+
+def same_state(one: dict, other: dict) -> bool:
+    weights, other_weights = one.pop("weights"), other.pop("weights")
+    same = all(torch.equal(weights[key], other_weights[key]) for key in weights)
+    return same and weights.keys() == other_weights.keys() and one == other
