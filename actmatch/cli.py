@@ -16,7 +16,7 @@ from .config import (
     ExplainConfig,
     Weights,
 )
-from .explanation import Explanation, explain_steps
+from .explanation import Explanation, check_folder, explain_steps
 from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_classifiers
 from .wording import percent
 
@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_explain(options: argparse.Namespace) -> None:
     """Explain one photograph and save the result."""
+    check_folder(options.out)
     config = ExplainConfig(
         preset=options.preset,
         target=options.target,

@@ -16,7 +16,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Bounds:
-    """Accepted range of a number and what more of it does, read by the sliders and by the checks."""
+    """Accepted range of a number and what more of it does, for the sliders and the checks."""
 
     low: float
     high: float
@@ -46,6 +46,23 @@ def choice(argument: str, value: Any, accepted: Iterable[str]) -> Any:
     return value
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite int or float; True and False are not numbers here."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def as_tuple(argument: str, value: Any) -> tuple:
+    """One value or several as a tuple that is not empty.
+
+    Raises:
+        ValueError: the value is empty.
+    """
+    several = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if not several:
+        raise ValueError(f"{argument} needs at least one entry.")
+    return several
+
+
 def check_bounds(settings: Any) -> None:
     """Raise a ValueError naming the first field of a dataclass that lies outside its `Bounds`."""
     for entry in fields(settings):
@@ -55,8 +72,8 @@ def check_bounds(settings: Any) -> None:
         value = getattr(settings, entry.name)
         whole = isinstance(bounds.step, int)
         wanted = f"a {'whole ' if whole else ''}number from {bounds.low:g} to {bounds.high:g}"
-        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or not bounds.low <= value <= bounds.high:
+        good = is_number(value) and (isinstance(value, int) or not whole)
+        if not good or not bounds.low <= value <= bounds.high:
             raise ValueError(f"{entry.name} must be {wanted}; got {value!r}.")
 
 
@@ -97,7 +114,7 @@ class Weights:
         500,
         0.5,
         "Small area",
-        "More removes pixels; presets with a promise steer this weight during the run.",
+        "More removes pixels faster, under a promise for as long as it holds.",
         group="mask priors",
     )
     binarization: float = bounded(
@@ -208,7 +225,7 @@ PRESETS: dict[str, Preset] = {
         Promise(confidence=0.9, keep_rate=0.95, necessary=True), {}, dict(necessity=1.0),
     ),
     "paper": Preset(
-        "The published recipe with fixed weights and 880 steps: no promise, it reports what came out.",
+        "The published recipe: fixed weights, 880 steps, no promise; it reports what came out.",
         None,
         dict(generator="unet", steps=880, patience=880, learning_rate=5e-5, neighbors=8, draws=5,
              resolution=1024, start="none",
@@ -219,12 +236,12 @@ PRESETS: dict[str, Preset] = {
 }  # fmt: skip
 
 # Adam's step size that suits each generator; the U-Net's is the published one.
-LEARNING_RATES = {"autoencoder": 3e-3, "grid": 0.2, "unet": 5e-5}
+LEARNING_RATES = {"autoencoder": 3e-3, "grid": 0.5, "unet": 5e-5}
 
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """All settings of one explanation. Fields left at None take the preset's value, then the default.
+    """All settings of one explanation; fields left at None take the preset's value or a default.
 
     Raises:
         ValueError: a value is outside its bounds or not among the choices; the message names both.
@@ -290,22 +307,25 @@ class ExplainConfig:
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.generator])
         object.__setattr__(self, "weights", preset_weights(preset, self.weights))
-        object.__setattr__(self, "distances", tuple(self.distances))
-        object.__setattr__(self, "layer_weights", tuple(self.layer_weights))
+        for name in ("distances", "layer_weights"):
+            object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         choice("fit", self.fit, FITS)
         choice("start", self.start, STARTS)
         for distance in self.distances:
             choice("distances", distance, DISTANCES)
-        if self.neighbors not in (4, 8):
+        if self.neighbors not in (4, 8) or not isinstance(self.neighbors, int):
             raise ValueError(f"neighbors must be 4 or 8; got {self.neighbors!r}.")
-        good = [
-            isinstance(a, (int, float)) and math.isfinite(a) and a >= 0 for a in self.layer_weights
-        ]
-        if not self.distances or not all(good) or not sum(self.layer_weights) > 0:
+        if not all(is_number(a) and a >= 0 for a in self.layer_weights) or not any(
+            self.layer_weights
+        ):
             raise ValueError(
-                "distances and layer_weights need at least one entry, and layer_weights finite "
-                f"numbers >= 0 that are not all 0; got {self.distances!r}, {self.layer_weights!r}."
+                "layer_weights must be finite numbers >= 0, not all of them 0; "
+                f"got {self.layer_weights!r}."
             )
+        if not (self.target is None or isinstance(self.target, (int, str))) or isinstance(
+            self.target, bool
+        ):
+            raise ValueError(f"target must be a class index or name; got {self.target!r}.")
         check_bounds(self)
 
     @property
@@ -329,6 +349,8 @@ def preset_weights(preset: Preset, changes: Weights | Mapping[str, float] | None
     """The preset's weights with some of them changed; a `Weights` replaces them all."""
     if isinstance(changes, Weights):
         return changes
+    if changes is not None and not isinstance(changes, Mapping):
+        raise ValueError(f"weights must be a Weights or a mapping of terms; got {changes!r}.")
     changes = dict(changes or {})
     for name in changes:
         choice("weight", name, [entry.name for entry in fields(Weights)])

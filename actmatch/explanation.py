@@ -23,7 +23,7 @@ from .config import PRESETS, ExplainConfig
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .optimize import Candidates, Problem, Step, optimize, pose
-from .promise import SEED_OFFSET, KeepRate, Verdict, keep_rates, smallest_that_holds
+from .promise import Draws, KeepRate, Verdict, keep_rates, smallest_that_holds
 from .render import overlay
 from .scorecard import ScoreCard, score
 from .wording import percent
@@ -148,23 +148,16 @@ class Explanation:
         Raises:
             ValueError: the folder cannot be written.
         """
-        folder = Path(folder)
-        try:
-            home = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
-            if not home.is_dir():
-                raise NotADirectoryError(f"{home.name} is a file")
-            aside = Path(tempfile.mkdtemp(prefix=".actmatch-", dir=home))
+        with file_errors_in_words(folder):
+            aside = Path(tempfile.mkdtemp(prefix=".actmatch-", dir=check_folder(folder)))
             try:
                 self._write(aside)
-                folder.mkdir(parents=True, exist_ok=True)
+                Path(folder).mkdir(parents=True, exist_ok=True)
                 for name in FILES:
-                    os.replace(aside / name, folder / name)
+                    os.replace(aside / name, Path(folder) / name)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ValueError(f"Cannot write to the folder {str(folder)!r}: {reason}.") from error
-        return folder
+        return Path(folder)
 
     def _write(self, folder: Path) -> None:
         to_image(self.mask).save(folder / "mask.png")
@@ -176,6 +169,35 @@ class Explanation:
 
 
 FILES = ("mask.png", "explanation.png", "complement.png", "overlay.png", "report.json")
+
+
+def check_folder(folder: str | os.PathLike) -> Path:
+    """The folder, or its nearest existing parent, after checking that a result can be written.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    path = Path(folder).absolute()
+    with file_errors_in_words(folder):
+        home = next(place for place in (path, *path.parents) if place.exists())
+        if not home.is_dir():
+            raise OSError(f"{home.name} is a file")
+        if not os.access(home, os.W_OK | os.X_OK):
+            raise OSError(f"no permission to write in {home.name}")
+        for name in FILES:
+            if (path / name).is_dir():
+                raise OSError(f"{name} in it is a folder")
+    return home
+
+
+@contextmanager
+def file_errors_in_words(folder: str | os.PathLike) -> Iterator[None]:
+    """Turn a failed write into a ValueError that names the folder and the reason."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ValueError(f"Cannot write to the folder {str(folder)!r}: {reason}.") from error
 
 
 def explain(
@@ -254,7 +276,7 @@ def conclude(
     if config.promise:
         verdict = smallest_that_holds(classifier, problem, candidates, config.promise, config.seed)
     else:
-        logits = candidates.logits[candidates.slack.argmax()][None, None]
+        logits = candidates.best[None, None]
         verdict = Verdict((logits > 0).float(), logits.sigmoid(), False)
     return Explanation(
         pixels=problem.pixels[0].cpu(),
@@ -263,7 +285,7 @@ def conclude(
         gray=classifier.gray[0].cpu(),
         card=score(classifier, problem, verdict.mask, config.seed),
         promise_kept=verdict.kept if config.promise else None,
-        keep_rate=keep_rates(classifier, problem, verdict.mask, config.seed + 2 * SEED_OFFSET),
+        keep_rate=keep_rates(classifier, problem, verdict.mask, Draws.REPORT.seed(config.seed)),
         history=(),
         config=config,
         classifier=classifier.name,

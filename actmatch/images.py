@@ -133,13 +133,16 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """A gray 8-bit image from integers of up to 16 bits or from floats in [0, 1] or any range."""
+    """A gray 8-bit image from 16-bit or 32-bit integers, or from floats in [0, 1] or any range."""
     values = np.asarray(image, dtype=np.float32)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     if image.mode == "F":
         low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
-    else:
-        low, high = 0.0, 65535.0 if values.max() > 255 else 255.0
+    elif image.mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+    else:  # 32-bit integers do not say how many bits were meant: 8, 16 or as many as it takes
+        most = float(values.max())
+        low, high = 0.0, 255.0 if most <= 255 else max(most, 65535.0)
     scaled = (values - low) / (high - low) * 255.0
     return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8), mode="L")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,6 +16,8 @@ BLUR_SIDE, BLUR_TIMES = 31, 3
 NOISE_STD = 0.25
 SHUFFLE_GRID = 8
 CLOUD_GRID = 7
+BANK_DRAWS = 8  # infills of each random kind that a search trains on
+UNSEEN_HARDNESS = 10.0  # logits; infills not yet met come first
 
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
@@ -94,25 +98,33 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
 
 
 class InfillSampler:
-    """Infills drawn anew at every step, the kinds taking turns so that none is forgotten.
+    """A bank of infills of every kind but gray, of which the hardest come up most often.
 
-    Holds the deterministic kinds ready; all randomness comes from its own generator.
+    Each is drawn about once before any comes again. Lives on the device, never synchronizes it;
+    all randomness comes from its own generator.
     """
 
     def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
-        self.pixels, self.gray, self.generator = pixels, gray, generator
-        self.kinds = tuple(kind for kind in KINDS if kind != "gray")  # gray is in every step
-        self.blurred = box_blur(pixels)
-        self.turn = 0
+        self.generator = generator
+        self.bank, shares = [], []
+        for kind in KINDS:
+            if kind == "gray":  # gray is in every step
+                continue
+            count = 1 if kind in DETERMINISTIC else BANK_DRAWS
+            infills = draw(kind, pixels, gray, count, generator)
+            self.bank.append(infills.expand(-1, -1, *pixels.shape[-2:]))
+            shares += [-math.log(count)] * count  # every kind as likely as any other
+        self.bank = torch.cat(self.bank)
+        self.log_share = torch.tensor(shares, device=pixels.device)
+        self.hardness = torch.full_like(self.log_share, UNSEEN_HARDNESS)
 
     def next(self, count: int) -> Tensor:
-        """`count` x 3 x H x W infills of the kinds whose turn it is."""
-        drawn = []
-        for _ in range(count):
-            kind = self.kinds[self.turn % len(self.kinds)]
-            self.turn += 1
-            if kind == "blur":
-                drawn.append(self.blurred)
-            else:
-                drawn.append(draw(kind, self.pixels, self.gray, 1, self.generator))
-        return torch.cat(drawn)
+        """`count` x 3 x H x W infills, drawn without replacement (Gumbel top-k)."""
+        noise = torch.rand(len(self.bank), generator=self.generator, device=self.bank.device)
+        gumbel = -(-noise.clamp(1e-6, 1 - 1e-6).log()).log()
+        self.chosen = (self.hardness + self.log_share + gumbel).topk(count).indices
+        return self.bank[self.chosen]
+
+    def tell(self, hardness: Tensor) -> None:
+        """Remember how hard the last infills were: minus their margins, in logits."""
+        self.hardness.index_copy_(0, self.chosen, hardness)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -67,7 +68,7 @@ class Autoencoder(nn.Module):
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.stem = _block(3, widths[0], stride=2)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(_block(narrow, wide, stride=2) for narrow, wide in pairs)
         self.up = nn.ModuleList(_block(wide + narrow, narrow) for narrow, wide in reversed(pairs))
         self.head = nn.Conv2d(widths[0], 1, 1)
@@ -84,7 +85,7 @@ class UNet(nn.Module):
 
     def __init__(self, widths: tuple[int, ...] = UNET_WIDTHS) -> None:
         super().__init__()
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.stem = _double(3, widths[0])
         self.down = nn.ModuleList(
             nn.Sequential(nn.MaxPool2d(2), _double(narrow, wide)) for narrow, wide in pairs

@@ -2,14 +2,14 @@
 
     mask -> all composites of the step in one batch -> classifier -> terms -> one step of Adam
 
-The weights of the objective are means to an end. Where the preset makes a promise, the pressure on
-the area is steered by it: up while the promise holds on the step's composites, down while it does
-not, so that the mask settles at the edge of the promise. The best mask seen at every size is kept
-(`Candidates`), not the last one.
+The weights of the objective are means to an end. Where the preset makes a promise, the kept share
+is steered by it (`Steering`), so that the mask settles at the edge of the promise. The best mask
+seen at every size is kept (`Candidates`), not the last one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,8 +24,11 @@ from .infill import InfillSampler, composite
 from .mask_generator import Mask, MaskGenerator, binarize, build_generator
 from .methods import grad_cam
 
-PRESSURE_UP, PRESSURE_DOWN = 1.06, 0.90  # a step, while the promise holds and while it does not
-PRESSURE_RANGE = (0.02, 50.0)
+START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
+RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
+SHARE_RANGE = (0.005, 0.95)
+AREA_WEIGHT = 4.0  # weight of the area at which masks shrink as fast as they grow
+AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 32  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
 CHECK_EVERY = 10  # steps between looks at whether to stop early
@@ -63,19 +66,32 @@ class Candidates:
         self.edges = edges[:-1].to(device)
         self.logits = torch.zeros(count, *size, device=device)
         self.slack = torch.full((count,), -torch.inf, device=device)
+        self.sum = torch.zeros(size, device=device)
+        self.weight = 0.0
 
     def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
         """Keep 1 x 1 x H x W logits if their slack is the most seen at their area."""
+        self.sum = AVERAGE * self.sum + (1 - AVERAGE) * logits[0, 0]
+        self.weight = AVERAGE * self.weight + (1 - AVERAGE)
         place = torch.bucketize(area, self.edges).view(1)
         better = slack > self.slack[place]
         kept = torch.where(better.view(1, 1, 1), logits[0], self.logits[place])
         self.logits.index_copy_(0, place, kept)
         self.slack.index_copy_(0, place, torch.where(better, slack, self.slack[place]))
 
+    @property
+    def average(self) -> Tensor:
+        """H x W running average of the logits offered, the late ones weighing most."""
+        return self.sum / self.weight
+
+    @property
+    def best(self) -> Tensor:
+        """H x W logits of the mask with the most slack at any size."""
+        return self.logits[self.slack.argmax()]
+
     def smallest_first(self) -> list[Tensor]:
-        """H x W logits of the masks seen, on the CPU, by area."""
-        seen = self.slack.isfinite().cpu()
-        found = list(self.logits.cpu()[seen])
+        """H x W logits of the masks seen, by area."""
+        found = list(self.logits[self.slack.isfinite()])
         return sorted(found, key=lambda logits: (logits > 0).float().mean().item())
 
 
@@ -125,30 +141,18 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
         generator.parameters(), lr=config.learning_rate, fused=device.type == "cuda" or None
     )
     candidates = Candidates(classifier.size, device, SIZES if config.promise else 1)
-    pressure = torch.ones((), device=device)
-    smallest = torch.full((), torch.inf, device=device)
-    stale = torch.zeros((), device=device)
+    steering = Steering(config, device)
     for index in range(1, config.steps + 1):
         with torch.enable_grad():
-            logits = generator()
+            logits = steering.cut(generator())
             mask = binarize(logits)
-            outcome = objective(mask, pressure)
+            outcome = objective(mask)
             optimizer.zero_grad(set_to_none=True)
             outcome.terms["total"].backward()
         optimizer.step()
         area = mask.hard.detach().mean()
+        held = steering.follow(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)
-        if config.promise:
-            held = outcome.slack > 0
-            steered = pressure * torch.where(held, PRESSURE_UP, PRESSURE_DOWN)
-            pressure = steered.clamp(*PRESSURE_RANGE)
-            smaller = held & (area < LESS * smallest)
-        else:
-            held = outcome.slack.new_zeros((), dtype=torch.bool)
-            smaller = outcome.terms["total"].detach() < LESS * smallest
-        score = area if config.promise else outcome.terms["total"].detach()
-        smallest = torch.where(smaller, score, smallest)
-        stale = torch.where(smaller | smallest.isinf(), torch.zeros_like(stale), stale + 1)
         yield Step(
             index,
             mask.hard.detach(),
@@ -159,8 +163,50 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             held,
             candidates,
         )
-        if index % CHECK_EVERY == 0 and stale >= config.patience:
+        if index % CHECK_EVERY == 0 and steering.stale >= config.patience:
             return
+
+
+class Steering:
+    """The kept share of a preset with a promise, led to the edge of the promise.
+
+    The share shrinks while the promise holds on the composites of a step and grows while it does
+    not, ever more slowly; the mask's logits are cut where that share of them is positive. Without a
+    promise nothing is cut. Lives on the device and never waits for it.
+
+    Attributes:
+        stale: steps since a clearly smaller mask held, or without a promise a clearly lower total.
+    """
+
+    def __init__(self, config: ExplainConfig, device: torch.device) -> None:
+        self.config = config
+        self.share = torch.full((), START_SHARE, device=device)
+        self.best = torch.full((), torch.inf, device=device)
+        self.stale = torch.zeros((), device=device)
+
+    def cut(self, logits: Tensor) -> Tensor:
+        """The logits shifted so that about the share is positive, going by every fourth pixel."""
+        if not self.config.promise:
+            return logits
+        sample = logits.detach()[..., ::4, ::4].flatten()
+        return logits - torch.quantile(sample, 1 - self.share)
+
+    def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
+        """Whether the promise held at this step; the share moves accordingly."""
+        held = outcome.slack > 0
+        score = area if self.config.promise else -outcome.slack
+        if self.config.promise:
+            rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * index / self.config.steps
+            shrink = math.exp(-rate * self.config.weights.area / AREA_WEIGHT)
+            moved = self.share * torch.where(held, shrink, math.exp(rate))
+            self.share = moved.clamp(*SHARE_RANGE)
+        better = score < LESS * self.best
+        if self.config.promise:
+            better = held & better
+        self.best = torch.where(better, score, self.best)
+        waiting = better | self.best.isinf()
+        self.stale = torch.where(waiting, torch.zeros_like(self.stale), self.stale + 1)
+        return held
 
 
 def seeded_generator(
@@ -208,7 +254,7 @@ class Objective:
         self.rows = 1 + self.draws + int(bool(leftover))
 
     def composites(self, mask: Tensor) -> Tensor:
-        """rows x 3 x H x W: the explanation, the drawn infills and, where wanted, the complement."""
+        """rows x 3 x H x W: the explanation, drawn infills and, where wanted, the complement."""
         pixels, gray = self.problem.pixels, self.classifier.gray
         batch = [composite(mask, pixels, gray)]
         if self.draws:
@@ -218,8 +264,8 @@ class Objective:
             batch.append(composite(1 - mask, pixels, gray))
         return torch.cat(batch)
 
-    def __call__(self, mask: Mask, pressure: Tensor) -> Outcome:
-        """The terms of a mask, with the area weighted by `pressure` as well."""
+    def __call__(self, mask: Mask) -> Outcome:
+        """The terms of a mask and whether it keeps the promise on this step's composites."""
         problem, config, weights = self.problem, self.config, self.config.weights
         response = self.classifier(self.composites(mask.hard))
         explained = response.rows(slice(0, 1))
@@ -241,24 +287,23 @@ class Objective:
             "leftover_entropy": lambda: losses.leftover_entropy(leftover),
         }  # fmt: skip
         terms = {name: term() for name, term in compute.items() if getattr(weights, name) > 0}
-        scale = {"area": pressure} if config.promise else {}
-        terms["total"] = sum(
-            getattr(weights, name) * scale.get(name, 1.0) * term for name, term in terms.items()
-        )
+        terms["total"] = sum(getattr(weights, name) * term for name, term in terms.items())
         with torch.no_grad():
+            if self.draws:
+                self.infills.tell(-losses.margin(drawn, target))
             log_probability = explained.logits.log_softmax(-1)[0, target]
             slack = -terms["total"]
             if config.promise:
-                slack = self.slack(config.promise, log_probability, response.logits)
+                slack = self.slacks(config.promise, log_probability, response.logits).amin()
         return Outcome(terms, log_probability.exp(), slack)
 
-    def slack(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
-        """The least margin, over the composites, by which the promise holds."""
+    def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
+        """By how much each part of the promise holds, one margin a composite and one a demand."""
         kept = 1 + self.draws
         slacks = [losses.margin(logits[:kept], self.problem.target)]
         if promise.confidence:
-            least = self.problem.log_probability + torch.tensor(promise.confidence).log()
+            least = self.problem.log_probability + math.log(promise.confidence)
             slacks.append((log_probability - least).view(1))
         if promise.necessary:
             slacks.append(-losses.margin(logits[kept:], self.problem.target))
-        return torch.cat(slacks).amin()
+        return torch.cat(slacks)

@@ -5,7 +5,9 @@ The infills that decide here are drawn from another seed than those that trained
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -16,12 +18,27 @@ from .classifier import Classifier
 from .config import Promise
 from .infill import DETERMINISTIC, KINDS, composite, draw
 from .optimize import Candidates, Problem
+from .prune import prune
 
 TRIALS = 20  # infills drawn of each random kind
 SCREENING = 4  # of these, how many a candidate must survive before the rest are tried
 BATCH = 32  # composites a forward pass
-SEED_OFFSET = 1_000_003  # between the seed that trains and the seed that judges
-GROWTH = (1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)  # areas tried, as multiples, when no candidate holds
+GROWTH = (2.0, 1.5, 1.25, 1.1, 1.0)  # areas kept in reserve, as multiples, largest first
+WIDENING = (1.0, 1.5, 2.25, 3.4)  # areas tried to begin a bisection
+SMALLEST_AREA, AREA_RATIO = 0.002, 1.04  # lower end and precision of a bisection
+
+
+class Draws(IntEnum):
+    """What infills are drawn for; each purpose has seeds of its own, apart from the search's."""
+
+    SELECT = 1
+    PRUNE = 2
+    JUDGE = 3
+    REPORT = 4
+
+    def seed(self, seed: int) -> int:
+        """The seed for this purpose in a run with that seed."""
+        return seed + 1_000_003 * self.value
 
 
 class KeepRate(NamedTuple):
@@ -93,7 +110,12 @@ def keep_rates(
 
 
 def holds(
-    classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
+    classifier: Classifier,
+    problem: Problem,
+    mask: Tensor,
+    promise: Promise,
+    seed: int,
+    stages: Sequence[int] = (SCREENING, TRIALS),
 ) -> bool:
     """Whether a 1 x 1 x H x W mask keeps the promise; the cheap parts are asked first."""
     pixels, gray, target = problem.pixels, classifier.gray, problem.target
@@ -110,7 +132,7 @@ def holds(
         return False
     if not promise.keep_rate:
         return True
-    for trials, offset in ((SCREENING, 1), (TRIALS, 2)):
+    for offset, trials in enumerate(stages, start=1):
         answers = labels_kept(classifier, problem, mask, infill_kinds(trials), seed + offset)
         if any(sum(kept) < promise.keep_rate * len(kept) for kept in answers.values()):
             return False
@@ -120,32 +142,65 @@ def holds(
 def smallest_that_holds(
     classifier: Classifier, problem: Problem, candidates: Candidates, promise: Promise, seed: int
 ) -> Verdict:
-    """The smallest candidate that keeps the promise, grown if none does.
+    """The smallest mask found that keeps the promise on infills kept apart for this judgment.
 
-    Where no mask short of the whole image holds, the candidate with the most slack is returned with
-    `kept` False: it is never passed off as one that keeps its promise.
+    The running average of the search and its smallest candidate that passes a screening are each
+    cut as small as the screening allows; the smaller one is pruned. Of the chain of masks that this
+    leaves, from generous cuts down to the pruned one, the last that holds is the answer. Where none
+    short of the whole image holds, the verdict says so.
     """
-    judge_seed = seed + SEED_OFFSET
-    for logits in candidates.smallest_first():
-        verdict = _verdict(logits, problem)
-        if holds(classifier, problem, verdict.mask, promise, judge_seed):
-            return verdict._replace(kept=True)
-    best = candidates.logits[candidates.slack.argmax()].cpu()
-    for cut in _growing_cuts(best):
-        verdict = _verdict(best - cut, problem)
-        if holds(classifier, problem, verdict.mask, promise, judge_seed):
-            return verdict._replace(kept=True)
-    return _verdict(best, problem)
+
+    def passes(logits: Tensor) -> bool:
+        mask = _mask_of(logits)
+        return holds(classifier, problem, mask, promise, Draws.SELECT.seed(seed), (SCREENING,))
+
+    rankings = [candidates.average]
+    rankings += islice(filter(passes, candidates.smallest_first()), 1)
+    ranked = sorted(
+        ((_smallest_cut(logits, passes), logits) for logits in rankings), key=lambda pair: pair[0]
+    )
+    masks = [
+        _mask_of(_cut(logits, area * growth))
+        for area, logits in reversed(ranked)
+        for growth in GROWTH
+        if area * growth < 1
+    ]
+    area, logits = ranked[0]
+    smallest = _mask_of(_cut(logits, area))
+    masks += prune(classifier, problem, smallest, promise, Draws.PRUNE.seed(seed))
+    soft_mask = _cut(logits, area).sigmoid()[None, None]
+    for mask in sorted(masks, key=lambda mask: mask.mean().item()):
+        if mask.mean() < 1 and holds(classifier, problem, mask, promise, Draws.JUDGE.seed(seed)):
+            return Verdict(mask, soft_mask, True)
+    return Verdict(smallest, soft_mask, False)
 
 
-def _verdict(logits: Tensor, problem: Problem) -> Verdict:
-    logits = logits.to(problem.pixels.device)[None, None]
-    return Verdict((logits > 0).float(), logits.sigmoid(), False)
+def _mask_of(logits: Tensor) -> Tensor:
+    """1 x 1 x H x W mask of H x W logits."""
+    return (logits > 0).float()[None, None]
 
 
-def _growing_cuts(logits: Tensor) -> Iterable[Tensor]:
-    """Cuts of the logits at which the kept area grows step by step, short of everything."""
-    area = max((logits > 0).float().mean().item(), 0.01)
-    for factor in GROWTH:
-        if area * factor < 1:
-            yield torch.quantile(logits.flatten(), 1 - area * factor)
+def _cut(logits: Tensor, area: float) -> Tensor:
+    """Logits shifted so that this share of them is positive."""
+    return logits - torch.quantile(logits.flatten(), 1 - area)
+
+
+def _smallest_cut(logits: Tensor, passes: Callable[[Tensor], bool]) -> float:
+    """The smallest area found by bisection at which the cut logits pass; 1 where none does."""
+    low, high = SMALLEST_AREA, 1.0
+    start = (logits > 0).float().mean().item()
+    for factor in WIDENING:
+        area = max(start, SMALLEST_AREA) * factor
+        if area >= 1:
+            break
+        if passes(_cut(logits, area)):
+            high = area
+            break
+        low = area
+    while high / low > AREA_RATIO:
+        middle = (low * high) ** 0.5
+        if passes(_cut(logits, middle)):
+            high = middle
+        else:
+            low = middle
+    return high
