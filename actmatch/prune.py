@@ -46,6 +46,21 @@ def prune(
         yield (mask := _drop_longest_prefix(trial, mask, droppable))
 
 
+def count_necessary_tiles(
+    classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise
+) -> tuple[int, int]:
+    """How many kept tiles there are, and how many of them cannot be dropped alone.
+
+    For a promise about gray alone, where one composite per tile decides.
+    """
+    assert not promise.keep_rate
+    index = tiles(mask.shape[-2:], mask.device)
+    kept = len(index[mask[0, 0] > 0].unique())
+    if not kept:
+        return 0, 0
+    return kept, kept - len(_by_dropping(Trial(classifier, problem, mask, promise, 0), mask))
+
+
 class Trial:
     """By how much masks keep a promise on gray and on the infills that are hardest for one mask."""
 
