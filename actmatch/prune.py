@@ -141,7 +141,7 @@ def _by_dropping(trial: Trial, mask: Tensor) -> Tensor:
 def _drop_longest_prefix(trial: Trial, mask: Tensor, order: Tensor) -> Tensor:
     """The mask without the most tiles that, in this order, still leave the promise kept."""
     index = tiles(mask.shape[-2:], mask.device)
-    low, high = 0, len(order)  # dropping `low` tiles holds, dropping `high` does not
+    low, high = 0, len(order) + 1  # dropping `low` tiles holds; `high` is out of reach
     best = mask
     while high - low > 1:
         middle = (low + high) // 2

@@ -11,8 +11,3 @@ def percent(share: float) -> str:
     if 99.5 <= value < 100:
         return f"{min(value, 99.9):.1f} %"
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
-
-
-def article(name: str) -> str:
-    """A name in the singular with its indefinite article."""
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

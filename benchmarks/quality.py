@@ -36,8 +36,8 @@ from actmatch.promise import holds, keep_rates
 from actmatch.prune import count_necessary_tiles
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs.txt")
-FRACTIONS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.35,
-             0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # fmt: skip
+FRACTIONS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3,
+             0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # fmt: skip
 SELECT_SEED, REPORT_SEED = 77_000_001, 99_000_001
 FORWARD = 1 / 3  # of a pass
 PROMISED = ("smallest", "confident", "robust", "necessary")
