@@ -34,7 +34,6 @@ def main() -> int:
         print(f"actmatch needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
         return 2
     os.chdir(HOME)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         return commands[sys.argv[1]](sys.argv[2:])
     except subprocess.CalledProcessError as error:

@@ -138,7 +138,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     random = torch.Generator(device=device).manual_seed(config.seed)
     objective = Objective(classifier, problem, config, random)
     optimizer = torch.optim.Adam(
-        generator.parameters(), lr=config.learning_rate, fused=device.type == "cuda" or None
+        generator.parameters(), lr=config.learning_rate, fused=device.type in ("cpu", "cuda")
     )
     candidates = Candidates(classifier.size, device, SIZES if config.promise else 1)
     steering = Steering(config, device)

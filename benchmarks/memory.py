@@ -1,6 +1,6 @@
 """Growth of one process over many explanations.
 
-python benchmarks/memory.py [--runs 50] [--steps 20]
+python -m benchmarks.memory [--runs 50] [--steps 20]
 """
 
 from __future__ import annotations

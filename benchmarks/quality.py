@@ -1,6 +1,6 @@
 """Quality of the masks: every preset, and compared methods cut at the same promise.
 
-    python benchmarks/quality.py --photographs ../shared/images [--count 40] [--compared 24]
+    python -m benchmarks.quality --photographs ../shared/images [--count 40] [--compared 24]
         [--preset robust ...] [--method grad_cam ...] [--rows benchmarks/runs/quality.csv]
 
 A row is one photograph, one method and one promise. Rows already in the file are not made again, so
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean, median, pstdev
 
-from actmatch import ExplainConfig, load_classifier, score  # first: sets OMP_WAIT_POLICY
+from actmatch import ExplainConfig, load_classifier, score  # first: sets up threads
 
 import torch  # isort: skip
 import torch.nn.functional as F

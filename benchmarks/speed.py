@@ -1,6 +1,6 @@
 """Time of the search beside bare passes of the same classifier, block by block in one run.
 
-    python benchmarks/speed.py [--preset robust] [--steps 100] [--device auto]
+    python -m benchmarks.speed [--preset robust] [--steps 100] [--device auto]
 
 A bare pass is one forward and backward of the frozen classifier to its input, at the batch size of
 the preset's steps. Blocks of both take turns, so that a busy machine slows both alike.
@@ -12,7 +12,7 @@ import argparse
 import itertools
 import time
 
-from actmatch import ExplainConfig, load_classifier  # first: sets OMP_WAIT_POLICY before torch
+from actmatch import ExplainConfig, load_classifier  # first: sets up threads before torch
 
 import torch  # isort: skip
 
