@@ -209,7 +209,8 @@ def run(
     classifier = classifier_for(classifier_name, device)
     problem = pose_photograph(classifier, photograph, config)
     watch = Watch(problem, config, classifier.class_names[problem.target])
-    steps = search(classifier, problem, config, stop.is_set)
+    stopped = False  # what was shown decides, so that no Stop goes unsaid
+    steps = search(classifier, problem, config, lambda: stopped)
     while True:
         try:
             step = next(steps)
