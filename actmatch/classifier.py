@@ -110,12 +110,14 @@ class Classifier(nn.Module):
         return self(pixels).logits
 
     def class_index(self, target: int | str) -> int:
-        """Index of a class given by index or by name, case and article ignored.
+        """Index of a class given by index or by name; an exact name goes before one in other case.
 
         Raises:
             ValueError: no such class; the message says which are close or how many there are.
         """
         count = len(self.class_names)
+        if isinstance(target, str) and target in self.class_names:
+            return self.class_names.index(target)
         if isinstance(target, str) and not target.strip().isdigit():
             names = [name.casefold() for name in self.class_names]
             wanted = target.strip().casefold()

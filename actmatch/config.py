@@ -79,7 +79,7 @@ def check_bounds(settings: Any) -> None:
 
 @dataclass(frozen=True)
 class Weights:
-    """Weight of each term of the objective (METHOD section 2); every term is a mean, 0 is off."""
+    """Weight of each term of the objective (arXiv 2509.23051); every term is a mean, 0 is off."""
 
     activation: float = bounded(
         1.0,
@@ -165,6 +165,8 @@ class Weights:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        if not any(getattr(self, entry.name) for entry in fields(self)):
+            raise ValueError("weights must not all be 0: at least one term has to guide the mask.")
 
 
 # Published weight sets: ResNet-18 from arXiv 2509.23051, the others from its follow-up.
@@ -182,7 +184,7 @@ PUBLISHED_WEIGHTS = {
 
 @dataclass(frozen=True)
 class Promise:
-    """What a mask must keep to be returned as an answer (METHOD section 3).
+    """What a mask must keep to be returned as an answer.
 
     Attributes:
         label: top-1 of the explanation is the target.
@@ -227,7 +229,7 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset(
         "The published recipe: fixed weights, 880 steps, no promise; it reports what came out.",
         None,
-        dict(generator="unet", steps=880, patience=880, learning_rate=5e-5, neighbors=8, draws=5,
+        dict(generator="unet", steps=880, patience=880, neighbors=8, draws=5,
              resolution=1024, start="none",
              distances=("cosine",) * 2 + ("standardized_mse",) * 3,
              layer_weights=(1.0, 2.0, 2.0, 4.0, 8.0)),

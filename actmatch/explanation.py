@@ -23,7 +23,7 @@ from .config import PRESETS, ExplainConfig
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .optimize import Candidates, Problem, Step, optimize, pose
-from .promise import Draws, KeepRate, Verdict, keep_rates, smallest_that_holds
+from .promise import Draws, Judge, KeepRate, Verdict, keep_rates
 from .render import overlay
 from .scorecard import ScoreCard, score
 from .wording import percent
@@ -47,7 +47,7 @@ class Explanation:
         keep_rate: how often the label survived each kind of infill, on fresh draws.
         history: one row per step: step, area, probability, kept and the terms of the objective.
         classifier: its name; `device` is where it ran.
-        seconds: wall time of the whole explanation.
+        seconds: wall time of the search, the judging and the score card.
     """
 
     pixels: Tensor
@@ -80,9 +80,11 @@ class Explanation:
         card = self.card
         before, after = percent(card.probability), percent(card.explanation_probability)
         says = card.top5["explanation"][0].name
-        verb = "still says" if card.label_kept else f"says {says}, no longer"
-        if card.label_kept and card.top5["photograph"][0].name != card.label:
-            verb = "says"
+        was_top = card.top5["photograph"][0].name == card.label
+        if card.label_kept:
+            verb = "still says" if was_top else "says"
+        else:
+            verb = f"says {says}, {'no longer' if was_top else 'not'}"
         first = (
             f"Keeping {percent(card.area)} of the pixels, {self.classifier} {verb} "
             f"{card.label}: {before} → {after}."
@@ -105,8 +107,8 @@ class Explanation:
         if self.promise_kept:
             return f"Promise kept ({self.config.preset}): {sentence}"
         return (
-            f"Promise not kept ({self.config.preset}). No mask smaller than the whole image was "
-            f"found that keeps {self.card.label} as asked: {sentence} "
+            f"Promise not kept ({self.config.preset}). No mask short of the whole image was found "
+            f"that keeps {self.card.label} as asked: {sentence} "
             "Try an easier promise, more steps, or another class."
         )
 
@@ -262,19 +264,25 @@ def search(
         for step in optimize(classifier, problem, config):
             history.add(step)
             yield step
-            if stopped():
+            hurried = stopped()
+            if hurried:
                 break
-        explanation = conclude(classifier, problem, config, step.candidates)
+        explanation = conclude(classifier, problem, config, step.candidates, hurried)
     seconds = time.perf_counter() - started
     return replace(explanation, history=history.rows(), seconds=seconds)
 
 
 def conclude(
-    classifier: Classifier, problem: Problem, config: ExplainConfig, candidates: Candidates
+    classifier: Classifier,
+    problem: Problem,
+    config: ExplainConfig,
+    candidates: Candidates,
+    hurried: bool = False,
 ) -> Explanation:
     """The best candidate, judged on infills of its own and scored; history and time left open."""
     if config.promise:
-        verdict = smallest_that_holds(classifier, problem, candidates, config.promise, config.seed)
+        judge = Judge(classifier, problem, config.promise, config.seed)
+        verdict = judge.quickest(candidates) if hurried else judge.smallest(candidates)
     else:
         logits = candidates.best[None, None]
         verdict = Verdict((logits > 0).float(), logits.sigmoid(), False)
@@ -304,7 +312,7 @@ class History:
     def add(self, step: Step) -> None:
         """Remember the scalars of a step, not its masks."""
         self.names = ("area", "probability", "kept", *step.terms)
-        scalars = (step.area, step.probability, step.kept.float(), *step.terms.values())
+        scalars = (step.area, step.probability, step.kept, *step.terms.values())
         self.steps.append(torch.stack([scalar.float() for scalar in scalars]))
 
     def rows(self) -> tuple[dict[str, float], ...]:

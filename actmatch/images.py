@@ -78,7 +78,10 @@ def _read_bytes(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
             raise ValueError(
                 f"{name} has {size / 2**20:.0f} MB; at most {MAX_BYTES // 2**20} MB are accepted."
             )
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{name} cannot be opened: {error.strerror}.") from error
     elif isinstance(source, bytes):
         data = source
     elif hasattr(source, "read"):

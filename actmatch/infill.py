@@ -34,7 +34,7 @@ def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
 def draw(kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """`count` infills of one kind: count x 3 x H x W in [0, 1].
 
-    The kinds are those of METHOD section 4: gray (normalization mean), black, white, blur (box blur
+    The kinds: gray (normalization mean), black, white, blur (box blur
     31 three times), noise (gray + N(0, 0.25^2), clipped), shuffle (an 8 x 8 grid of the image's own
     patches, permuted), color (one random color), clouds (7 x 7 Gaussian noise, upsampled).
 

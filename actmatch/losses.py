@@ -1,4 +1,4 @@
-"""The terms of the objective (METHOD section 2): tensors in, one mean out.
+"""The terms of the objective (arXiv 2509.23051): tensors in, one mean out.
 
 Every term is a mean, so that a weight means the same at every input size, and has a finite gradient
 at constant masks and at equal inputs. arXiv 2509.23051 unless another source is named.

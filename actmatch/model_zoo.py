@@ -55,8 +55,8 @@ def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Cl
     name = str(name_or_path)
     if Path(name).suffix in CHECKPOINT_SUFFIXES:
         return _from_file(Path(name), target)
-    if name.split(".")[0] in offline_classifiers():
-        architecture = name.split(".")[0]
+    architecture = name.removesuffix(".in1k")
+    if architecture in offline_classifiers():
         model = timm.create_model(architecture)
         model.load_state_dict(_bundled_weights(architecture, model.state_dict()))
         return Classifier(model, architecture, device=target)
@@ -192,12 +192,14 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
         raise ValueError(f"There is no checkpoint at {str(path)!r}.")
     weights, described = _read_checkpoint(path)
     architecture = described.get("architecture") or _architecture_in(path.stem)
-    if not architecture or not timm.is_model(architecture):
+    if not isinstance(architecture, str) or not timm.is_model(architecture):
         raise ValueError(
             f"The architecture of {path.name} is not known: name it in {path.stem}.json beside it "
             '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
         )
     names = described.get("label_names")
+    if isinstance(names, list):
+        names = [str(name) for name in names]
     classes = described.get("num_classes") or _classes_in(architecture, weights)
     overlay = described.get("pretrained_cfg") or {}
     if not isinstance(overlay, Mapping) or (names is not None and not isinstance(names, list)):
@@ -207,13 +209,13 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
             architecture, num_classes=classes, pretrained_cfg_overlay=dict(overlay)
         )
         model.load_state_dict(weights)
-    except (RuntimeError, TypeError) as error:
+        return Classifier(model, path.stem, names, device)
+    except (RuntimeError, TypeError, KeyError) as error:
         misfit = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ValueError(
             f"{path.name} does not fit {architecture} with {classes} classes: "
             f"{misfit[1] if len(misfit) > 1 else misfit[0]}"
         ) from error
-    return Classifier(model, path.stem, names, device)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -107,6 +107,7 @@ class Step(NamedTuple):
         area: kept share of the pixels.
         kept: whether the promise held on the composites of this step.
         candidates: the best masks so far; shared by all steps of a run.
+        last: whether the search ends here, out of steps or out of patience.
     """
 
     index: int
@@ -117,6 +118,7 @@ class Step(NamedTuple):
     area: Tensor
     kept: Tensor
     candidates: Candidates
+    last: bool
 
 
 def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
@@ -153,6 +155,9 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
         area = mask.hard.detach().mean()
         held = steering.follow(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)
+        last = index == config.steps
+        if index % CHECK_EVERY == 0:  # the one place where the device is waited for
+            last = last or bool(steering.stale >= config.patience)
         yield Step(
             index,
             mask.hard.detach(),
@@ -162,8 +167,9 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             area,
             held,
             candidates,
+            last,
         )
-        if index % CHECK_EVERY == 0 and steering.stale >= config.patience:
+        if last:
             return
 
 
@@ -198,7 +204,8 @@ class Steering:
         if self.config.promise:
             rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * index / self.config.steps
             shrink = math.exp(-rate * self.config.weights.area / AREA_WEIGHT)
-            moved = self.share * torch.where(held, shrink, math.exp(rate))
+            factor = held * shrink + ~held * math.exp(rate)  # where() would copy its two numbers
+            moved = self.share * factor
             self.share = moved.clamp(*SHARE_RANGE)
         better = score < LESS * self.best
         if self.config.promise:
@@ -217,7 +224,7 @@ def seeded_generator(
     if config.start == "gradcam":
         start = grad_cam(classifier, problem.pixels, problem.target)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # the CPU's alone: modules start there
         return build_generator(config.generator, config.resolution, problem.pixels, start)
 
 
@@ -237,7 +244,7 @@ class Outcome(NamedTuple):
 
 
 class Objective:
-    """The weighted terms of METHOD section 2 for one problem; all composites in one batch."""
+    """The weighted terms of arXiv 2509.23051 for one problem; all composites in one batch."""
 
     def __init__(
         self,
@@ -299,11 +306,11 @@ class Objective:
 
     def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
         """By how much each part of the promise holds, one margin a composite and one a demand."""
-        kept = 1 + self.draws
-        slacks = [losses.margin(logits[:kept], self.problem.target)]
+        promised = 1 + self.draws if promise.keep_rate else 1
+        slacks = [losses.margin(logits[:promised], self.problem.target)]
         if promise.confidence:
             least = self.problem.log_probability + math.log(promise.confidence)
             slacks.append((log_probability - least).view(1))
         if promise.necessary:
-            slacks.append(-losses.margin(logits[kept:], self.problem.target))
+            slacks.append(-losses.margin(logits[1 + self.draws :], self.problem.target))
         return torch.cat(slacks)

@@ -1,4 +1,4 @@
-"""Whether a mask keeps its promise (METHOD section 3), judged on infills of its own.
+"""Whether a mask keeps its promise, judged on infills of its own.
 
 The infills that decide here are drawn from another seed than those that trained the mask.
 """
@@ -23,7 +23,9 @@ from .prune import prune
 TRIALS = 20  # infills drawn of each random kind
 SCREENING = 4  # of these, how many a candidate must survive before the rest are tried
 BATCH = 32  # composites a forward pass
-GROWTH = (2.0, 1.5, 1.25, 1.1, 1.0)  # areas kept in reserve, as multiples, largest first
+GROWTH = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.5)  # cuts judged, as multiples of the smallest
+LARGEST_AREA = 0.95  # short of the whole image
+HURRIED = 3  # candidates judged when somebody waits
 WIDENING = (1.0, 1.5, 2.25, 3.4)  # areas tried to begin a bisection
 SMALLEST_AREA, AREA_RATIO = 0.002, 1.04  # lower end and precision of a bisection
 
@@ -139,40 +141,68 @@ def holds(
     return True
 
 
-def smallest_that_holds(
-    classifier: Classifier, problem: Problem, candidates: Candidates, promise: Promise, seed: int
-) -> Verdict:
-    """The smallest mask found that keeps the promise on infills kept apart for this judgment.
+class Judge:
+    """Finds, among what a search has seen, the smallest mask that keeps the promise.
 
-    The running average of the search and its smallest candidate that passes a screening are each
-    cut as small as the screening allows; the smaller one is pruned. Of the chain of masks that this
-    leaves, from generous cuts down to the pruned one, the last that holds is the answer. Where none
-    short of the whole image holds, the verdict says so.
+    Masks are selected, pruned and finally judged on infills of different seeds. Where none short of
+    the whole image holds, the verdict says so.
     """
 
-    def passes(logits: Tensor) -> bool:
-        mask = _mask_of(logits)
-        return holds(classifier, problem, mask, promise, Draws.SELECT.seed(seed), (SCREENING,))
+    def __init__(
+        self, classifier: Classifier, problem: Problem, promise: Promise, seed: int
+    ) -> None:
+        self.classifier, self.problem, self.promise, self.seed = classifier, problem, promise, seed
 
-    rankings = [candidates.average]
-    rankings += islice(filter(passes, candidates.smallest_first()), 1)
-    ranked = sorted(
-        ((_smallest_cut(logits, passes), logits) for logits in rankings), key=lambda pair: pair[0]
-    )
-    masks = [
-        _mask_of(_cut(logits, area * growth))
-        for area, logits in reversed(ranked)
-        for growth in GROWTH
-        if area * growth < 1
-    ]
-    area, logits = ranked[0]
-    smallest = _mask_of(_cut(logits, area))
-    masks += prune(classifier, problem, smallest, promise, Draws.PRUNE.seed(seed))
-    soft_mask = _cut(logits, area).sigmoid()[None, None]
-    for mask in sorted(masks, key=lambda mask: mask.mean().item()):
-        if mask.mean() < 1 and holds(classifier, problem, mask, promise, Draws.JUDGE.seed(seed)):
-            return Verdict(mask, soft_mask, True)
-    return Verdict(smallest, soft_mask, False)
+    def smallest(self, candidates: Candidates) -> Verdict:
+        """The verdict of a careful judgment.
+
+        The running average of the search and its smallest candidate that passes a screening are
+        each cut as small as the screening allows; the smaller one is pruned. Of all these masks and
+        of more generous cuts, the smallest that holds is the answer.
+        """
+        rankings = [candidates.average]
+        rankings += islice(filter(self.passes, candidates.smallest_first()), 1)
+        ranked = sorted(
+            ((_smallest_cut(logits, self.passes), logits) for logits in rankings),
+            key=lambda pair: pair[0],
+        )
+        masks = [
+            _mask_of(_cut(logits, min(area * growth, LARGEST_AREA)))
+            for area, logits in ranked
+            for growth in GROWTH
+        ]
+        area, logits = ranked[0]
+        masks += prune(
+            self.classifier, self.problem, masks[0], self.promise, Draws.PRUNE.seed(self.seed)
+        )
+        return self.first(masks, _cut(logits, area))
+
+    def quickest(self, candidates: Candidates) -> Verdict:
+        """The verdict of a hurried judgment: candidates as they are, or the average cut wide."""
+        held = [logits for logits in candidates.smallest_first() if self.passes(logits)][:HURRIED]
+        masks = [_mask_of(logits) for logits in held]
+        masks.append(_mask_of(_cut(candidates.average, LARGEST_AREA)))
+        return self.first(masks, held[0] if held else candidates.best)
+
+    def first(self, masks: Sequence[Tensor], ranking: Tensor) -> Verdict:
+        """The smallest of the masks that keeps the promise on the infills kept for this."""
+        soft_mask = ranking.sigmoid()[None, None]
+        by_area = sorted(masks, key=lambda mask: mask.mean().item())
+        for mask in by_area:
+            if self.holds(mask, Draws.JUDGE):
+                return Verdict(mask, soft_mask, True)
+        return Verdict(by_area[-1], soft_mask, False)
+
+    def passes(self, logits: Tensor) -> bool:
+        """Whether the mask of H x W logits survives a screening on a few infills."""
+        return self.holds(_mask_of(logits), Draws.SELECT, (SCREENING,))
+
+    def holds(
+        self, mask: Tensor, draws: Draws, stages: Sequence[int] = (SCREENING, TRIALS)
+    ) -> bool:
+        """Whether a mask keeps the promise on the infills drawn for one purpose."""
+        seed = draws.seed(self.seed)
+        return holds(self.classifier, self.problem, mask, self.promise, seed, stages)
 
 
 def _mask_of(logits: Tensor) -> Tensor:

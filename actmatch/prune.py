@@ -17,7 +17,7 @@ from .config import Promise
 from .infill import DETERMINISTIC, KINDS, composite, draw
 from .optimize import Problem
 
-TILE_GRID = 14  # tile side in pixels (METHOD section 3)
+TILE_SIDE = 14  # pixels
 DRAWN = 4  # infills of each random kind, of which the hardest are kept
 HARDEST = 6  # infills that a mask must survive here
 ROUNDS = 6  # of ranking by gradient and dropping
@@ -110,9 +110,9 @@ class Trial:
 def tiles(size: tuple[int, int], device: torch.device) -> Tensor:
     """H x W index of the 14 x 14 tile each pixel lies in."""
     height, width = size
-    rows = torch.arange(height, device=device) // TILE_GRID
-    columns = torch.arange(width, device=device) // TILE_GRID
-    return rows[:, None] * (-(-width // TILE_GRID)) + columns
+    rows = torch.arange(height, device=device) // TILE_SIDE
+    columns = torch.arange(width, device=device) // TILE_SIDE
+    return rows[:, None] * (-(-width // TILE_SIDE)) + columns
 
 
 def _by_gradient(trial: Trial, mask: Tensor) -> Tensor:

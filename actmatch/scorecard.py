@@ -1,4 +1,4 @@
-"""What can be measured of a mask, any mask: the score card of METHOD section 4."""
+"""What can be measured of a mask, any mask: its score card."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .infill import composite
 from .optimize import Problem
 
 RANDOM_MASKS = 5  # of equal area, for the control of the activation match
+LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite where p_y(x) vanishes
 RANDOM_GRID = 7  # cells of the noise they are cut from
 
 
@@ -89,7 +90,9 @@ def score(classifier: Classifier, problem: Problem, mask: Tensor, seed: int = 0)
     with torch.no_grad():
         response = classifier(composite(masks, pixels.expand(len(masks), -1, -1, -1), gray))
     logits = torch.cat((problem.response.logits, response.logits[:2]))
-    p_x, p_e, p_k = logits.softmax(-1)[:, target].tolist()
+    log_p = logits.double().log_softmax(-1)[:, target]
+    p_x, p_e, p_k = log_p.exp().tolist()
+    ratio_e, ratio_k = (log_p[1:] - log_p[0]).clamp(max=LARGEST_LOG_RATIO).exp().tolist()
     top_e, top_k = logits[1:].argmax(-1).tolist()
     components, largest = count_components(mask)
     names = ("photograph", "explanation", "complement")
@@ -103,9 +106,9 @@ def score(classifier: Classifier, problem: Problem, mask: Tensor, seed: int = 0)
         components=components,
         largest_component=largest,
         label_kept=top_e == target,
-        confidence_ratio=p_e / p_x,
+        confidence_ratio=ratio_e,
         necessary=top_k != target,
-        leftover=p_k / p_x,
+        leftover=ratio_k,
         top5={
             name: tuple(Prediction(*pair) for pair in classifier.top(row))
             for name, row in zip(names, logits, strict=True)

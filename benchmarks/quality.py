@@ -1,6 +1,6 @@
 """Quality of the masks: every preset, and compared methods cut at the same promise.
 
-    python -m benchmarks.quality --photographs ../shared/images [--count 40] [--compared 24]
+    python -m benchmarks.quality --photographs FOLDER [--count 40] [--compared 24]
         [--preset robust ...] [--method grad_cam ...] [--rows benchmarks/runs/quality.csv]
 
 A row is one photograph, one method and one promise. Rows already in the file are not made again, so
@@ -80,17 +80,19 @@ def main() -> None:
         if PRESETS[p].promise
     ]
     rows = read_rows(options.rows)
+    rows = [row for row in rows if row["classifier"] == options.classifier]
     done = {(row["photograph"], row["method"], row["promise"]) for row in rows}
     classifier = load_classifier(options.classifier)
     passes = Passes(classifier)
-    rankings = Rankings(classifier, passes)
+    rankings = Rankings()
     missing = [key for key in wanted if key not in done]
     for name, method, preset in tqdm(missing, unit="row"):
         photograph = options.photographs / name
         make = ours if method == "actmatch" else rankings.cut(method)
         row = make(classifier, photograph, preset, passes)
         append_row(options.rows, dict(photograph=name, method=method, promise=preset, **row))
-    print("\n".join(table(read_rows(options.rows))))
+    rows = [row for row in read_rows(options.rows) if row["classifier"] == options.classifier]
+    print("\n".join(table(rows)))
 
 
 def ours(classifier: Classifier, photograph: Path, preset: str, passes: Passes) -> dict:
@@ -113,7 +115,7 @@ def ours(classifier: Classifier, photograph: Path, preset: str, passes: Passes) 
 class Rankings:
     """Each method's ranking of one photograph, made once for all promises."""
 
-    def __init__(self, classifier: Classifier, passes: Passes) -> None:
+    def __init__(self) -> None:
         self.key, self.problem, self.saliency, self.cost = None, None, None, {}
 
     def cut(self, method: str) -> Callable[..., dict]:

@@ -239,3 +239,11 @@ def test_top_lists_the_most_probable_classes_first(quadrant):
 
 def test_top_of_five_lists_three_where_there_are_three(quadrant):
     assert len(quadrant.top(torch.zeros(3))) == 3
+
+
+def test_an_exact_name_goes_before_one_in_other_case():
+    names = ("Cardigan", "cardigan", "1")
+    classifier = Classifier(QuadrantModel(), "twins", names)
+    assert [classifier.class_index(name) for name in names] == [0, 1, 2]
+    assert classifier.class_index("CARDIGAN") == 0
+    assert classifier.class_index("0") == 0

@@ -156,3 +156,8 @@ def test_layer_weights_that_weigh_nothing_are_refused(bad):
 def test_an_unknown_setting_is_no_setting(name):
     with pytest.raises(TypeError, match=name):
         ExplainConfig(**{name: 1})
+
+
+def test_weights_that_are_all_zero_are_refused():
+    with pytest.raises(ValueError, match="weights must not all be 0"):
+        Weights(**dict.fromkeys(Weights.__dataclass_fields__, 0.0))

@@ -313,3 +313,8 @@ def test_auto_takes_the_fastest_device_there_is(monkeypatch, cuda, mps, picked):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert pick_device("auto").type == picked
+
+
+def test_a_bundled_name_with_a_tag_it_does_not_have_is_refused(no_network):
+    with pytest.raises(ValueError, match="no classifier named"):
+        load_classifier("tf_efficientnet_lite0.no_such_tag")

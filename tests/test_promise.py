@@ -10,7 +10,8 @@ from toys import SIDE, quadrant_classifier, quadrant_mask
 
 from actmatch import PRESETS, ExplainConfig, Promise, explain
 from actmatch.infill import DETERMINISTIC, KINDS
-from actmatch.promise import holds, keep_rates
+from actmatch.optimize import optimize
+from actmatch.promise import Draws, Judge, holds, keep_rates
 
 WEAKEST_SHARE = {"smallest": 0.5, "confident": 0.75, "robust": 1.0, "necessary": 1.0}
 TOO_SMALL_SHARE = {"smallest": 0.1875, "confident": 0.625, "robust": 0.5, "necessary": 0.0}
@@ -129,7 +130,7 @@ def test_a_preset_without_a_promise_claims_none(quadrant, photograph):
     assert "kept" not in result.promise_sentence.split(":")[0]
 
 
-class Draws(TorchFunctionMode):
+class DrawsSeen(TorchFunctionMode):
     """Remembers one fingerprint per infill drawn: 3-channel noise or an order of 64 patches."""
 
     def __init__(self) -> None:
@@ -145,7 +146,7 @@ class Draws(TorchFunctionMode):
 
 def test_the_infills_that_judge_are_not_those_that_trained(photograph, short):
     steps: list[int] = []
-    with Draws() as draws:
+    with DrawsSeen() as draws:
         explain(
             quadrant_classifier(), photograph, ExplainConfig(preset="robust", **short),
             on_step=lambda step: steps.append(len(draws.seen)),
@@ -154,3 +155,18 @@ def test_the_infills_that_judge_are_not_those_that_trained(photograph, short):
     assert len(trained) > 20
     assert len(judged) > 20
     assert not trained & judged
+
+
+@pytest.mark.parametrize("preset", ["smallest", "robust"])
+def test_a_hurried_judgment_never_claims_a_promise_that_does_not_hold(quadrant, problem, preset):
+    config = ExplainConfig(preset=preset, steps=12, resolution=8)
+    *_, step = optimize(quadrant, problem, config)
+    judge = Judge(quadrant, problem, config.promise, seed=0)
+    verdict = judge.quickest(step.candidates)
+    assert verdict.kept == judge.holds(verdict.mask, Draws.JUDGE)
+    assert verdict.kept
+
+
+def test_every_purpose_draws_infills_of_its_own():
+    seeds = [draws.seed(run) for draws in Draws for run in range(100)]
+    assert len(set(seeds)) == len(seeds)

@@ -9,7 +9,7 @@ import torch
 from toys import SIDE, quadrant_mask
 
 from actmatch import Promise
-from actmatch.prune import TILE_GRID, count_necessary_tiles, prune, tiles
+from actmatch.prune import TILE_SIDE, count_necessary_tiles, prune, tiles
 
 
 def last_of(quadrant, problem, mask, promise):
@@ -21,8 +21,8 @@ def test_tiles_are_fourteen_pixels_wide_and_numbered_row_by_row():
     index = tiles((28, 42), torch.device("cpu"))
     assert index.shape == (28, 42)
     assert index[0].unique().tolist() == [0, 1, 2]
-    assert index[TILE_GRID, 0] == 3
-    assert (index == 0).sum() == TILE_GRID**2
+    assert index[TILE_SIDE, 0] == 3
+    assert (index == 0).sum() == TILE_SIDE**2
 
 
 def test_a_border_narrower_than_a_tile_is_a_tile_of_its_own():

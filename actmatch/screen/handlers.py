@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from ..render import marked, overlay
 from ..scorecard import Prediction
 from ..wording import percent
 from . import charts, panels
-from .stopping import StopSignal
+from .stopping import StopSignal, own_folder
 from .zero_gpu import on_gpu
 
 CHECKPOINTS = Path("checkpoints")
@@ -46,6 +47,7 @@ KEEP_SECONDS = 3600  # for which a finished download stays on disk
 
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
+_locks: dict[tuple[str, str], threading.Lock] = {}
 
 
 def in_words(handler: Callable) -> Callable:
@@ -97,8 +99,11 @@ def classifier_for(name: str, device: str = "auto") -> Classifier:
         raise ValueError("Choose a classifier first.")
     if Path(name).suffix in CHECKPOINT_SUFFIXES and name not in local_checkpoints():
         raise ValueError(f"There is no file {Path(name).name} in the folder checkpoints.")
+    key = name, pick_device(device).type
     with _loading:
-        return _loaded(name, pick_device(device).type)
+        lock = _locks.setdefault(key, threading.Lock())
+    with lock:  # one download a classifier; visitors of other classifiers do not wait for it
+        return _loaded(*key)
 
 
 @lru_cache(maxsize=4)
@@ -185,8 +190,13 @@ def explain_photograph(
     try:
         yield from run(stop, photograph, classifier_name, device, values)
     except gr.Error as error:
-        yield shown(status=panels.failure(str(error.message)), live=panels.NOTHING)
+        yield failed(str(error.message))
         raise
+    except Exception as error:
+        log.exception("an explanation failed")
+        words = "Something went wrong here, not with you. Please try again."
+        yield failed(words)
+        raise gr.Error(words, title="actmatch", print_exception=False) from error
     finally:
         stop.clear()
 
@@ -218,7 +228,7 @@ def run(
             yield finished(done.value)
             return
         stopped = stop.is_set()
-        if stopped or step.index == config.steps:
+        if stopped or step.last:
             text = f"{'Stopped' if stopped else 'Done'} after {step.index} steps. "
             text += "Judging the mask on backgrounds it has not met …"
             yield shown(status=panels.status(text, 1.0))
@@ -247,7 +257,7 @@ class Watch:
         left = (now - self.started) / step.index * (self.config.steps - step.index)
         text = (
             f"Step {step.index} of at most {self.config.steps} · {percent(area)} kept · "
-            f"{self.label} {percent(probability)} · at most {left:.0f} s left"
+            f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"
         )
         picture = panels.enlarged(overlay(self.pixels, step.mask[0, 0].cpu()))
         updates = dict(
@@ -270,6 +280,15 @@ def shown(**updates: Any) -> tuple:
     """Updates by name, in the order of `RESULT`; the others stay as they are."""
     assert not updates.keys() - set(RESULT)
     return tuple(updates.get(name, gr.skip()) for name in RESULT)
+
+
+def failed(words: str) -> tuple:
+    """The sentence in place of a result; an earlier picture goes."""
+    return shown(
+        status=panels.failure(words),
+        live=gr.update(value=panels.NOTHING, visible=True),
+        slider=gr.update(visible=False),
+    )
 
 
 def finished(explanation: Explanation) -> tuple:
@@ -299,12 +318,12 @@ def finished(explanation: Explanation) -> tuple:
 
 def zipped(explanation: Explanation) -> str:
     """Path of a ZIP with the five files of `Explanation.save`; those of earlier visits go."""
-    folder = Path(tempfile.gettempdir()) / "actmatch-downloads"
-    folder.mkdir(exist_ok=True)
-    for earlier in folder.iterdir():
-        if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
-            shutil.rmtree(earlier, ignore_errors=True)
-    own = Path(tempfile.mkdtemp(dir=folder))
+    folder = own_folder()
+    for earlier in folder.glob("download-*"):
+        with suppress(FileNotFoundError):  # another visitor's run may have removed it
+            if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
+                shutil.rmtree(earlier, ignore_errors=True)
+    own = Path(tempfile.mkdtemp(prefix="download-", dir=folder))
     files = explanation.save(own / "files")
     return shutil.make_archive(str(own / "actmatch"), "zip", files)
 

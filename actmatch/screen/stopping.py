@@ -5,9 +5,20 @@ A file rather than an event, because on ZeroGPU the run is in another process.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
+
+
+@cache
+def own_folder() -> Path:
+    """A folder of this process alone, removed when it ends; forked processes share it."""
+    folder = tempfile.mkdtemp(prefix="actmatch-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 class StopSignal:
@@ -15,7 +26,7 @@ class StopSignal:
 
     def __init__(self, session: str | None) -> None:
         name = hashlib.sha256((session or "").encode()).hexdigest()[:32]
-        self.path = Path(tempfile.gettempdir()) / "actmatch-stop" / name
+        self.path = own_folder() / f"stop-{name}"
 
     def clear(self) -> None:
         """Forget an earlier Stop."""
@@ -23,7 +34,6 @@ class StopSignal:
 
     def set(self) -> None:
         """Ask the run to end with the best mask so far."""
-        self.path.parent.mkdir(exist_ok=True)
         self.path.touch()
 
     def is_set(self) -> bool:
