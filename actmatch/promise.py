@@ -179,7 +179,7 @@ class Judge:
 
     def quickest(self, candidates: Candidates) -> Verdict:
         """The verdict of a hurried judgment: candidates as they are, or the average cut wide."""
-        held = [logits for logits in candidates.smallest_first() if self.passes(logits)][:HURRIED]
+        held = list(islice(filter(self.passes, candidates.smallest_first()), HURRIED))
         masks = [_mask_of(logits) for logits in held]
         masks.append(_mask_of(_cut(candidates.average, LARGEST_AREA)))
         return self.first(masks, held[0] if held else candidates.best)
