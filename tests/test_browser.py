@@ -142,12 +142,13 @@ def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):
     assert re.match(
         r"Keeping [\d.]+ % of the pixels, tf_efficientnet_lite0 still says lion", sentence
     )
-    assert page.locator("#am-slider img").count() == 2
+    sync_api.expect(page.locator("#am-slider img")).to_have_count(2, timeout=MINUTE)
     page.wait_for_selector("#am-mask img")
     screenshot(page, "desktop")
     page.get_by_role("tab", name="Layers").click()
     page.wait_for_selector("#am-layers .vega-embed canvas, #am-layers .vega-embed svg")
-    assert page.locator("#am-answer table >> nth=0").locator("tbody tr").count() == 5
+    rows = page.locator("#am-answer table >> nth=0").locator("tbody tr")
+    sync_api.expect(rows).to_have_count(5, timeout=MINUTE)
     screenshot(page, "layers")
     with page.expect_download() as download:
         page.click("#am-save")
@@ -165,8 +166,8 @@ def test_stop_ends_a_long_run_with_the_best_mask_so_far(visit):
     page.click("#am-stop")
     page.get_by_text(re.compile(r"Stopped after \d+ steps")).wait_for()
     page.wait_for_selector(".am-badges")
-    sync_api.expect(page.locator("#am-stop")).to_be_disabled()
-    sync_api.expect(page.locator("#am-explain")).to_be_enabled()
+    sync_api.expect(page.locator("#am-stop")).to_be_disabled(timeout=MINUTE)
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
 
 
 def test_a_second_visitor_waits_in_sight_and_a_closed_tab_frees_the_place(visit):
@@ -197,7 +198,7 @@ def test_explain_without_a_photograph_asks_for_one(visit):
     page = visit()
     page.click("#am-explain")
     page.get_by_role("alert").get_by_text("Choose a photograph first").wait_for()
-    sync_api.expect(page.locator("#am-explain")).to_be_enabled()
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
 
 
 def test_a_preset_sets_its_sliders(visit):
@@ -205,7 +206,7 @@ def test_a_preset_sets_its_sliders(visit):
     page.get_by_label("paper").check()
     page.get_by_role("button", name="Mask priors").click()
     box = page.locator("#am-total_variation input[type=number]")
-    sync_api.expect(box).to_have_value("500")
+    sync_api.expect(box).to_have_value("500", timeout=MINUTE)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
