@@ -1,4 +1,4 @@
-"""Charts of a result. Colors are distinct for color-blind eyes in light and dark."""
+"""Charts of a result, on a transparent ground: style.css turns their lightness over in the dark."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import altair as alt
 from ..config import Weights, bounds_of
 from ..scorecard import LayerMatch
 
-TEAL, ORANGE, SLATE = "#0d9488", "#c2410c", "#64748b"
+TEAL, ORANGE = "#0d9488", "#c2410c"
 LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
          "#0ea5e9")  # fmt: skip
 HEIGHT = 320  # less clips the legend below
@@ -44,7 +44,7 @@ def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
     )  # fmt: skip
     bars = base.transform_filter("datum.of == 'explanation'").mark_bar()
     line = base.transform_filter("datum.of != 'explanation'").mark_line(point=True, strokeWidth=3)
-    return (bars + line).properties(width="container", height=HEIGHT)
+    return (bars + line).properties(width="container", height=HEIGHT, background="transparent")
 
 
 def progress_chart(history: Sequence[dict]) -> alt.Chart:
@@ -86,5 +86,5 @@ def _lines(
             ),
             tooltip=["step:Q", "of:N", alt.Tooltip(f"{field}:Q", format=".3f")],
         )
-        .properties(width="container", height=HEIGHT)
+        .properties(width="container", height=HEIGHT, background="transparent")
     )  # fmt: skip
