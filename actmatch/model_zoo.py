@@ -52,7 +52,11 @@ def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Cl
             architecture, or the device is not there. The message says what is available.
     """
     target = pick_device(device)
-    name = str(name_or_path)
+    with torch.random.fork_rng(devices=[]):  # timm draws weights before it loads the real ones
+        return _load(str(name_or_path), target)
+
+
+def _load(name: str, target: torch.device) -> Classifier:
     if Path(name).suffix in CHECKPOINT_SUFFIXES:
         return _from_file(Path(name), target)
     architecture = name.removesuffix(".in1k")

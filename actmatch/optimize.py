@@ -105,7 +105,7 @@ class Step(NamedTuple):
         terms: value of each active term of the objective before weighting, and `total`.
         probability: p_y(e).
         area: kept share of the pixels.
-        kept: whether the promise held on the composites of this step.
+        kept: whether the promise held on the composites of this step; False without a promise.
         candidates: the best masks so far; shared by all steps of a run.
         last: whether the search ends here, out of steps or out of patience.
     """
