@@ -64,6 +64,17 @@ def draw(kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.G
     raise ValueError(f"infill must be one of {', '.join(KINDS)}; got {kind!r}.")
 
 
+def draw_all_but_gray(
+    pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator
+) -> list[Tensor]:
+    """The infills of every kind but gray: one of a deterministic kind, `count` of a random one."""
+    return [
+        draw(kind, pixels, gray, 1 if kind in DETERMINISTIC else count, generator)
+        for kind in KINDS
+        if kind != "gray"
+    ]
+
+
 def box_blur(pixels: Tensor) -> Tensor:
     """The image box-blurred three times with a 31-pixel square, edges replicated."""
     pad = BLUR_SIDE // 2
@@ -106,15 +117,9 @@ class InfillSampler:
 
     def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
         self.generator = generator
-        self.bank, shares = [], []
-        for kind in KINDS:
-            if kind == "gray":  # gray is in every step
-                continue
-            count = 1 if kind in DETERMINISTIC else BANK_DRAWS
-            infills = draw(kind, pixels, gray, count, generator)
-            self.bank.append(infills.expand(-1, -1, *pixels.shape[-2:]))
-            shares += [-math.log(count)] * count  # every kind as likely as any other
-        self.bank = torch.cat(self.bank)
+        kinds = draw_all_but_gray(pixels, gray, BANK_DRAWS, generator)  # gray is in every step
+        self.bank = torch.cat(kinds)
+        shares = [-math.log(len(kind)) for kind in kinds for _ in kind]  # all kinds as likely
         self.log_share = torch.tensor(shares, device=pixels.device)
         self.hardness = torch.full_like(self.log_share, UNSEEN_HARDNESS)
 

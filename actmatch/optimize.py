@@ -254,9 +254,10 @@ class Objective:
         random: torch.Generator,
     ) -> None:
         self.classifier, self.problem, self.config = classifier, problem, config
-        self.infills = InfillSampler(problem.pixels, classifier.gray, random)
         weights, promise = config.weights, config.promise or Promise()
         self.draws = config.draws if weights.robustness or promise.keep_rate else 0
+        if self.draws:
+            self.infills = InfillSampler(problem.pixels, classifier.gray, random)
         leftover = weights.necessity or weights.leftover_entropy or promise.necessary
         self.rows = 1 + self.draws + int(bool(leftover))
 

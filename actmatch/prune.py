@@ -14,7 +14,7 @@ from torch import Tensor
 from . import losses
 from .classifier import Classifier
 from .config import Promise
-from .infill import DETERMINISTIC, KINDS, composite, draw
+from .infill import composite, draw_all_but_gray
 from .optimize import Problem
 
 TILE_SIDE = 14  # pixels
@@ -29,9 +29,9 @@ def prune(
     classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
 ) -> Iterator[Tensor]:
     """Ever smaller 1 x 1 x H x W masks that keep the promise on the infills used here."""
-    trial = Trial(classifier, problem, mask, promise, seed)
     if not mask.any():
         return
+    trial = Trial(classifier, problem, mask, promise, seed)
     for _ in range(ROUNDS):
         smaller = _drop_longest_prefix(trial, mask, _by_gradient(trial, mask))
         if smaller is mask:
@@ -72,12 +72,7 @@ class Trial:
         self.infills = classifier.gray.expand_as(pixels)
         if promise.keep_rate:
             random = torch.Generator(device=pixels.device).manual_seed(seed)
-            drawn = [
-                draw(kind, pixels, classifier.gray, 1 if kind in DETERMINISTIC else DRAWN, random)
-                for kind in KINDS
-                if kind != "gray"
-            ]
-            drawn = torch.cat([part.expand(-1, -1, *pixels.shape[-2:]) for part in drawn])
+            drawn = torch.cat(draw_all_but_gray(pixels, classifier.gray, DRAWN, random))
             with torch.no_grad():
                 logits = classifier.logits(composite(mask, pixels.expand_as(drawn), drawn))
             hardest = losses.margin(logits, problem.target).argsort()[:HARDEST]
