@@ -22,8 +22,9 @@ from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
+from .keep_rate import KeepRate, keep_rates
 from .optimize import Candidates, Problem, Step, optimize, pose
-from .promise import Draws, Judge, KeepRate, Verdict, keep_rates
+from .promise import Draws, Judge, Verdict
 from .render import overlay
 from .scorecard import ScoreCard, score
 from .wording import percent

@@ -30,9 +30,10 @@ from actmatch.classifier import Classifier
 from actmatch.config import PRESETS, Promise
 from actmatch.explanation import pose_photograph, search
 from actmatch.infill import KINDS
+from actmatch.keep_rate import keep_rates
 from actmatch.methods import METHODS
 from actmatch.optimize import Problem
-from actmatch.promise import holds, keep_rates
+from actmatch.promise import holds
 from actmatch.prune import count_necessary_tiles
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs.txt")

@@ -10,7 +10,7 @@ from html import escape
 from PIL import Image
 
 from ..explanation import Explanation
-from ..promise import KeepRate
+from ..keep_rate import KeepRate
 from ..scorecard import LayerMatch, Prediction
 from ..wording import percent
 
