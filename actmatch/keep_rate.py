@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from scipy.stats import binomtest
 from torch import Tensor
 
+from . import losses
+from .batches import in_batches, logits_of
 from .classifier import Classifier
+from .images import to_image
 from .infill import DETERMINISTIC, KINDS, composite, draw
 from .optimize import Problem
 
 TRIALS = 20  # infills drawn of each random kind
-BATCH = 32  # composites a forward pass
 
 
 class KeepRate(NamedTuple):
@@ -42,6 +45,21 @@ def infill_kinds(trials: int = TRIALS) -> list[tuple[str, int]]:
     return [(kind, 1 if kind in DETERMINISTIC else trials) for kind in KINDS]
 
 
+def composites(
+    classifier: Classifier,
+    problem: Problem,
+    mask: Tensor,
+    kinds: Sequence[tuple[str, int]],
+    seed: int,
+) -> Iterator[Tensor]:
+    """The composites c(m, r) of each kind in turn: number of trials x 3 x H x W."""
+    pixels = problem.pixels
+    random = torch.Generator(device=pixels.device).manual_seed(seed)
+    for kind, count in kinds:
+        infills = draw(kind, pixels, classifier.gray, count, random)
+        yield composite(mask, pixels.expand_as(infills), infills)
+
+
 def labels_kept(
     classifier: Classifier,
     problem: Problem,
@@ -50,28 +68,54 @@ def labels_kept(
     seed: int,
 ) -> dict[str, list[bool]]:
     """Per kind, whether the top-1 of each composite c(m, r) is the target."""
-    pixels = problem.pixels
-    random = torch.Generator(device=pixels.device).manual_seed(seed)
-    kept: dict[str, list[bool]] = {}
-    infills = [draw(kind, pixels, classifier.gray, count, random) for kind, count in kinds]
-    with torch.no_grad():
-        top = [
-            classifier.logits(composite(mask, pixels.expand_as(part), part)).argmax(-1)
-            for part in torch.cat(infills).split(BATCH)
-        ]
-    answers = iter((torch.cat(top) == problem.target).tolist())
-    for kind, count in kinds:
-        kept[kind] = [next(answers) for _ in range(count)]
-    return kept
+    logits = logits_of(classifier, composites(classifier, problem, mask, kinds, seed))
+    answers = iter((logits.argmax(-1) == problem.target).tolist())
+    return {kind: [next(answers) for _ in range(count)] for kind, count in kinds}
+
+
+class Trials(NamedTuple):
+    """What the trials of one kind of infill came to.
+
+    Attributes:
+        kept: whether the top-1 was the target, one a trial.
+        worst: the composite with the least margin of the target.
+    """
+
+    kind: str
+    kept: list[bool]
+    worst: Image.Image
+
+    @property
+    def keep_rate(self) -> KeepRate:
+        """The share kept, with its exact interval."""
+        kept, count = sum(self.kept), len(self.kept)
+        interval = binomtest(kept, count).proportion_ci(method="exact")
+        return KeepRate(self.kind, kept, count, interval.low, interval.high)
+
+
+def try_infills(
+    classifier: Classifier, problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
+) -> tuple[Trials, ...]:
+    """The trials of every promised kind; deterministic kinds are tried once."""
+    kinds = infill_kinds(trials)
+    owners = iter([kind for kind, count in kinds for _ in range(count)])
+    kept: dict[str, list[bool]] = {kind: [] for kind, _ in kinds}
+    worst: dict[str, tuple[float, Tensor]] = {}
+    pieces = composites(classifier, problem, mask, kinds, seed)
+    for batch, response in in_batches(classifier, pieces):
+        top = (response.logits.argmax(-1) == problem.target).tolist()
+        margins = losses.margin(response.logits, problem.target).tolist()
+        for row, answer, margin in zip(batch, top, margins, strict=True):
+            kind = next(owners)
+            kept[kind].append(answer)
+            if kind not in worst or margin < worst[kind][0]:
+                worst[kind] = margin, row.clone()  # a view would keep its whole batch
+    return tuple(Trials(kind, kept[kind], to_image(worst[kind][1])) for kind, _ in kinds)
 
 
 def keep_rates(
     classifier: Classifier, problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
 ) -> tuple[KeepRate, ...]:
     """The keep-rate of a mask for every promised kind, with exact intervals."""
-    answers = labels_kept(classifier, problem, mask, infill_kinds(trials), seed)
-    rates = []
-    for kind, kept in answers.items():
-        interval = binomtest(sum(kept), len(kept)).proportion_ci(method="exact")
-        rates.append(KeepRate(kind, sum(kept), len(kept), interval.low, interval.high))
-    return tuple(rates)
+    tried = try_infills(classifier, problem, mask, seed, trials)
+    return tuple(each.keep_rate for each in tried)
