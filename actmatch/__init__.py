@@ -13,7 +13,7 @@ from .classifier import Classifier, Response
 from .config import PRESETS, ExplainConfig, Promise, Weights
 from .explanation import Explanation, explain, explain_steps
 from .model_zoo import load_classifier, offline_classifiers
-from .scorecard import ScoreCard, score
+from .scorecard import ScoreCard
 
 __all__ = [
     "PRESETS",
@@ -28,5 +28,4 @@ __all__ = [
     "explain_steps",
     "load_classifier",
     "offline_classifiers",
-    "score",
 ]

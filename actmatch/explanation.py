@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
-from .keep_rate import KeepRate, keep_rates
+from .keep_rate import KeepRate
 from .optimize import Candidates, Problem, Step, optimize, pose
 from .promise import Draws, Judge, Verdict
 from .render import overlay
-from .scorecard import ScoreCard, score
+from .scorecard import Pictures, ScoreCard, measure
 from .wording import percent
 
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
@@ -42,10 +42,9 @@ class Explanation:
         pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
         mask: H x W, 0 or 1; `soft_mask` is sigma(s) in (0, 1).
         gray: 3 x 1 x 1, the infill of `explanation` and `complement`.
-        card: the score card.
+        card: the score card; `pictures` go with it.
         promise_kept: whether the preset's promise held on infills drawn apart from those of the
             search; None where the preset makes none.
-        keep_rate: how often the label survived each kind of infill, on fresh draws.
         history: one row per step: step, area, probability, kept and the terms of the objective.
         classifier: its name; `device` is where it ran.
         seconds: wall time of the search, the judging and the score card.
@@ -56,14 +55,19 @@ class Explanation:
     soft_mask: Tensor
     gray: Tensor
     card: ScoreCard
+    pictures: Pictures
     promise_kept: bool | None
-    keep_rate: tuple[KeepRate, ...]
     history: tuple[dict[str, float], ...]
     config: ExplainConfig
     classifier: str
     device: str
     seconds: float
     versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
+
+    @property
+    def keep_rate(self) -> tuple[KeepRate, ...]:
+        """How often the label survived each kind of infill, on fresh draws."""
+        return self.card.keep_rate
 
     @property
     def explanation(self) -> Tensor:
@@ -115,21 +119,11 @@ class Explanation:
 
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""
-        card = asdict(self.card)
-        card["top5"] = {
-            name: [prediction._asdict() for prediction in predictions]
-            for name, predictions in self.card.top5.items()
-        }
-        card["layers"] = [layer._asdict() for layer in self.card.layers]
-        rates = {rate.kind: rate._asdict() for rate in self.keep_rate}
-        for rate in rates.values():
-            del rate["kind"]
         return {
-            **card,
+            **self.card.report(),
             "sentence": self.sentence,
             "preset": self.config.preset,
             "promise_kept": self.promise_kept,
-            "keep_rate": rates,
             "history": list(self.history),
             "config": self.config.as_dict(),
             "classifier": self.classifier,
@@ -287,14 +281,16 @@ def conclude(
     else:
         logits = candidates.best[None, None]
         verdict = Verdict((logits > 0).float(), logits.sigmoid(), False)
+    seed = Draws.REPORT.seed(config.seed)
+    measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
         soft_mask=verdict.soft_mask[0, 0].cpu(),
         gray=classifier.gray[0].cpu(),
-        card=score(classifier, problem, verdict.mask, config.seed),
+        card=measured.card,
+        pictures=measured.pictures,
         promise_kept=verdict.kept if config.promise else None,
-        keep_rate=keep_rates(classifier, problem, verdict.mask, Draws.REPORT.seed(config.seed)),
         history=(),
         config=config,
         classifier=classifier.name,

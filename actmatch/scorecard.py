@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from . import losses
-from .classifier import Classifier
+from . import losses, suspicion
+from .batches import logits_of, respond
+from .classifier import Classifier, Response
 from .infill import composite
+from .keep_rate import TRIALS, KeepRate, try_infills
 from .optimize import Problem
+from .suspicion import Check
 
 RANDOM_MASKS = 5  # of equal area, for the control of the activation match
 LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite where p_y(x) vanishes
 RANDOM_GRID = 7  # cells of the noise they are cut from
+CURVE_STEPS = 16  # of a deletion or an insertion
 
 
 class Prediction(NamedTuple):
@@ -44,9 +52,26 @@ class LayerMatch(NamedTuple):
     random_relative_l2: float
 
 
+class Curve(NamedTuple):
+    """p_y while pixels are deleted from the photograph or inserted into gray, best ranked first.
+
+    Attributes:
+        shares: of the pixels deleted or inserted, 0 to 1.
+        probabilities: p_y at each.
+    """
+
+    shares: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def area(self) -> float:
+        """Area under the curve, by trapezoids: small is good for deletion, large for insertion."""
+        return float(np.trapezoid(self.probabilities, self.shares))
+
+
 @dataclass(frozen=True)
 class ScoreCard:
-    """The figures of one mask for one class y of one photograph x.
+    """The figures of one mask for one class y of one photograph x, in plain values.
 
     Attributes:
         target: index of y; `label` is its name.
@@ -57,8 +82,12 @@ class ScoreCard:
         confidence_ratio: p_y(e) / p_y(x).
         necessary: top-1 of k is not y.
         leftover: p_y(k) / p_y(x).
+        leftover_entropy: of p(k), in nats; `leftover_entropy_share` is its share of log K.
         top5: of the photograph, the explanation and the complement.
         layers: activation match, shallow to deep.
+        keep_rate: how often the label survived each kind of infill.
+        deletion, insertion: along the ranking of the soft mask; None where there is none.
+        checks: reasons to distrust the mask, each a traffic light.
     """
 
     target: int
@@ -73,50 +102,198 @@ class ScoreCard:
     confidence_ratio: float
     necessary: bool
     leftover: float
+    leftover_entropy: float
+    leftover_entropy_share: float
     top5: dict[str, tuple[Prediction, ...]]
     layers: tuple[LayerMatch, ...]
+    keep_rate: tuple[KeepRate, ...]
+    deletion: Curve | None
+    insertion: Curve | None
+    checks: tuple[Check, ...]
+
+    @property
+    def remark(self) -> str:
+        """What the figures of an empty or a full mask mean; "" for any other."""
+        if self.area == 0:
+            return "The mask keeps nothing, so the explanation is plain gray and shows no evidence."
+        if self.area == 1:
+            return "The mask keeps everything, so the explanation is the photograph itself."
+        return ""
+
+    def agreeing(self, agreement: float) -> ScoreCard:
+        """The same card with its check of the seeds made from the IoU with other seeds' masks."""
+        check = suspicion.seeds(agreement)
+        checks = tuple(check if each.name == check.name else each for each in self.checks)
+        return replace(self, checks=checks)
+
+    def report(self) -> dict[str, Any]:
+        """All figures, ready for JSON."""
+        report = asdict(self)
+        report["top5"] = {
+            name: [prediction._asdict() for prediction in predictions]
+            for name, predictions in self.top5.items()
+        }
+        report["layers"] = [layer._asdict() for layer in self.layers]
+        report["keep_rate"] = {
+            rate.kind: {"kept": rate.kept, "trials": rate.trials, "low": rate.low,
+                        "high": rate.high}
+            for rate in self.keep_rate
+        }  # fmt: skip
+        for name in ("deletion", "insertion"):
+            curve = getattr(self, name)
+            report[name] = curve and {"area": curve.area, **curve._asdict()}
+        report["checks"] = [check._asdict() for check in self.checks]
+        return report
 
 
-def score(classifier: Classifier, problem: Problem, mask: Tensor, seed: int = 0) -> ScoreCard:
-    """The score card of a 1 x 1 x H x W binary mask; all its composites are one batch.
+@dataclass(frozen=True)
+class Pictures:
+    """What a score card looks like; kept apart from it, so that the card stays small.
+
+    Attributes:
+        worst: per kind of infill, the composite with the least margin of y.
+        divergence: per stage, H x W on the CPU at input size; see `divergence`.
+    """
+
+    worst: Mapping[str, Image.Image]
+    divergence: Mapping[str, Tensor]
+
+
+class Measured(NamedTuple):
+    """A score card and its pictures."""
+
+    card: ScoreCard
+    pictures: Pictures
+
+
+def measure(
+    classifier: Classifier,
+    problem: Problem,
+    mask: Tensor,
+    soft_mask: Tensor | None = None,
+    *,
+    seed: int = 0,
+    trials: int = TRIALS,
+) -> Measured:
+    """The score card of a 1 x 1 x H x W binary mask, and its pictures.
 
     Args:
-        seed: of the random masks of equal area.
+        soft_mask: 1 x 1 x H x W ranking of the pixels for deletion and insertion, or None.
+        seed: of the drawn infills, the random masks of equal area and the randomized classifier.
+        trials: infills drawn of each random kind.
     """
-    pixels, gray, target = problem.pixels, classifier.gray, problem.target
+    pixels = problem.pixels
     random = torch.Generator(device=pixels.device).manual_seed(seed)
     controls = random_masks(mask, RANDOM_MASKS, random)
-    masks = torch.cat((mask, 1 - mask, controls))
-    with torch.no_grad():
-        response = classifier(composite(masks, pixels.expand(len(masks), -1, -1, -1), gray))
-    logits = torch.cat((problem.response.logits, response.logits[:2]))
-    log_p = logits.double().log_softmax(-1)[:, target]
-    p_x, p_e, p_k = log_p.exp().tolist()
-    ratio_e, ratio_k = (log_p[1:] - log_p[0]).clamp(max=LARGEST_LOG_RATIO).exp().tolist()
-    top_e, top_k = logits[1:].argmax(-1).tolist()
+    response = respond(classifier, on_gray(classifier, problem, mask, 1 - mask, controls))
+    tried = try_infills(classifier, problem, mask, seed, trials)
+    deletion, insertion, disturbed = _probe(classifier, problem, mask, soft_mask)
+    figures = _predictions(classifier, problem, response)
+    evidence = suspicion.Evidence(
+        figures["label_kept"],
+        figures["confidence_ratio"],
+        sum(top != problem.target for top in disturbed[:-1]),
+        disturbed[-1] == problem.target,
+        *suspicion.specks(component_sizes(mask), mask.numel()),
+        suspicion.gain(problem.response.logits, response.logits[:1], response.logits[2:]),
+        _randomized_gain(classifier, problem, torch.cat((mask, controls)), seed),
+    )
     components, largest = count_components(mask)
+    originals = problem.response.activations
+    card = ScoreCard(
+        **figures,
+        area=mask.mean().item(),
+        components=components,
+        largest_component=largest,
+        layers=_layer_matches(classifier.layer_names, originals, response.activations),
+        keep_rate=tuple(each.keep_rate for each in tried),
+        deletion=deletion,
+        insertion=insertion,
+        checks=suspicion.suspicions(evidence),
+    )
+    maps = {
+        name: divergence(a, b[:1], pixels.shape[-2:]).cpu()
+        for name, a, b in zip(classifier.layer_names, originals, response.activations, strict=True)
+    }
+    return Measured(card, Pictures({each.kind: each.worst for each in tried}, maps))
+
+
+def on_gray(classifier: Classifier, problem: Problem, *masks: Tensor) -> Tensor:
+    """N x 3 x H x W composites on gray of masks, each N_i x 1 x H x W."""
+    together = torch.cat(masks)
+    pixels = problem.pixels.expand(len(together), -1, -1, -1)
+    return composite(together, pixels, classifier.gray)
+
+
+def _predictions(classifier: Classifier, problem: Problem, response: Response) -> dict[str, Any]:
+    """What the classifier says of x, e and k; e and k are the first rows of the response."""
+    target = problem.target
+    logits = torch.cat((problem.response.logits, response.logits[:2]))
+    log_p = logits.double().log_softmax(-1)
+    p_x, p_e, p_k = log_p[:, target].exp().tolist()
+    ratios = (log_p[1:, target] - log_p[0, target]).clamp(max=LARGEST_LOG_RATIO).exp()
+    ratio_e, ratio_k = ratios.tolist()
+    top_e, top_k = logits[1:].argmax(-1).tolist()
+    entropy = -(log_p[2].exp() * log_p[2]).sum().item()
     names = ("photograph", "explanation", "complement")
-    return ScoreCard(
+    return dict(
         target=target,
         label=classifier.class_names[target],
         probability=p_x,
         explanation_probability=p_e,
         complement_probability=p_k,
-        area=mask.mean().item(),
-        components=components,
-        largest_component=largest,
         label_kept=top_e == target,
         confidence_ratio=ratio_e,
         necessary=top_k != target,
         leftover=ratio_k,
+        leftover_entropy=entropy,
+        leftover_entropy_share=entropy / math.log(logits.shape[-1]),
         top5={
             name: tuple(Prediction(*pair) for pair in classifier.top(row))
             for name, row in zip(names, logits, strict=True)
         },
-        layers=_layer_matches(
-            classifier.layer_names, problem.response.activations, response.activations
-        ),
     )
+
+
+def _probe(
+    classifier: Classifier, problem: Problem, mask: Tensor, soft_mask: Tensor | None
+) -> tuple[Curve | None, Curve | None, list[int]]:
+    """Deletion, insertion, and the top-1 of every disturbed mask; their composites go together."""
+    disturbed = suspicion.disturbed(mask)
+    masks = [disturbed]
+    if soft_mask is not None:
+        inserted = top_ranked(soft_mask, CURVE_STEPS)
+        masks += [inserted, 1 - inserted[1:-1]]  # none and all of the pixels are in it already
+    logits = logits_of(classifier, (on_gray(classifier, problem, part) for part in masks))
+    top = logits[: len(disturbed)].argmax(-1).tolist()
+    if soft_mask is None:
+        return None, None, top
+    p = logits[len(disturbed) :].double().softmax(-1)[:, problem.target].tolist()
+    shares = tuple(step / CURVE_STEPS for step in range(CURVE_STEPS + 1))
+    insertion, between = tuple(p[: CURVE_STEPS + 1]), p[CURVE_STEPS + 1 :]
+    deletion = (insertion[-1], *between, insertion[0])
+    return Curve(shares, deletion), Curve(shares, insertion), top
+
+
+def _randomized_gain(
+    classifier: Classifier, problem: Problem, masks: Tensor, seed: int
+) -> float | None:
+    """The gain of a mask, the first of `masks`, on a randomized copy of the classifier."""
+    copy = suspicion.randomized(classifier, seed)
+    logits = logits_of(copy, (problem.pixels, on_gray(classifier, problem, masks)))
+    return suspicion.gain(logits[:1], logits[1:2], logits[2:])
+
+
+def top_ranked(soft_mask: Tensor, steps: int) -> Tensor:
+    """steps + 1 x 1 x H x W masks of the best ranked 0, 1 / steps, ... 1 of the pixels.
+
+    Of pixels that rank the same, the upper and then the left one goes first.
+    """
+    ranks = torch.empty_like(soft_mask, dtype=torch.long).flatten()
+    order = soft_mask.flatten().argsort(descending=True, stable=True)
+    ranks[order] = torch.arange(len(order), device=order.device)
+    counts = torch.arange(steps + 1, device=order.device) * len(order) // steps
+    return (ranks < counts[:, None]).to(soft_mask).view(-1, *soft_mask.shape[1:])
 
 
 def _layer_matches(
@@ -133,6 +310,17 @@ def _layer_matches(
     return tuple(matches)
 
 
+def divergence(original: Tensor, other: Tensor, size: tuple[int, int]) -> Tensor:
+    """H x W: where 1 x C x h x w activations differ, in units of the mean energy of a position.
+
+    |a - b|^2 over channels / mean over positions of |a|^2, so that the mean of the h x w map is the
+    relative L2 of the stage; then upsampled to `size`.
+    """
+    energy = original.square().sum(1, keepdim=True).mean()
+    places = (original - other).square().sum(1, keepdim=True) / (energy + losses.EPSILON)
+    return F.interpolate(places, size, mode="bilinear", align_corners=False)[0, 0]
+
+
 def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
     """count x 1 x H x W smooth random masks with exactly as many kept pixels as `mask`."""
     height, width = mask.shape[-2:]
@@ -142,10 +330,13 @@ def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
     return torch.zeros_like(smooth).scatter_(1, kept, 1.0).view(count, 1, height, width)
 
 
+def component_sizes(mask: Tensor) -> np.ndarray:
+    """Pixels of each 4-connected piece of a 1 x 1 x H x W mask."""
+    labels, count = ndimage.label(mask[0, 0].cpu().numpy() > 0.5)
+    return ndimage.sum_labels(labels > 0, labels, range(1, count + 1))
+
+
 def count_components(mask: Tensor) -> tuple[int, float]:
     """4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of them."""
-    labels, count = ndimage.label(mask[0, 0].cpu().numpy() > 0.5)
-    if count == 0:
-        return 0, 0.0
-    sizes = ndimage.sum_labels(labels > 0, labels, range(1, count + 1))
-    return int(count), float(sizes.max() / sizes.sum())
+    sizes = component_sizes(mask)
+    return len(sizes), float(sizes.max() / sizes.sum()) if len(sizes) else 0.0

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import mean, median, pstdev
 
-from actmatch import ExplainConfig, load_classifier, score  # first: sets up threads
+from actmatch import ExplainConfig, load_classifier  # first: sets up threads
 
 import torch  # isort: skip
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ from actmatch.methods import METHODS
 from actmatch.optimize import Problem
 from actmatch.promise import holds
 from actmatch.prune import count_necessary_tiles
+from actmatch.scorecard import measure
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs.txt")
 FRACTIONS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3,
@@ -157,7 +158,7 @@ def measured(
     classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise | None
 ) -> dict:
     """The figures of one mask, judged on fresh infills."""
-    card = score(classifier, problem, mask)
+    card, _ = measure(classifier, problem, mask)
     rates = {rate.kind: rate for rate in keep_rates(classifier, problem, mask, REPORT_SEED)}
     kept = promise is not None and (
         card.label_kept

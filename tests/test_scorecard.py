@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 import torch
-from toys import SIDE, quadrant_mask
+from toys import (
+    SIDE,
+    halves_pixels,
+    left_mask,
+    linear_classifier,
+    quadrant_mask,
+    quadrant_pixels,
+    random_pixels,
+)
 
-from actmatch import score
-from actmatch.scorecard import count_components, random_masks
+from actmatch import batches
+from actmatch.images import to_image
+from actmatch.infill import KINDS
+from actmatch.keep_rate import keep_rates
+from actmatch.optimize import pose
+from actmatch.scorecard import (
+    Curve,
+    Measured,
+    ScoreCard,
+    count_components,
+    divergence,
+    measure,
+    random_masks,
+    top_ranked,
+)
+
+
+def score(*arguments, **settings) -> ScoreCard:
+    return measure(*arguments, **settings).card
 
 
 def softmax(*logits: float) -> list[float]:
@@ -78,7 +106,7 @@ def test_the_right_quadrant_matches_beyond_random_masks_of_equal_area(quadrant, 
 
 
 def test_the_same_seed_draws_the_same_controls(quadrant, problem):
-    one, again, other = (score(quadrant, problem, quadrant_mask(0.5), s) for s in (3, 3, 4))
+    one, again, other = (score(quadrant, problem, quadrant_mask(0.5), seed=s) for s in (3, 3, 4))
     assert one == again
     assert one.layers != other.layers
 
@@ -88,6 +116,164 @@ def test_scoring_leaves_the_global_random_state_alone(quadrant, problem):
     state = torch.get_rng_state()
     score(quadrant, problem, quadrant_mask(0.5))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.fixture
+def linear() -> Measured:
+    """Left half at 2, right half at 1/2; the left half is kept, ranked from its top downwards.
+
+    So x = (2, 1/2), e = (2, 0) and k = (0, 1/2), and the logits are the same with a 0 behind.
+    """
+    classifier = linear_classifier()
+    rows = torch.linspace(0.9, 0.6, SIDE).view(1, 1, SIDE, 1).expand(-1, -1, -1, SIDE)
+    ranking = rows * left_mask() + (rows - 0.5) * (1 - left_mask())
+    problem = pose(classifier, halves_pixels(2, 0.5), "left")
+    return measure(classifier, problem, left_mask(), ranking, trials=3)
+
+
+def test_every_prediction_of_a_linear_card_is_as_derived_by_hand(linear):
+    card = linear.card
+    x, e, k = softmax(2, 0.5, 0), softmax(2, 0, 0), softmax(0, 0.5, 0)
+    assert card.probability == pytest.approx(x[0])
+    assert card.explanation_probability == pytest.approx(e[0])
+    assert card.complement_probability == pytest.approx(k[0])
+    assert card.confidence_ratio == pytest.approx(e[0] / x[0])
+    assert card.leftover == pytest.approx(k[0] / x[0])
+    assert (card.label_kept, card.necessary) == (True, True)
+    entropy = -sum(p * math.log(p) for p in k)
+    assert card.leftover_entropy == pytest.approx(entropy)
+    assert card.leftover_entropy_share == pytest.approx(entropy / math.log(3))
+
+
+def test_the_match_of_a_linear_card_is_as_derived_by_hand(linear):
+    """Of three colors each: |a - b|^2 = 3 / 4, |a|^2 = 12 + 3 / 4; the right half is silenced."""
+    (layer,) = linear.card.layers
+    assert layer.relative_l2 == pytest.approx(0.75 / 12.75)
+    assert layer.cosine == pytest.approx(0.5)
+    (where,) = linear.pictures.divergence.values()
+    assert where.shape == (SIDE, SIDE)
+    assert where[:, 0].tolist() == pytest.approx([0] * SIDE)
+    assert where[:, -1].tolist() == pytest.approx([0.75 / (12.75 / 2)] * SIDE)
+
+
+def test_deletion_and_insertion_of_a_linear_card_are_as_derived_by_hand(linear):
+    """The first half of the pixels is the left half, the second half of them the right one."""
+    deleted, inserted = [], []
+    for step in range(17):
+        left, right = min(step / 8, 1), max(step / 8 - 1, 0)
+        inserted.append(softmax(2 * left, 0.5 * right, 0)[0])
+        deleted.append(softmax(2 * (1 - left), 0.5 * (1 - right), 0)[0])
+    card = linear.card
+    assert card.insertion.shares == card.deletion.shares == tuple(s / 16 for s in range(17))
+    assert card.insertion.probabilities == pytest.approx(inserted)
+    assert card.deletion.probabilities == pytest.approx(deleted)
+    trapezoids = sum((a + b) / 32 for a, b in pairwise(deleted))
+    assert card.deletion.area == pytest.approx(trapezoids)
+
+
+def test_the_flat_keep_rates_of_a_linear_card_are_as_derived_by_hand(linear):
+    """The left stays at 2; on black the right is at -2, on white at 2, which the left wins."""
+    kept = {rate.kind: (rate.kept, rate.trials) for rate in linear.card.keep_rate}
+    assert [kept[kind] for kind in ("gray", "black", "white")] == [(1, 1)] * 3
+    assert kept["color"] == (3, 3)  # the right is at most 2
+    worst = linear.pictures.worst
+    assert set(worst) == set(KINDS)
+    assert worst["black"] == to_image((halves_pixels(2, 0.5) * left_mask())[0])
+
+
+def test_the_checks_of_a_linear_card_are_as_derived_by_hand(linear):
+    """Shifts cost the left at most an eighth, with or without a mask that is blurred."""
+    checks = {check.name: check for check in linear.card.checks}
+    assert list(checks) == ["confidence", "shift", "edge", "specks", "seeds", "parameters"]
+    ratio = softmax(2, 0, 0)[0] / softmax(2, 0.5, 0)[0]
+    assert (checks["confidence"].figure, checks["confidence"].light) == (
+        pytest.approx(ratio), "amber"
+    )  # fmt: skip
+    assert (checks["shift"].figure, checks["shift"].light) == (0, "green")
+    assert (checks["edge"].figure, checks["edge"].light) == (0, "green")
+    assert (checks["specks"].figure, checks["specks"].light) == (0, "green")
+    assert (checks["seeds"].figure, checks["seeds"].light) == (None, None)
+
+
+def test_a_card_without_a_soft_mask_has_no_curves(quadrant, problem):
+    card = score(quadrant, problem, quadrant_mask(0.5))
+    assert card.deletion is card.insertion is None
+
+
+def test_the_area_under_a_constant_curve_is_its_height():
+    assert Curve((0, 0.25, 1), (0.3, 0.3, 0.3)).area == pytest.approx(0.3)
+
+
+def test_the_best_ranked_pixels_come_first_and_equals_from_the_top_left():
+    ranking = torch.tensor([[[[0.2, 0.9], [0.2, 0.1]]]])
+    masks = top_ranked(ranking, 4).flatten(1).tolist()
+    assert masks == [[0] * 4, [0, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1] * 4]
+
+
+def test_the_mean_of_a_divergence_map_is_the_relative_l2():
+    a, b = random_pixels(count=2, seed=1).split(1)
+    expected = (a - b).square().sum() / a.square().sum()
+    assert divergence(a, b, (SIDE, SIDE)).mean() == pytest.approx(expected)
+    assert divergence(a, a, (SIDE, SIDE)).max() == 0
+
+
+def test_the_keep_rates_are_part_of_the_card(quadrant, problem):
+    mask = quadrant_mask(0.5)
+    card = score(quadrant, problem, mask, seed=3, trials=7)
+    assert card.keep_rate == keep_rates(quadrant, problem, mask, 3, trials=7)
+
+
+def test_a_card_is_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
+    soft = random_pixels()[:, :1]
+    together = measure(quadrant, problem, quadrant_mask(0.5), soft)
+    monkeypatch.setattr(batches, "CPU_BATCH", 1)
+    alone = measure(quadrant, problem, quadrant_mask(0.5), soft)
+    assert alone.card.keep_rate == together.card.keep_rate
+    assert alone.pictures.worst == together.pictures.worst
+    assert alone.card.layers[0] == pytest.approx(together.card.layers[0])
+    assert alone.card.deletion.probabilities == pytest.approx(together.card.deletion.probabilities)
+
+
+def test_the_report_of_a_card_is_json_that_gives_every_figure_back(linear):
+    report = json.loads(json.dumps(linear.card.report(), allow_nan=False))
+    assert set(report) == {entry.name for entry in fields(ScoreCard)}
+    assert report["area"] == 0.5
+    gray = {"kept": 1, "trials": 1, "low": 0.025, "high": 1.0}
+    assert report["keep_rate"]["gray"] == pytest.approx(gray)
+    assert report["deletion"]["area"] == linear.card.deletion.area
+    assert report["checks"][0]["name"] == "confidence"
+    assert report["top5"]["explanation"][0]["name"] == "left"
+
+
+@pytest.mark.parametrize(
+    ("share", "word"), [(0, "keeps nothing"), (0.5, ""), (1, "keeps everything")]
+)
+def test_an_empty_and_a_full_mask_are_remarked_upon(quadrant, problem, share, word):
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., : round(share * SIDE), :] = 1
+    remark = score(quadrant, problem, mask).remark
+    assert word in remark if word else remark == ""
+
+
+def test_agreement_over_seeds_can_be_told_later(linear):
+    card = linear.card.agreeing(0.8)
+    (check,) = [check for check in card.checks if check.name == "seeds"]
+    assert (check.light, check.figure) == ("green", 0.8)
+    assert [c for c in card.checks if c != check] == [c for c in linear.card.checks
+                                                      if c.name != "seeds"]  # fmt: skip
+
+
+def test_a_card_needs_few_forward_passes_beside_those_of_its_keep_rate(quadrant, monkeypatch):
+    seen, forward = [], type(quadrant).forward
+
+    def counting(self, pixels):
+        seen.append(len(pixels))
+        return forward(self, pixels)
+
+    problem = pose(quadrant, quadrant_pixels(), None)
+    monkeypatch.setattr(type(quadrant), "forward", counting)
+    measure(quadrant, problem, quadrant_mask(0.5), random_pixels()[:, :1])
+    assert sum(seen) <= 84 + 60
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 500, 97 * 64])

@@ -56,6 +56,54 @@ def quadrant_classifier() -> Classifier:
     return Classifier(QuadrantModel(), "quadrant", ("bright", "dark", "never"))
 
 
+class LinearModel(nn.Module):
+    """A linear classifier of two numbers: the mean normalized brightness (-2 to 2) of both halves.
+
+    Logits are W (left, right), with W = ((1, 0), (0, 1), (0, 0)) unless another is given.
+    """
+
+    num_classes = 3
+    pretrained_cfg = QuadrantModel.pretrained_cfg
+    feature_info = (dict(module="halves"),)
+
+    def __init__(self, weight: tuple = ((1, 0), (0, 1), (0, 0))) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 3, bias=False)
+        self.head.weight.data = torch.tensor(weight, dtype=torch.float32)
+
+    def forward_intermediates(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """N x 3 x 1 x 2 mean brightness of the left and the right half, per color."""
+        halves = F.adaptive_avg_pool2d(pixels, (1, 2))
+        return halves, [halves]
+
+    def forward_head(self, halves: Tensor) -> Tensor:
+        """N x 3 logits."""
+        return self.head(halves.mean(1).flatten(1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """N x 3 logits."""
+        return self.forward_head(self.forward_intermediates(pixels)[0])
+
+
+def linear_classifier(**settings) -> Classifier:
+    """A frozen `LinearModel` with class names."""
+    return Classifier(LinearModel(**settings), "linear", ("left", "right", "neither"))
+
+
+def halves_pixels(left: float, right: float) -> Tensor:
+    """1 x 3 x 32 x 32 with halves of these normalized brightnesses, -2 to 2."""
+    pixels = torch.full((1, 3, SIDE, SIDE), 0.5 + 0.25 * left)
+    pixels[..., HALF:] = 0.5 + 0.25 * right
+    return pixels
+
+
+def left_mask(share: float = 1.0) -> Tensor:
+    """1 x 1 x 32 x 32 mask of the upper rows of the left half, `share` of it."""
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., : round(share * SIDE), :HALF] = 1
+    return mask
+
+
 def quadrant_pixels() -> Tensor:
     """1 x 3 x 32 x 32: white upper left quadrant, mid-gray elsewhere."""
     pixels = torch.full((1, 3, SIDE, SIDE), 0.5)
