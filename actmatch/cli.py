@@ -16,7 +16,8 @@ from .config import (
     ExplainConfig,
     Weights,
 )
-from .explanation import Explanation, check_folder, explain_steps
+from .explanation import FILES, Explanation, explain_steps
+from .folder import check_folder
 from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_classifiers
 from .wording import percent
 
@@ -71,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_explain(options: argparse.Namespace) -> None:
     """Explain one photograph and save the result."""
-    check_folder(options.out)
+    check_folder(options.out, FILES)
     config = ExplainConfig(
         preset=options.preset,
         target=options.target,

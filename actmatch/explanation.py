@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,14 +17,13 @@ from torch import Tensor
 
 from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
-from .images import Source, read_photograph, to_image, to_pixels
+from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .keep_rate import KeepRate
 from .optimize import Candidates, Problem, Step, optimize, pose
 from .promise import Draws, Judge, Verdict
-from .render import overlay
 from .scorecard import Pictures, ScoreCard, measure
-from .wording import percent
 
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
 
@@ -82,26 +78,7 @@ class Explanation:
     @property
     def sentence(self) -> str:
         """The result in plain words."""
-        card = self.card
-        before, after = percent(card.probability), percent(card.explanation_probability)
-        says = card.top5["explanation"][0].name
-        was_top = card.top5["photograph"][0].name == card.label
-        if card.label_kept:
-            verb = "still says" if was_top else "says"
-        else:
-            verb = f"says {says}, {'no longer' if was_top else 'not'}"
-        first = (
-            f"Keeping {percent(card.area)} of the pixels, {self.classifier} {verb} "
-            f"{card.label}: {before} → {after}."
-        )
-        without = card.top5["complement"][0].name
-        if without != card.label:
-            second = f" Without them it says {without}."
-        else:
-            second = (
-                f" Without them it still says {without}, {percent(card.complement_probability)}."
-            )
-        return first + second
+        return self.card.sentence(self.classifier)
 
     @property
     def promise_sentence(self) -> str:
@@ -145,56 +122,14 @@ class Explanation:
         Raises:
             ValueError: the folder cannot be written.
         """
-        with file_errors_in_words(folder):
-            aside = Path(tempfile.mkdtemp(prefix=".actmatch-", dir=check_folder(folder)))
-            try:
-                self._write(aside)
-                Path(folder).mkdir(parents=True, exist_ok=True)
-                for name in FILES:
-                    os.replace(aside / name, Path(folder) / name)
-            finally:
-                shutil.rmtree(aside, ignore_errors=True)
-        return Path(folder)
+        return write_folder(folder, FILES, self._write)
 
     def _write(self, folder: Path) -> None:
-        to_image(self.mask).save(folder / "mask.png")
-        to_image(self.explanation).save(folder / "explanation.png")
-        to_image(self.complement).save(folder / "complement.png")
-        overlay(self.pixels, self.mask).save(folder / "overlay.png")
-        text = json.dumps(self.report(), indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        write_mask(folder, self.pixels, self.mask, self.gray)
+        write_report(folder, self.report())
 
 
-FILES = ("mask.png", "explanation.png", "complement.png", "overlay.png", "report.json")
-
-
-def check_folder(folder: str | os.PathLike) -> Path:
-    """The folder, or its nearest existing parent, after checking that a result can be written.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    path = Path(folder).absolute()
-    with file_errors_in_words(folder):
-        home = next(place for place in (path, *path.parents) if place.exists())
-        if not home.is_dir():
-            raise OSError(f"{home.name} is a file")
-        if not os.access(home, os.W_OK | os.X_OK):
-            raise OSError(f"no permission to write in {home.name}")
-        for name in FILES:
-            if (path / name).is_dir():
-                raise OSError(f"{name} in it is a folder")
-    return home
-
-
-@contextmanager
-def file_errors_in_words(folder: str | os.PathLike) -> Iterator[None]:
-    """Turn a failed write into a ValueError that names the folder and the reason."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ValueError(f"Cannot write to the folder {str(folder)!r}: {reason}.") from error
+FILES = (*MASK_FILES, REPORT_FILE)
 
 
 def explain(

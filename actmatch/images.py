@@ -10,10 +10,10 @@ import io
 import math
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -40,20 +40,31 @@ def read_photograph(source: Source) -> Image.Image:
     Raises:
         ValueError: one sentence saying what was wrong with the photograph and what is accepted.
     """
-    name = Path(source).name if isinstance(source, (str, Path)) else "The photograph"
+    return read_image(source, "photograph", _upright_rgb)
+
+
+def read_image(
+    source: Source, noun: str, decode: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
+    """What `decode` makes of an image of acceptable size; `noun` is what messages call it.
+
+    Raises:
+        ValueError: one sentence saying what was wrong with the image and what is accepted.
+    """
+    name = Path(source).name if isinstance(source, (str, Path)) else f"The {noun}"
     if isinstance(source, Image.Image):
         image, data = source, b""
     else:
-        data = _read_bytes(source, name)
-        with _decoding_errors_in_words(name, data):
+        data = _read_bytes(source, name, noun)
+        with _decoding_errors_in_words(name, noun, data):
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     _checked_size(image, name)
-    with _decoding_errors_in_words(name, data):
-        return _upright_rgb(image)
+    with _decoding_errors_in_words(name, noun, data):
+        return decode(image)
 
 
 @contextmanager
-def _decoding_errors_in_words(name: str, data: bytes) -> Iterator[None]:
+def _decoding_errors_in_words(name: str, noun: str, data: bytes) -> Iterator[None]:
     """Turn whatever PIL makes of a bad file into a ValueError that says what was wrong."""
     try:
         with warnings.catch_warnings():
@@ -63,16 +74,15 @@ def _decoding_errors_in_words(name: str, data: bytes) -> Iterator[None]:
         raise ValueError(f"{name} is larger than {MAX_PIXELS // 10**6} megapixels.") from None
     except (OSError, SyntaxError, EOFError, MemoryError, ValueError, struct.error) as error:
         raise ValueError(
-            f"{name} cannot be read as a photograph ({_reason(error, data)}); "
-            f"accepted is {ACCEPTED}."
+            f"{name} cannot be read as a {noun} ({_reason(error, data)}); accepted is {ACCEPTED}."
         ) from error
 
 
-def _read_bytes(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
+def _read_bytes(source: str | Path | bytes | BinaryIO, name: str, noun: str) -> bytes:
     if isinstance(source, (str, Path)):
         path = Path(source)
         if not path.is_file():
-            raise ValueError(f"There is no photograph at {str(path)!r}.")
+            raise ValueError(f"There is no {noun} at {str(path)!r}.")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ValueError(
@@ -88,7 +98,7 @@ def _read_bytes(source: str | Path | bytes | BinaryIO, name: str) -> bytes:
         data = source.read(MAX_BYTES + 1)
     else:
         raise ValueError(
-            "The photograph must be a path, bytes, an open file or a PIL image; "
+            f"The {noun} must be a path, bytes, an open file or a PIL image; "
             f"got {type(source).__name__}."
         )
     if not data:
@@ -110,7 +120,7 @@ def _reason(error: Exception, data: bytes) -> str:
     return "the file is damaged or cut short"
 
 
-def _checked_size(image: Image.Image, name: str = "The photograph") -> Image.Image:
+def _checked_size(image: Image.Image, name: str) -> Image.Image:
     width, height = image.size
     size = f"{name} is {width} × {height} pixels"
     if width * height > MAX_PIXELS:
@@ -159,11 +169,21 @@ def to_pixels(image: Image.Image, data_config: dict, fit: str = "crop") -> Tenso
         fit: "crop" is the classifier's own center crop; "squash" and "letterbox" keep everything
             in sight, by stretching or by gray bars.
     """
+    pixels = input_transform(data_config, fit)(image.convert("RGB"))
+    return torch.as_tensor(pixels, dtype=torch.float32)[None] / 255.0
+
+
+def input_transform(
+    data_config: dict, fit: str = "crop", **changes: Any
+) -> Callable[[Image.Image], Any]:
+    """timm's way from an RGB image to 3 x H x W bytes at input size; `fit` as in `to_pixels`.
+
+    Args:
+        changes: to the data configuration, such as interpolation="nearest".
+    """
     timm_mode = {"squash": dict(crop_mode="squash", crop_pct=1.0),
                  "letterbox": dict(crop_mode="border", crop_pct=1.0)}.get(fit, {})  # fmt: skip
-    transform = create_transform(**{**data_config, **timm_mode}, normalize=False)
-    pixels = transform(image.convert("RGB"))
-    return torch.as_tensor(pixels, dtype=torch.float32)[None] / 255.0
+    return create_transform(**{**data_config, **timm_mode, **changes}, normalize=False)
 
 
 def seen_box(size: tuple[int, int], data_config: dict, fit: str = "crop") -> tuple[int, ...]:
@@ -173,19 +193,34 @@ def seen_box(size: tuple[int, int], data_config: dict, fit: str = "crop") -> tup
         size: (width, height) of the photograph.
     """
     width, height = size
-    if fit != "crop":
-        return 0, 0, width, height
+    left, top, right, bottom = input_frame(size, data_config, fit)
+    edges = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    return tuple(round(edge) for edge in edges)
+
+
+def input_frame(
+    size: tuple[int, int], data_config: dict, fit: str = "crop"
+) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) of the classifier's input, in pixels of the photograph.
+
+    With bars around the photograph the frame is larger than the photograph.
+
+    Args:
+        size: (width, height) of the photograph.
+    """
+    width, height = size
     _, rows, columns = data_config["input_size"]
-    crop = data_config["crop_pct"]
-    if data_config.get("crop_mode", "center") == "squash":
+    mode, crop = data_config.get("crop_mode", "center"), data_config["crop_pct"]
+    if fit != "crop":
+        mode, crop = dict(squash="squash", letterbox="border")[fit], 1.0
+    if mode == "squash":
         seen_width, seen_height = width * crop, height * crop
     else:
-        scale = max(math.floor(columns / crop) / width, math.floor(rows / crop) / height)
-        if data_config.get("crop_mode") == "border":
-            scale = min(math.floor(columns / crop) / width, math.floor(rows / crop) / height)
-        seen_width, seen_height = min(width, columns / scale), min(height, rows / scale)
+        scales = math.floor(columns / crop) / width, math.floor(rows / crop) / height
+        scale = min(scales) if mode == "border" else max(scales)
+        seen_width, seen_height = columns / scale, rows / scale
     left, top = (width - seen_width) / 2, (height - seen_height) / 2
-    return tuple(round(edge) for edge in (left, top, left + seen_width, top + seen_height))
+    return left, top, left + seen_width, top + seen_height
 
 
 def to_image(pixels: Tensor) -> Image.Image:

@@ -21,6 +21,7 @@ from .infill import composite
 from .keep_rate import TRIALS, KeepRate, try_infills
 from .optimize import Problem
 from .suspicion import Check
+from .wording import percent
 
 RANDOM_MASKS = 5  # of equal area, for the control of the activation match
 LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite where p_y(x) vanishes
@@ -119,6 +120,25 @@ class ScoreCard:
         if self.area == 1:
             return "The mask keeps everything, so the explanation is the photograph itself."
         return ""
+
+    def sentence(self, classifier: str) -> str:
+        """What the classifier of that name says of the explanation and without it."""
+        before, after = percent(self.probability), percent(self.explanation_probability)
+        says = self.top5["explanation"][0].name
+        was_top = self.top5["photograph"][0].name == self.label
+        if self.label_kept:
+            verb = "still says" if was_top else "says"
+        else:
+            verb = f"says {says}, {'no longer' if was_top else 'not'}"
+        first = (
+            f"Keeping {percent(self.area)} of the pixels, {classifier} {verb} "
+            f"{self.label}: {before} → {after}."
+        )
+        without = self.top5["complement"][0].name
+        if without != self.label:
+            return f"{first} Without them it says {without}."
+        left = percent(self.complement_probability)
+        return f"{first} Without them it still says {without}, {left}."
 
     def agreeing(self, agreement: float) -> ScoreCard:
         """The same card with its check of the seeds made from the IoU with other seeds' masks."""
