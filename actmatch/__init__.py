@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 from .classifier import Classifier, Response
 from .config import PRESETS, ExplainConfig, Promise, Weights
 from .explanation import Explanation, explain, explain_steps
+from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
 from .scorecard import ScoreCard
 
@@ -20,12 +21,16 @@ __all__ = [
     "Classifier",
     "ExplainConfig",
     "Explanation",
+    "Judgment",
     "Promise",
     "Response",
     "ScoreCard",
+    "ScoreConfig",
     "Weights",
     "explain",
     "explain_steps",
+    "judge",
     "load_classifier",
     "offline_classifiers",
+    "score",
 ]

@@ -1,4 +1,7 @@
-"""The command line: `python -m actmatch explain PHOTO --out DIR` and `actmatch classifiers`."""
+"""The command line: `python -m actmatch explain PHOTO --out DIR`, or `judge`, or `classifiers`.
+
+Bad input ends a command with one sentence and status 2.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from .config import (
     Weights,
 )
 from .explanation import FILES, Explanation, explain_steps
-from .folder import check_folder
+from .folder import MASK_FILES, REPORT_FILE, check_folder
+from .judgment import ScoreConfig, judge
 from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_classifiers
+from .table import card_table
 from .wording import percent
 
 
@@ -43,31 +48,76 @@ def build_parser() -> argparse.ArgumentParser:
         description="On which few pixels does an image classifier's decision rest?",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    explain = commands.add_parser("explain", help="find the pixels a decision rests on")
-    explain.set_defaults(run=run_explain)
-    explain.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, BMP or TIFF file")
-    explain.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
-    explain.add_argument(
-        "--classifier", default=DEFAULT_CLASSIFIER, metavar="NAME",
-        help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
-    )  # fmt: skip
-    explain.add_argument(
-        "--target", metavar="CLASS", help="class name or index (default: the top-1)"
-    )
-    explain.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
-    explain.add_argument("--steps", type=int, metavar="N", help="steps at most")
-    explain.add_argument("--seed", type=int, default=0, metavar="N")
-    explain.add_argument("--fit", choices=FITS, default="crop", help="(default: crop)")
-    explain.add_argument("--generator", choices=GENERATORS, help="what makes the mask")
-    explain.add_argument("--device", choices=DEVICES, default="auto", help="(default: auto)")
-    explain.add_argument(
-        "--weight", action="append", default=[], metavar="term=value",
-        help=f"weight of a term, repeatable: {', '.join(Weights.__dataclass_fields__)}",
-    )  # fmt: skip
-    explain.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_explain(commands.add_parser("explain", help="find the pixels a decision rests on"))
+    _add_judge(commands.add_parser("judge", help="score any mask of a photograph"))
     classifiers = commands.add_parser("classifiers", help="list what can be explained")
     classifiers.set_defaults(run=run_classifiers)
     return parser
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    """What every command that meets a photograph takes."""
+    command.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, BMP or TIFF file")
+    command.add_argument(
+        "--classifier", default=DEFAULT_CLASSIFIER, metavar="NAME",
+        help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
+    )  # fmt: skip
+    command.add_argument(
+        "--target", metavar="CLASS", help="class name or index (default: the top-1)"
+    )
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--fit", choices=FITS, default="crop", help="(default: crop)")
+    command.add_argument("--device", choices=DEVICES, default="auto", help="(default: auto)")
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=run_explain)
+    _add_shared(command)
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
+    command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
+    command.add_argument("--steps", type=int, metavar="N", help="steps at most")
+    command.add_argument("--generator", choices=GENERATORS, help="what makes the mask")
+    command.add_argument(
+        "--weight", action="append", default=[], metavar="term=value",
+        help=f"weight of a term, repeatable: {', '.join(Weights.__dataclass_fields__)}",
+    )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_judge(command: argparse.ArgumentParser) -> None:
+    default = ScoreConfig()
+    command.set_defaults(run=run_judge)
+    _add_shared(command)
+    command.add_argument(
+        "mask", metavar="MASK",
+        help="an image, white where it keeps, of the photograph's aspect or the input's size",
+    )  # fmt: skip
+    command.add_argument(
+        "--threshold", type=float, default=default.threshold, metavar="T",
+        help=f"cut of a soft mask, 0 to 1 (default: {default.threshold})",
+    )  # fmt: skip
+    command.add_argument(
+        "--trials", type=int, default=default.trials, metavar="N",
+        help=f"infills of each random kind (default: {default.trials})",
+    )  # fmt: skip
+    command.add_argument("--out", metavar="DIR", help="folder for report.json and the pictures")
+
+
+def run_judge(options: argparse.Namespace) -> None:
+    """Print the score card of any mask, and save it where asked to."""
+    if options.out is not None:
+        check_folder(options.out, (*MASK_FILES, REPORT_FILE))
+    names = ("target", "fit", "threshold", "trials", "seed")
+    config = ScoreConfig(**{name: getattr(options, name) for name in names})
+    classifier = load_classifier(options.classifier, options.device)
+    judgment = judge(classifier, options.photo, options.mask, config)
+    folder = None if options.out is None else judgment.save(options.out)
+    print(judgment.sentence)
+    if judgment.cut_sentence:
+        print(judgment.cut_sentence)
+    print(f"\n{card_table(judgment.card)}")
+    if folder:
+        print(f"\nWritten to {folder}.")
 
 
 def run_explain(options: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ from .optimize import Candidates, Problem, Step, optimize, pose
 from .promise import Draws, Judge, Verdict
 from .scorecard import Pictures, ScoreCard, measure
 
+ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
 
 
@@ -259,7 +260,7 @@ class History:
 
 
 @contextmanager
-def memory_errors_in_words() -> Iterator[None]:
+def memory_errors_in_words(advice: str = ADVICE) -> Iterator[None]:
     """Turn running out of memory into a ValueError that says what to change."""
     try:
         yield
@@ -269,10 +270,7 @@ def memory_errors_in_words() -> Iterator[None]:
             "out of memory" in words or "allocate memory" in words
         ):
             raise
-        raise ValueError(
-            "There is not enough memory for this explanation: use fewer infills a step (draws), "
-            "a lower mask resolution or a smaller classifier."
-        ) from error
+        raise ValueError(f"There is not enough memory for this explanation: {advice}.") from error
 
 
 def library_versions() -> dict[str, str]:

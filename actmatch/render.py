@@ -13,6 +13,10 @@ from .images import to_image
 ACCENT = (15, 118, 110)  # teal #0F766E, the outline of what is kept
 FADE = 0.85  # how far removed pixels go towards a light gray photograph
 LUMA = (0.299, 0.587, 0.114)
+# Five stops of matplotlib's cividis: dark blue to yellow, told apart whatever one's color vision.
+CIVIDIS = ((0, 34, 78), (67, 78, 108), (125, 124, 120), (188, 174, 108), (254, 232, 56))
+MOST = 0.99  # the quantile of a map that is drawn at full strength
+VEIL = 0.75  # how much of the map covers the photograph
 
 
 def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
@@ -29,6 +33,32 @@ def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
     outline = (grown - mask) > 0
     color = pixels.new_tensor(ACCENT).view(3, 1, 1) / 255
     return to_image(torch.where(outline, color, picture))
+
+
+def divergence_overlay(
+    pixels: Tensor, divergence: Tensor, most: float | None = None
+) -> Image.Image:
+    """Where a stage responds differently, from dark blue (the same) to yellow, on the photograph.
+
+    Args:
+        pixels: 3 x H x W in [0, 1].
+        divergence: H x W, 0 or more.
+        most: what is drawn in full yellow, so that stages can share a scale; None: the map's own
+            99th percentile.
+    """
+    if most is None:
+        most = torch.quantile(divergence.flatten(), MOST).item()
+    strength = (divergence / most).clamp(0, 1) if most > 0 else torch.zeros_like(divergence)
+    gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
+    return to_image(torch.lerp(gray.expand_as(pixels), cividis(strength), VEIL))
+
+
+def cividis(values: Tensor) -> Tensor:
+    """3 x H x W colors of H x W values in [0, 1], from dark blue to yellow."""
+    stops = values.new_tensor(CIVIDIS).T / 255  # 3 x 5
+    place = values * (stops.shape[1] - 1)
+    below = place.floor().long().clamp(max=stops.shape[1] - 2)
+    return torch.lerp(stops[:, below], stops[:, below + 1], (place - below)[None])
 
 
 def marked(photograph: Image.Image, box: tuple[int, ...], longest: int = 960) -> Image.Image:

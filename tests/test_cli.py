@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from toys import quadrant_classifier
+from toys import quadrant_classifier, quadrant_mask
 
 from actmatch import cli
 from actmatch.explanation import FILES
+from actmatch.images import to_image
+from actmatch.judgment import judgment_files
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, offline_classifiers
 
 HOME = Path(__file__).resolve().parent.parent
@@ -146,7 +148,9 @@ def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options)
     assert options[0].lstrip("-") in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["explain"], ["explain", "photo.png"], ["paint"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["explain"], ["explain", "photo.png"], ["judge", "photo.png"], ["paint"]]
+)
 def test_an_incomplete_command_exits_with_2_and_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
         cli.main(arguments)
@@ -182,6 +186,59 @@ def test_an_interrupt_exits_with_130_and_writes_nothing(run, monkeypatch, tmp_pa
     assert run("--quiet")[0] == 130
     assert "nothing was written" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def mask(tmp_path):
+    """All of the decisive quadrant, and a little doubt elsewhere."""
+    path = tmp_path / "mask.png"
+    to_image(quadrant_mask(1)[0, 0] * 0.7 + 0.1).save(path)
+    return str(path)
+
+
+def test_judge_prints_the_card(asked, photo, mask, capsys):
+    assert cli.main(["judge", photo, mask, "--trials", "3"]) == 0
+    printed, errors = capsys.readouterr()
+    assert "Keeping 25 % of the pixels, quadrant still says bright" in printed
+    assert "The soft mask was cut at 0.5" in printed
+    for word in ("label kept", "leftover entropy", "deletion", "shuffle", "pool", "specks", "3/3"):
+        assert word in printed
+    assert errors == ""
+
+
+def test_judge_writes_the_report_and_the_pictures(asked, photo, mask, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--threshold", "0.05", "--target", "dark", "--seed", "4", "--trials", "1"]
+    assert cli.main(["judge", photo, mask, "--out", str(out), *options]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert {path.name for path in out.iterdir()} == set(judgment_files(1))
+    assert (report["label"], report["area"], report["seed"]) == ("dark", 1, 4)
+    assert "The mask keeps everything" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--trials", "0"], "trials must be a whole number from 1 to 256"),
+        (["--trials", "100000"], "trials must be a whole number from 1 to 256"),
+        (["--threshold", "1.5"], "threshold must be a number from 0 to 1"),
+        (["--target", "zebra"], "no class named 'zebra'"),
+    ],
+)
+def test_a_bad_option_of_judge_exits_with_2_and_one_sentence(
+    asked, photo, mask, tmp_path, capsys, options, sentence
+):
+    assert cli.main(["judge", photo, mask, "--out", str(tmp_path / "out"), *options]) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_mask_exits_with_2_and_one_sentence(asked, photo, capsys):
+    assert cli.main(["judge", photo, "no.png"]) == 2
+    assert capsys.readouterr().err == "actmatch: There is no mask at 'no.png'.\n"
 
 
 def test_classifiers_lists_what_is_offline_and_what_the_hub_has(capsys):

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from toys import random_pixels
 
-from actmatch.render import ACCENT, marked, overlay
+from actmatch.render import ACCENT, cividis, divergence_overlay, marked, overlay
 
 
 def square_mask() -> torch.Tensor:
@@ -50,3 +50,27 @@ def test_marking_everything_changes_nothing():
 
 def test_a_marked_photograph_is_never_longer_than_asked():
     assert marked(Image.new("RGB", (4000, 1000)), (0, 0, 2000, 1000), 960).size == (960, 240)
+
+
+def test_cividis_goes_from_dark_blue_to_yellow_through_its_stops():
+    colors = (255 * cividis(torch.tensor([[0.0, 0.25, 0.375, 1.0]]))).round()[:, 0].T.tolist()
+    assert colors == [[0, 34, 78], [67, 78, 108], [96, 101, 114], [254, 232, 56]]
+
+
+def test_a_divergence_is_bright_where_it_is_large_and_of_the_photographs_size():
+    where = torch.zeros(40, 60)
+    where[:, 30:] = 2
+    picture = np.asarray(divergence_overlay(torch.full((3, 40, 60), 0.5), where)).astype(int)
+    assert picture.shape == (40, 60, 3)
+    assert picture[20, 45].sum() > picture[20, 15].sum() + 200
+
+
+def test_a_divergence_on_a_given_scale_is_not_stretched():
+    pixels, where = torch.zeros(3, 8, 8), torch.ones(8, 8)
+    half, full = (divergence_overlay(pixels, where, most) for most in (2.0, None))
+    assert half.getpixel((0, 0))[0] < full.getpixel((0, 0))[0]
+
+
+def test_no_divergence_is_dark_all_over():
+    picture = divergence_overlay(torch.zeros(3, 8, 8), torch.zeros(8, 8))
+    assert picture.getextrema() == ((0, 0), (26, 26), (59, 59))

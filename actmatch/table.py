@@ -1,0 +1,77 @@
+"""A score card as compact tables of words, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .scorecard import ScoreCard
+from .wording import percent
+
+
+def card_table(card: ScoreCard) -> str:
+    """All figures of a card as aligned lines."""
+    parts = (_figures(card), _top5(card), _keep_rate(card), _layers(card), _checks(card))
+    return "\n\n".join(parts)
+
+
+def _figures(card: ScoreCard) -> str:
+    pieces = "1 piece" if card.components == 1 else f"{card.components} pieces"
+    largest = f", the largest {percent(card.largest_component)} of it" if card.components else ""
+    rows = [
+        ("area", percent(card.area), f"{pieces}{largest}"),
+        ("label kept", _yes(card.label_kept), f"confidence ratio {card.confidence_ratio:.2f}"),
+        ("necessary", _yes(card.necessary), f"leftover {card.leftover:.2f}"),
+        ("leftover entropy", f"{card.leftover_entropy:.2f}",
+         f"{percent(card.leftover_entropy_share)} of log K"),
+    ]  # fmt: skip
+    for name in ("deletion", "insertion"):
+        curve = getattr(card, name)
+        rows.append((name, f"{curve.area:.2f}" if curve else "–",
+                     "area under the curve" if curve else "the mask has no ranking"))  # fmt: skip
+    return _aligned(rows)
+
+
+def _top5(card: ScoreCard) -> str:
+    rows = [tuple(card.top5)]
+    for predictions in zip(*card.top5.values(), strict=True):
+        rows.append(tuple(f"{name} {percent(p)}" for name, p in predictions))
+    return _aligned(rows)
+
+
+def _keep_rate(card: ScoreCard) -> str:
+    rows = [("background", "kept", "95 % interval")]
+    for rate in card.keep_rate:
+        interval = f"{percent(rate.low)} to {percent(rate.high)}"
+        rows.append((rate.kind, f"{rate.kept}/{rate.trials}", interval))
+    return _aligned(rows)
+
+
+def _layers(card: ScoreCard) -> str:
+    rows = [("stage", "cosine", "random masks", "relative L2", "random masks")]
+    for layer in card.layers:
+        figures = (layer.cosine, layer.random_cosine, layer.relative_l2, layer.random_relative_l2)
+        rows.append((layer.name, *(f"{figure:.2f}" for figure in figures)))
+    return _aligned(rows)
+
+
+def _checks(card: ScoreCard) -> str:
+    rows = [("suspicion", "", "")]
+    for check in card.checks:
+        mend = (
+            "" if check.light in (None, "green") else f" Mend: {check.direction} {check.setting}."
+        )
+        rows.append((check.name, check.light or "–", check.reason + mend))
+    return _aligned(rows)
+
+
+def _yes(answer: bool) -> str:
+    return "yes" if answer else "no"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Lines whose columns begin below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -1,0 +1,192 @@
+"""Regions: every way to hand in a mask, and every way to get it wrong."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from actmatch.images import seen_box, to_pixels
+from actmatch.region import read_region, to_input, to_photograph
+
+LITE = dict(input_size=(3, 32, 32), mean=(0.5,) * 3, std=(0.5,) * 3, crop_pct=0.875,
+            interpolation="bicubic", crop_mode="center")  # fmt: skip
+HALF = np.zeros((20, 30), np.uint8)
+HALF[:, :10] = 255
+
+
+def png(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+def on_glass() -> Image.Image:
+    """One color where the mask keeps, nothing elsewhere."""
+    colors = np.zeros((20, 30, 4), np.uint8)
+    colors[:, :10] = (200, 30, 30, 255)
+    return Image.fromarray(colors)
+
+
+def two_color_palette() -> Image.Image:
+    image = Image.fromarray((HALF == 0).astype(np.uint8), mode="P")
+    image.putpalette([255, 200, 0, 60, 0, 0])
+    return image
+
+
+BINARY = {
+    "L": Image.fromarray(HALF),
+    "1": Image.fromarray(HALF).convert("1"),
+    "P": Image.fromarray(HALF).convert("P"),
+    "two colors": two_color_palette(),
+    "RGB": Image.fromarray(HALF).convert("RGB"),
+    "RGBA, opaque": Image.fromarray(HALF).convert("RGBA"),
+    "LA, opaque": Image.fromarray(HALF).convert("LA"),
+    "RGBA, one color on glass": on_glass(),
+    "LA, white on glass": Image.merge("LA", (Image.new("L", (30, 20), 255),
+                                             Image.fromarray(HALF))),
+    "16 bits": Image.fromarray(HALF.astype(np.uint16) * 257),
+    "32 bits": Image.fromarray(HALF.astype(np.int32)),
+    "float": Image.fromarray(HALF.astype(np.float32) / 255),
+    "0 and 1": Image.fromarray(HALF // 255),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BINARY)
+def test_every_kind_of_image_is_read_alike(kind):
+    assert np.array_equal(read_region(BINARY[kind]), HALF / 255)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in BINARY if kind not in ("float", "32 bits", "LA, opaque")]
+)
+def test_every_kind_of_png_is_read_alike(kind):
+    assert np.array_equal(read_region(png(BINARY[kind])), HALF / 255)
+
+
+def test_paths_and_open_files_are_read(tmp_path):
+    BINARY["L"].save(tmp_path / "mask.png")
+    for source in (tmp_path / "mask.png", str(tmp_path / "mask.png"), io.BytesIO(png(BINARY["L"]))):
+        assert np.array_equal(read_region(source), HALF / 255)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        HALF, HALF > 0, HALF // 255, (HALF / 255).astype(np.float32), HALF / 255,
+        HALF.astype(np.uint16) * 257, HALF.astype(int), (HALF / 255)[None], (HALF > 0)[None, None],
+        torch.from_numpy(HALF), torch.from_numpy(HALF > 0),
+        torch.from_numpy(HALF / 255)[None, None],
+        (torch.from_numpy(HALF) / 255).bfloat16(),
+    ],
+)  # fmt: skip
+def test_arrays_and_tensors_of_bools_and_numbers_are_read_alike(array):
+    values = read_region(array)
+    assert values.dtype == np.float32
+    assert np.array_equal(values, HALF / 255)
+
+
+def test_soft_values_are_kept():
+    assert read_region(np.full((20, 20), 0.3)) == pytest.approx(np.full((20, 20), 0.3))
+    assert read_region(Image.new("L", (20, 20), 51)).max() == pytest.approx(0.2)
+
+
+def colored_glass() -> Image.Image:
+    colors = np.asarray(on_glass()).copy()
+    colors[0, 0] = (0, 0, 255, 255)
+    return Image.fromarray(colors)
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (b"not an image", "cannot be read as a mask"),
+        (b"", "is empty"),
+        ("no/such/mask.png", "There is no mask at"),
+        (42, "The mask must be a path"),
+        (Image.new("RGB", (30, 20), "red"), "is in color"),
+        (colored_glass(), "several colors on a transparent ground"),
+        (Image.new("L", (8, 8)), "at least 16 are needed"),
+        (np.full((20, 20), np.nan), "not finite"),
+        (np.full((20, 20), np.inf), "not finite"),
+        (np.full((20, 20), 1.5), "accepted are 0 to 1"),
+        (np.full((20, 20), -0.5), "accepted are 0 to 1"),
+        (np.full((20, 20), 300), "accepted are 0 to 255"),
+        (np.full((20, 20), -1), "accepted are 0 to 255"),
+        (np.full((20, 20), "keep"), "must hold bools or numbers"),
+        (np.zeros((20, 20, 3)), "must be H x W numbers; got 20 x 20 x 3"),
+        (np.float64(1), "The mask must be a path"),
+        (np.zeros(()), "a single number"),
+        (torch.full((20, 20), torch.nan), "not finite"),
+    ],
+)
+def test_a_bad_mask_is_refused_in_one_sentence(source, sentence):
+    with pytest.raises(ValueError, match=sentence) as error:
+        read_region(source)
+    assert "\n" not in str(error.value)
+
+
+def test_a_mask_at_input_size_is_taken_as_it_is():
+    values = np.random.default_rng(0).random((32, 32), np.float32)
+    assert np.array_equal(to_input(values, (100, 50), LITE)[0, 0].numpy(), values)
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "letterbox"])
+@pytest.mark.parametrize("scale", [1, 2, 0.5])
+def test_a_mask_of_the_photographs_aspect_goes_the_photographs_way(fit, scale):
+    """The photograph is white where the mask keeps, and both are made to meet at a border."""
+    photograph = np.zeros((90, 130), np.uint8)
+    photograph[20:60, 30:101] = 255
+    image = Image.fromarray(photograph)
+    pixels = to_pixels(image, LITE, fit)[0, 0]
+    size = (round(130 * scale), round(90 * scale))
+    mask = to_input(
+        read_region(image.resize(size, Image.Resampling.NEAREST)), image.size, LITE, fit
+    )
+    clear = (pixels - 0.5).abs() > 0.49  # away from borders and bars
+    assert clear.float().mean() > 0.4
+    assert torch.equal(mask[0, 0][clear], (pixels > 0.5).float()[clear])
+
+
+def test_bars_beside_the_photograph_are_not_kept():
+    mask = to_input(np.ones((50, 100)), (100, 50), LITE, "letterbox")
+    assert mask[0, 0, :, 0].nonzero().flatten().tolist() == list(range(8, 24))
+
+
+def test_a_value_is_never_carried_over_a_cut():
+    values = np.linspace(0, 1, 256)[None].repeat(256, 0)
+    placed = to_input(values, (256, 256), LITE | dict(crop_pct=1.0, input_size=(3, 128, 128)))
+    assert set(placed.unique().tolist()) <= set(values[0].astype(np.float32).tolist())
+    half = to_input(np.full((50, 50), 0.5), (50, 50), LITE)
+    assert not (half > 0.5).any()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (33, 32), (100, 50)])
+def test_another_aspect_is_refused_in_words(shape):
+    with pytest.raises(ValueError, match=r"must have the aspect of the photograph \(100 × 50\)"):
+        to_input(np.ones(shape), (100, 50), LITE)
+
+
+def test_a_rounded_aspect_is_the_same():
+    assert to_input(np.ones((33, 50)), (1000, 667), LITE).min() == 1
+
+
+def test_a_mask_laid_on_the_photograph_covers_what_the_classifier_sees():
+    laid = to_photograph(torch.ones(1, 1, 32, 32), (100, 60), LITE)
+    left, top, right, bottom = seen_box((100, 60), LITE)
+    expected = np.zeros((60, 100))
+    expected[top:bottom, left:right] = 1
+    assert laid.shape == (60, 100)
+    assert (laid != expected).mean() < 0.03
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash", "letterbox"])
+def test_a_mask_laid_on_the_photograph_comes_back_the_same(fit):
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 10:20, 12:25] = 1
+    size = (320, 240)
+    back = to_input(to_photograph(mask, size, LITE, fit), size, LITE, fit)
+    assert (back != mask).float().mean() < 0.02
