@@ -110,8 +110,8 @@ def to_input(
 ) -> Tensor:
     """1 x 1 x H x W values at the classifier's input size, placed as its photograph is.
 
-    Values at the input size are taken as they are. Others go through the photograph's own resize
-    and crop, by nearest neighbor; bars beside the photograph are 0.
+    Values at the input size are taken as they are, others as lying over the photograph: see
+    `place`.
 
     Args:
         values: h x w in [0, 1], of the input's size or of the photograph's aspect.
@@ -129,6 +129,16 @@ def to_input(
             f"The mask is {width} × {height} pixels; it must have the aspect of the photograph "
             f"({size[0]} × {size[1]}) or the classifier's input size ({columns} × {rows})."
         )
+    return place(values, size, data_config, fit)
+
+
+def place(
+    values: np.ndarray, size: tuple[int, int], data_config: dict, fit: str = "crop"
+) -> Tensor:
+    """1 x 1 x H x W at input size: values laid over a photograph, resized and cropped with it.
+
+    By nearest neighbor; bars beside the photograph are 0. Arguments are those of `to_input`.
+    """
     code = np.floor(values.astype(np.float64) * CODE + SLACK).astype(np.uint16)
     bytes_ = np.stack((code >> 8, code & 255, np.full_like(code, VALID)), axis=-1)
     image = Image.fromarray(bytes_.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
