@@ -13,10 +13,12 @@ from .images import to_image
 ACCENT = (15, 118, 110)  # teal #0F766E, the outline of what is kept
 FADE = 0.85  # how far removed pixels go towards a light gray photograph
 LUMA = (0.299, 0.587, 0.114)
-# Five stops of matplotlib's cividis: dark blue to yellow, told apart whatever one's color vision.
-CIVIDIS = ((0, 34, 78), (67, 78, 108), (125, 124, 120), (188, 174, 108), (254, 232, 56))
-MOST = 0.99  # the quantile of a map that is drawn at full strength
-VEIL = 0.75  # how much of the map covers the photograph
+# Nine stops of matplotlib's viridis: purple, blue, green, yellow, told apart whatever one's color
+# vision.
+VIRIDIS = ((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140),
+           (40, 174, 128), (94, 201, 98), (173, 220, 48), (253, 231, 37))  # fmt: skip
+MOST = 0.99  # the quantile of a map that is drawn in full yellow
+SHADE = 0.5  # how dark the map gets where the photograph is black
 
 
 def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
@@ -38,7 +40,7 @@ def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
 def divergence_overlay(
     pixels: Tensor, divergence: Tensor, most: float | None = None
 ) -> Image.Image:
-    """Where a stage responds differently, from dark blue (the same) to yellow, on the photograph.
+    """Where a stage responds differently: purple for the same to yellow, shaded by the photograph.
 
     Args:
         pixels: 3 x H x W in [0, 1].
@@ -50,12 +52,12 @@ def divergence_overlay(
         most = torch.quantile(divergence.flatten(), MOST).item()
     strength = (divergence / most).clamp(0, 1) if most > 0 else torch.zeros_like(divergence)
     gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
-    return to_image(torch.lerp(gray.expand_as(pixels), cividis(strength), VEIL))
+    return to_image(viridis(strength) * (SHADE + (1 - SHADE) * gray))
 
 
-def cividis(values: Tensor) -> Tensor:
-    """3 x H x W colors of H x W values in [0, 1], from dark blue to yellow."""
-    stops = values.new_tensor(CIVIDIS).T / 255  # 3 x 5
+def viridis(values: Tensor) -> Tensor:
+    """3 x H x W colors of H x W values in [0, 1], from purple to yellow."""
+    stops = values.new_tensor(VIRIDIS).T / 255  # 3 x 9
     place = values * (stops.shape[1] - 1)
     below = place.floor().long().clamp(max=stops.shape[1] - 2)
     return torch.lerp(stops[:, below], stops[:, below + 1], (place - below)[None])

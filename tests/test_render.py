@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from toys import random_pixels
 
-from actmatch.render import ACCENT, cividis, divergence_overlay, marked, overlay
+from actmatch.render import ACCENT, divergence_overlay, marked, overlay, viridis
 
 
 def square_mask() -> torch.Tensor:
@@ -52,9 +52,9 @@ def test_a_marked_photograph_is_never_longer_than_asked():
     assert marked(Image.new("RGB", (4000, 1000)), (0, 0, 2000, 1000), 960).size == (960, 240)
 
 
-def test_cividis_goes_from_dark_blue_to_yellow_through_its_stops():
-    colors = (255 * cividis(torch.tensor([[0.0, 0.25, 0.375, 1.0]]))).round()[:, 0].T.tolist()
-    assert colors == [[0, 34, 78], [67, 78, 108], [96, 101, 114], [254, 232, 56]]
+def test_viridis_goes_from_purple_to_yellow_through_its_stops():
+    colors = (255 * viridis(torch.tensor([[0.0, 0.25, 0.5, 1.0]]))).round()[:, 0].T.tolist()
+    assert colors == [[68, 1, 84], [59, 82, 139], [33, 145, 140], [253, 231, 37]]
 
 
 def test_a_divergence_is_bright_where_it_is_large_and_of_the_photographs_size():
@@ -71,6 +71,14 @@ def test_a_divergence_on_a_given_scale_is_not_stretched():
     assert half.getpixel((0, 0))[0] < full.getpixel((0, 0))[0]
 
 
-def test_no_divergence_is_dark_all_over():
-    picture = divergence_overlay(torch.zeros(3, 8, 8), torch.zeros(8, 8))
-    assert picture.getextrema() == ((0, 0), (26, 26), (59, 59))
+def test_no_divergence_is_purple_all_over():
+    picture = divergence_overlay(torch.ones(3, 8, 8), torch.zeros(8, 8))
+    assert picture.getcolors() == [(64, (68, 1, 84))]
+
+
+def test_the_photograph_shades_its_divergence():
+    pixels = torch.zeros(3, 8, 8)
+    pixels[..., 4:] = 1
+    picture = divergence_overlay(pixels, torch.ones(8, 8))
+    assert picture.getpixel((0, 0)) == (126, 116, 18)
+    assert picture.getpixel((7, 0)) == (253, 231, 37)
