@@ -15,6 +15,7 @@ from .explanation import Explanation, explain, explain_steps
 from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
 from .scorecard import ScoreCard
+from .threshold import ThresholdCurve, threshold_curve
 
 __all__ = [
     "PRESETS",
@@ -26,6 +27,7 @@ __all__ = [
     "Response",
     "ScoreCard",
     "ScoreConfig",
+    "ThresholdCurve",
     "Weights",
     "explain",
     "explain_steps",
@@ -33,4 +35,5 @@ __all__ = [
     "load_classifier",
     "offline_classifiers",
     "score",
+    "threshold_curve",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -88,6 +88,8 @@ class ScoreCard:
         layers: activation match, shallow to deep.
         keep_rate: how often the label survived each kind of infill.
         deletion, insertion: along the ranking of the soft mask; None where there is none.
+        gain: how much nearer the mask brings the logits than random masks of its area do, and
+            `randomized_gain` the same on a re-initialized classifier; see `suspicion.gain`.
         checks: reasons to distrust the mask, each a traffic light.
     """
 
@@ -110,6 +112,8 @@ class ScoreCard:
     keep_rate: tuple[KeepRate, ...]
     deletion: Curve | None
     insertion: Curve | None
+    gain: float | None
+    randomized_gain: float | None
     checks: tuple[Check, ...]
 
     @property
@@ -202,8 +206,7 @@ def measure(
         seed: of the drawn infills, the random masks of equal area and the randomized classifier.
         trials: infills drawn of each random kind.
     """
-    pixels = problem.pixels
-    random = torch.Generator(device=pixels.device).manual_seed(seed)
+    random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     controls = random_masks(mask, RANDOM_MASKS, random)
     response = respond(classifier, on_gray(classifier, problem, mask, 1 - mask, controls))
     tried = try_infills(classifier, problem, mask, seed, trials)
@@ -219,23 +222,21 @@ def measure(
         _randomized_gain(classifier, problem, torch.cat((mask, controls)), seed),
     )
     components, largest = count_components(mask)
-    originals = problem.response.activations
     card = ScoreCard(
         **figures,
         area=mask.mean().item(),
         components=components,
         largest_component=largest,
-        layers=_layer_matches(classifier.layer_names, originals, response.activations),
+        layers=_layer_matches(classifier, problem, response),
         keep_rate=tuple(each.keep_rate for each in tried),
         deletion=deletion,
         insertion=insertion,
+        gain=evidence.gain,
+        randomized_gain=evidence.randomized_gain,
         checks=suspicion.suspicions(evidence),
     )
-    maps = {
-        name: divergence(a, b[:1], pixels.shape[-2:]).cpu()
-        for name, a, b in zip(classifier.layer_names, originals, response.activations, strict=True)
-    }
-    return Measured(card, Pictures({each.kind: each.worst for each in tried}, maps))
+    worst = {each.kind: each.worst for each in tried}
+    return Measured(card, Pictures(worst, _divergences(classifier, problem, response)))
 
 
 def on_gray(classifier: Classifier, problem: Problem, *masks: Tensor) -> Tensor:
@@ -317,17 +318,34 @@ def top_ranked(soft_mask: Tensor, steps: int) -> Tensor:
 
 
 def _layer_matches(
-    names: tuple[str, ...], original: tuple[Tensor, ...], responses: tuple[Tensor, ...]
+    classifier: Classifier, problem: Problem, response: Response
 ) -> tuple[LayerMatch, ...]:
-    """Rows of `responses`: explanation, complement, then the random masks."""
+    """Rows of the response: explanation, complement, then the random masks."""
     matches = []
-    for name, a, stage in zip(names, original, responses, strict=True):
+    for name, a, stage in _stages(classifier, problem, response):
         b = torch.cat((stage[:1], stage[2:]))
         cosines = losses.similarity(a, b).flatten(1).mean(1)
         differences = (a - b).square().flatten(1).sum(1) / (a.square().sum() + losses.EPSILON)
         figures = (cosines[0], differences[0], cosines[1:].mean(), differences[1:].mean())
         matches.append(LayerMatch(name, *torch.stack(figures).tolist()))
     return tuple(matches)
+
+
+def _divergences(classifier: Classifier, problem: Problem, response: Response) -> dict[str, Tensor]:
+    """Per stage, where the explanation, the first row of the response, diverges; on the CPU."""
+    size = problem.pixels.shape[-2:]
+    return {
+        name: divergence(a, stage[:1], size).cpu()
+        for name, a, stage in _stages(classifier, problem, response)
+    }
+
+
+def _stages(
+    classifier: Classifier, problem: Problem, response: Response
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name of each stage, its activations on the photograph, and on the rows of the response."""
+    originals = problem.response.activations
+    return zip(classifier.layer_names, originals, response.activations, strict=True)
 
 
 def divergence(original: Tensor, other: Tensor, size: tuple[int, int]) -> Tensor:

@@ -50,6 +50,17 @@ def test_the_mask_is_binary_and_small(labeled):
     assert 0.005 < result.card.area < 0.6
 
 
+def test_parameter_randomization_lowers_the_gain_to_less_than_half(labeled):
+    _, result = labeled
+    assert result.card.gain > 0.1
+    assert result.card.randomized_gain < result.card.gain / 2
+
+
+def test_deletion_falls_below_insertion(labeled):
+    _, result = labeled
+    assert result.card.deletion.area < result.card.insertion.area
+
+
 def test_the_promise_is_kept_and_true(labeled, classifier):
     label, result = labeled
     assert result.promise_kept is True
