@@ -35,6 +35,7 @@ CONFIDENCE_LIMITS = (1.05, 1.5)  # p_y(e) / p_y(x)
 SHIFT_LIMITS = (0, 1)  # shifts that lose the label
 SPECK_LIMITS = (0.0, 0.05)  # share of the mask in specks
 PARAMETER_LIMITS = (0.5, 0.9)  # gain that survives, as a share of the gain
+LEAST_GAIN = 0.2  # less is within reach of random masks
 DISAGREEMENT_LIMITS = (0.5, 0.75)  # 1 - IoU
 
 
@@ -156,13 +157,15 @@ def _parameters(real: float | None, randomized: float | None) -> Check:
     if real is None or randomized is None:
         reason = "Not tested: every mask of this area is the same."
         return Check("parameters", None, None, reason, "activation", "raise")
-    figures = f"a gain of {real:.2f} on the classifier and of {randomized:.2f} on a randomized one"
-    if real <= 0:
-        light, reason = RED, f"The mask does no better than random masks of its area: {figures}."
-    else:
-        light = _light(randomized / real, PARAMETER_LIMITS)
-        says = "explains the classifier" if light == GREEN else "explains hardly more than its area"
-        reason = f"The mask {says}: {figures}."
+    share = randomized / real if real > 0 else math.inf
+    light = _light(share, PARAMETER_LIMITS)
+    if light == GREEN and real < LEAST_GAIN:
+        light = AMBER
+    says = "explains the classifier" if light == GREEN else "may explain no more than its area does"
+    reason = (
+        f"The mask {says}: a gain of {real:.2f} on the classifier and of {randomized:.2f} on a "
+        "re-initialized one."
+    )
     return Check("parameters", light, randomized, reason, "activation", "raise")
 
 

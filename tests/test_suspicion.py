@@ -56,6 +56,7 @@ def test_a_sound_mask_raises_no_suspicion():
         ("parameters", dict(randomized_gain=0.6), "amber"),
         ("parameters", dict(randomized_gain=0.95), "red"),
         ("parameters", dict(gain=-0.1), "red"),
+        ("parameters", dict(gain=0.15, randomized_gain=0.0), "amber"),
         ("parameters", dict(gain=None), None),
     ],
 )

@@ -1,0 +1,45 @@
+"""Folders of results: written whole or not at all, the last file last."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from actmatch.folder import check_folder, write_folder
+
+NAMES = ("picture.png", "report.json")
+
+
+def write(folder) -> None:
+    for name in NAMES:
+        (folder / name).write_text(name)
+
+
+def test_a_folder_gets_its_files_and_keeps_others(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert write_folder(tmp_path, NAMES, write) == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == {*NAMES, "notes.txt"}
+
+
+def test_the_files_are_moved_in_their_order(tmp_path, monkeypatch):
+    moved, replace = [], os.replace
+
+    def watch(source, target):
+        moved.append(target.name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watch)
+    write_folder(tmp_path / "new", NAMES, write)
+    assert moved == list(NAMES)
+
+
+def test_a_file_that_is_missing_in_the_end_is_an_error_in_words(tmp_path):
+    with pytest.raises(ValueError, match="Cannot write to the folder"):
+        write_folder(tmp_path / "new", (*NAMES, "forgotten.png"), write)
+
+
+def test_a_file_of_that_name_must_not_be_a_folder(tmp_path):
+    (tmp_path / "report.json").mkdir()
+    with pytest.raises(ValueError, match=r"report\.json in it is a folder"):
+        check_folder(tmp_path, NAMES)
