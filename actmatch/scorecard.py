@@ -212,16 +212,19 @@ def measure(
     tried = try_infills(classifier, problem, mask, seed, trials)
     deletion, insertion, disturbed = _probe(classifier, problem, mask, soft_mask)
     figures = _predictions(classifier, problem, response)
-    evidence = suspicion.Evidence(
-        figures["label_kept"],
-        figures["confidence_ratio"],
-        sum(top != problem.target for top in disturbed[:-1]),
-        disturbed[-1] == problem.target,
-        *suspicion.specks(component_sizes(mask), mask.numel()),
-        suspicion.gain(problem.response.logits, response.logits[:1], response.logits[2:]),
-        _randomized_gain(classifier, problem, torch.cat((mask, controls)), seed),
-    )
     components, largest = count_components(mask)
+    speck_count, speck_share = suspicion.specks(component_sizes(mask), mask.numel())
+    logits = response.logits
+    evidence = suspicion.Evidence(
+        label_kept=figures["label_kept"],
+        confidence_ratio=figures["confidence_ratio"],
+        shifts_lost=sum(top != problem.target for top in disturbed[:-1]),
+        edge_kept=disturbed[-1] == problem.target,
+        specks=speck_count,
+        speck_share=speck_share,
+        gain=suspicion.gain(problem.response.logits, logits[:1], logits[2:]),
+        randomized_gain=_randomized_gain(classifier, problem, torch.cat((mask, controls)), seed),
+    )
     card = ScoreCard(
         **figures,
         area=mask.mean().item(),
@@ -252,8 +255,7 @@ def _predictions(classifier: Classifier, problem: Problem, response: Response) -
     logits = torch.cat((problem.response.logits, response.logits[:2]))
     log_p = logits.double().log_softmax(-1)
     p_x, p_e, p_k = log_p[:, target].exp().tolist()
-    ratios = (log_p[1:, target] - log_p[0, target]).clamp(max=LARGEST_LOG_RATIO).exp()
-    ratio_e, ratio_k = ratios.tolist()
+    ratio_e, ratio_k = ratios(log_p[1:, target], log_p[0, target]).tolist()
     top_e, top_k = logits[1:].argmax(-1).tolist()
     entropy = -(log_p[2].exp() * log_p[2]).sum().item()
     names = ("photograph", "explanation", "complement")
@@ -274,6 +276,11 @@ def _predictions(classifier: Classifier, problem: Problem, response: Response) -
             for name, row in zip(names, logits, strict=True)
         },
     )
+
+
+def ratios(log_p: Tensor, original: Tensor) -> Tensor:
+    """p / p(x) of log-probabilities; finite even where p(x) vanishes."""
+    return (log_p - original).clamp(max=LARGEST_LOG_RATIO).exp()
 
 
 def _probe(

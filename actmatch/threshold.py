@@ -13,6 +13,7 @@ from .batches import in_batches
 from .classifier import Classifier
 from .infill import composite
 from .optimize import Problem
+from .scorecard import ratios
 
 CUTS = 31  # between 0 and 1, one of them at 1/2
 
@@ -52,9 +53,7 @@ def threshold_curve(
     masks = (soft_mask > soft_mask.new_tensor(levels).view(-1, 1, 1, 1)).float()
     deepest = problem.response.activations[-1]
     logits, matches = [], []
-    pieces = (
-        composite(mask, problem.pixels, classifier.gray) for mask in masks.split(1)
-    )  # made one by one
+    pieces = (composite(mask, problem.pixels, classifier.gray) for mask in masks.split(1))
     for _, response in in_batches(classifier, pieces):
         logits.append(response.logits)
         matches.append(losses.similarity(deepest, response.activations[-1]).flatten(1).mean(1))
@@ -67,7 +66,7 @@ def threshold_curve(
         areas=tuple(masks.mean((1, 2, 3)).tolist()),
         labels=tuple(classifier.class_names[index] for index in top),
         label_kept=tuple(kept),
-        confidence_ratios=tuple((log_p - problem.log_probability).exp().tolist()),
+        confidence_ratios=tuple(ratios(log_p, problem.log_probability).tolist()),
         matches=tuple(torch.cat(matches).tolist()),
         interval=longest_run(levels, kept),
     )

@@ -16,6 +16,7 @@ from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .optimize import Problem, pose
 from .region import place, to_photograph
+from .scorecard import ratios
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _answers(
             continue
         index = classifier.class_names.index(label)
         kept = logits[row].argmax().item() == index
-        answers.append((kept, (after[row, index] - before[index]).exp().item()))
+        answers.append((kept, ratios(after[row, index], before[index]).item()))
     return answers
 
 

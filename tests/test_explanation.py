@@ -271,6 +271,15 @@ def test_saving_writes_five_files_at_the_input_size(result, tmp_path):
     assert json.loads((folder / "report.json").read_text())["label"] == "bright"
 
 
+def test_the_report_has_every_figure_of_the_card_at_its_top_level(result):
+    report = json.loads(json.dumps(result.report(), allow_nan=False))
+    assert {entry.name for entry in dataclasses.fields(result.card)} <= set(report)
+    assert {"preset", "promise_kept", "sentence", "history", "config", "seed"} <= set(report)
+    assert set(report["keep_rate"]["noise"]) == {"kept", "trials", "low", "high"}
+    assert result.keep_rate is result.card.keep_rate
+    assert report["insertion"]["area"] == result.card.insertion.area
+
+
 def test_saving_again_replaces_the_files_and_leaves_others_alone(result, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "report.json").write_text("old")

@@ -105,6 +105,7 @@ def colored_glass() -> Image.Image:
     [
         (b"not an image", "cannot be read as a mask"),
         (b"", "is empty"),
+        (png(BINARY["L"])[:60], "cannot be read as a mask"),
         ("no/such/mask.png", "There is no mask at"),
         (42, "The mask must be a path"),
         (Image.new("RGB", (30, 20), "red"), "is in color"),
