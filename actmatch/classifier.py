@@ -14,6 +14,7 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+FORWARD = 1 / 3  # of a forward and backward pass, as benchmarks count
 FOLD_TOLERANCE = 1e-4  # largest change of a logit that folding may cause
 
 
@@ -63,6 +64,7 @@ class Classifier(nn.Module):
                 "nearly every other timm architecture has."
             )
         self.name = name
+        self.passes = 0.0  # images seen, a forward and a backward counting 1
         self.data_config = resolve_model_data_config(model, use_test_size=True)
         self.size = tuple(self.data_config["input_size"][-2:])
         for key in ("mean", "std"):
@@ -99,11 +101,18 @@ class Classifier(nn.Module):
 
     def forward(self, pixels: Tensor) -> Response:
         """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
         normalized = (pixels - self.mean) / self.std
         normalized = normalized.contiguous(memory_format=torch.channels_last)
         final, stages = self.model.forward_intermediates(normalized)
         logits = self.model.forward_head(final)
         return Response(logits.float(), tuple(stage.float() for stage in stages))
+
+    def metered(self) -> Classifier:
+        """The same network with a meter of its own, `passes`, that starts at 0."""
+        meter = copy.copy(self)
+        meter.passes = 0.0
+        return meter
 
     def logits(self, pixels: Tensor) -> Tensor:
         """N x K logits alone."""

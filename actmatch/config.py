@@ -24,6 +24,7 @@ class Bounds:
     label: str
     effect: str
     group: str = "run"
+    optional: bool = False  # None is accepted as well
 
 
 def bounded(default: Any, *bounds: Any, **more: Any) -> Any:
@@ -70,6 +71,8 @@ def check_bounds(settings: Any) -> None:
         if bounds is None:
             continue
         value = getattr(settings, entry.name)
+        if bounds.optional and value is None:
+            continue
         whole = isinstance(bounds.step, int)
         wanted = f"a {'whole ' if whole else ''}number from {bounds.low:g} to {bounds.high:g}"
         good = is_number(value) and (isinstance(value, int) or not whole)
@@ -255,6 +258,15 @@ class ExplainConfig:
         0, 0, 2**31 - 1, 1, "Seed", "Another seed, another start and other infills."
     )
     fit: str = "crop"  # how the photograph meets the classifier's input size
+    area: float = bounded(
+        None,
+        0.002,
+        0.95,
+        0.001,
+        "Area at most",
+        "Instead of a promise: the best match on at most this share of the pixels.",
+        optional=True,
+    )
     generator: str = None
     start: str = None  # where the mask begins: "gradcam" or "none"
     distances: tuple[str, ...] = None  # one for all stages, or one a stage
@@ -332,8 +344,8 @@ class ExplainConfig:
 
     @property
     def promise(self) -> Promise | None:
-        """The guarantee of the preset; None where there is none."""
-        return PRESETS[self.preset].promise
+        """The guarantee of the preset; None where there is none or the area is given instead."""
+        return PRESETS[self.preset].promise if self.area is None else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `ExplainConfig(**config.as_dict())` gives it back."""

@@ -18,12 +18,15 @@ from torch import Tensor
 from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
 from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from .frontier import Frontier, measure_frontier
 from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .keep_rate import KeepRate
 from .optimize import Candidates, Problem, Step, optimize, pose
-from .promise import Draws, Judge, Verdict
+from .promise import Draws, Judge, Verdict, cut
+from .prune import Irreducible
 from .scorecard import Pictures, ScoreCard, measure
+from .wording import percent
 
 ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
@@ -42,6 +45,12 @@ class Explanation:
         card: the score card; `pictures` go with it.
         promise_kept: whether the preset's promise held on infills drawn apart from those of the
             search; None where the preset makes none.
+        irreducible: how many kept tiles were tested and found necessary for the promise; None where
+            there is no promise or the search was cut short.
+        frontier: what the best masks of other sizes reach; any of them can be taken instead.
+        passes: forward and backward passes of one image through the classifier, a forward alone
+            counting a third.
+        seed_agreement: mean IoU with the masks of other seeds; None until asked for.
         history: one row per step: step, area, probability, kept and the terms of the objective.
         classifier: its name; `device` is where it ran.
         seconds: wall time of the search, the judging and the score card.
@@ -54,11 +63,15 @@ class Explanation:
     card: ScoreCard
     pictures: Pictures
     promise_kept: bool | None
+    irreducible: Irreducible | None
+    frontier: Frontier
     history: tuple[dict[str, float], ...]
     config: ExplainConfig
     classifier: str
     device: str
     seconds: float
+    passes: float
+    seed_agreement: float | None = None
     versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
 
     @property
@@ -85,6 +98,11 @@ class Explanation:
     def promise_sentence(self) -> str:
         """Whether the preset's promise was kept, in plain words."""
         sentence = PRESETS[self.config.preset].sentence
+        if self.config.area is not None:
+            return (
+                f"No promise: the best match found on at most {percent(self.config.area)} "
+                "of the pixels."
+            )
         if self.promise_kept is None:
             return f"{self.config.preset}: {sentence}"
         if self.promise_kept:
@@ -102,6 +120,10 @@ class Explanation:
             "sentence": self.sentence,
             "preset": self.config.preset,
             "promise_kept": self.promise_kept,
+            "irreducible": self.irreducible and self.irreducible._asdict(),
+            "frontier": self.frontier.report(),
+            "passes": self.passes,
+            "seed_agreement": self.seed_agreement,
             "history": list(self.history),
             "config": self.config.as_dict(),
             "classifier": self.classifier,
@@ -190,6 +212,7 @@ def search(
 ) -> Generator[Step, None, Explanation]:
     """The steps of one problem; see `explain_steps`."""
     started = time.perf_counter()
+    classifier = classifier.metered()
     history = History()
     with memory_errors_in_words():
         for step in optimize(classifier, problem, config):
@@ -211,14 +234,10 @@ def conclude(
     hurried: bool = False,
 ) -> Explanation:
     """The best candidate, judged on infills of its own and scored; history and time left open."""
-    if config.promise:
-        judge = Judge(classifier, problem, config.promise, config.seed)
-        verdict = judge.quickest(candidates) if hurried else judge.smallest(candidates)
-    else:
-        logits = candidates.best[None, None]
-        verdict = Verdict((logits > 0).float(), logits.sigmoid(), False)
+    verdict, irreducible = _verdict(classifier, problem, config, candidates, hurried)
     seed = Draws.REPORT.seed(config.seed)
     measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
+    seen = [(logits > 0).float()[None, None] for logits in candidates.smallest_first()]
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
@@ -227,12 +246,35 @@ def conclude(
         card=measured.card,
         pictures=measured.pictures,
         promise_kept=verdict.kept if config.promise else None,
+        irreducible=irreducible,
+        frontier=measure_frontier(classifier, problem, [*seen, verdict.mask], seed),
         history=(),
         config=config,
         classifier=classifier.name,
         device=str(problem.pixels.device),
         seconds=0.0,
+        passes=classifier.passes,
     )
+
+
+def _verdict(
+    classifier: Classifier,
+    problem: Problem,
+    config: ExplainConfig,
+    candidates: Candidates,
+    hurried: bool,
+) -> tuple[Verdict, Irreducible | None]:
+    """The mask that answers the settings, and how irreducible it is."""
+    if config.promise:
+        judge = Judge(classifier, problem, config.promise, config.seed)
+        if hurried:
+            return judge.quickest(candidates), None
+        verdict = judge.smallest(candidates)
+        return verdict, judge.irreducible(verdict.mask)
+    logits = candidates.best() if config.area is None else candidates.best(config.area)
+    if config.area is not None:
+        logits = cut(logits, config.area)
+    return Verdict((logits > 0).float()[None, None], logits.sigmoid()[None, None], False), None
 
 
 class History:

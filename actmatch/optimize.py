@@ -3,7 +3,7 @@
     mask -> all composites of the step in one batch -> classifier -> terms -> one step of Adam
 
 The weights of the objective are means to an end. Where the preset makes a promise, the kept share
-is steered by it (`Steering`), so that the mask settles at the edge of the promise. The best mask
+is steered by it (`KeepPromise`), so that the mask settles at the edge of the promise. The best mask
 seen at every size is kept (`Candidates`), not the last one.
 """
 
@@ -27,6 +27,8 @@ from .methods import grad_cam
 START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
 RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
 SHARE_RANGE = (0.005, 0.95)
+REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
+AREA_TOLERANCE = 1.02  # precision of a cut during the search
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink as fast as they grow
 AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 32  # candidate masks kept, one per size class
@@ -84,10 +86,14 @@ class Candidates:
         """H x W running average of the logits offered, the late ones weighing most."""
         return self.sum / self.weight
 
-    @property
-    def best(self) -> Tensor:
-        """H x W logits of the mask with the most slack at any size."""
-        return self.logits[self.slack.argmax()]
+    def best(self, area: float = 1.0) -> Tensor:
+        """H x W logits of the mask with the most slack, of those no larger than `area`.
+
+        Of all of them where none is as small.
+        """
+        areas = (self.logits > 0).float().mean((1, 2))
+        slack = self.slack.where(areas <= area, -torch.inf)
+        return self.logits[(slack if slack.isfinite().any() else self.slack).argmax()]
 
     def smallest_first(self) -> list[Tensor]:
         """H x W logits of the masks seen, by area."""
@@ -142,8 +148,8 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     optimizer = torch.optim.Adam(
         generator.parameters(), lr=config.learning_rate, fused=device.type in ("cpu", "cuda")
     )
-    candidates = Candidates(classifier.size, device, SIZES if config.promise else 1)
-    steering = Steering(config, device)
+    candidates = Candidates(classifier.size, device)
+    steering = steering_for(config, device)
     for index in range(1, config.steps + 1):
         with torch.enable_grad():
             logits = steering.cut(generator())
@@ -174,14 +180,13 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
 
 
 class Steering:
-    """The kept share of a preset with a promise, led to the edge of the promise.
+    """Where a mask's logits are cut, step after step; here at 0, whatever the objective asks for.
 
-    The share shrinks while the promise holds on the composites of a step and grows while it does
-    not, ever more slowly; the mask's logits are cut where that share of them is positive. Without a
-    promise nothing is cut. Lives on the device and never waits for it.
+    Lives on the device and never waits for it.
 
     Attributes:
-        stale: steps since a clearly smaller mask held, or without a promise a clearly lower total.
+        share: of the pixels kept by the next mask, where the cut decides it.
+        stale: steps since the mask last became clearly better.
     """
 
     def __init__(self, config: ExplainConfig, device: torch.device) -> None:
@@ -191,29 +196,66 @@ class Steering:
         self.stale = torch.zeros((), device=device)
 
     def cut(self, logits: Tensor) -> Tensor:
+        """The logits as they are cut."""
+        return logits
+
+    def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
+        """Whether a promise held at this step, False without one; the share moves accordingly."""
+        self.compare(-outcome.slack, torch.ones_like(outcome.slack, dtype=torch.bool))
+        return torch.zeros_like(outcome.slack, dtype=torch.bool)
+
+    def compare(self, score: Tensor, valid: Tensor) -> None:
+        """Note whether a step beats the best so far; a lower score is better."""
+        better = valid & (score < LESS * self.best)
+        self.best = torch.where(better, score, self.best)
+        waiting = better | self.best.isinf()
+        self.stale = torch.where(waiting, torch.zeros_like(self.stale), self.stale + 1)
+
+    def _cut_at_share(self, logits: Tensor) -> Tensor:
         """The logits shifted so that about the share is positive, going by every fourth pixel."""
-        if not self.config.promise:
-            return logits
         sample = logits.detach()[..., ::4, ::4].flatten()
         return logits - torch.quantile(sample, 1 - self.share)
+
+
+class KeepPromise(Steering):
+    """The kept share led to the edge of a promise.
+
+    It shrinks while the promise holds on the composites of a step and grows while it does not, ever
+    more slowly.
+    """
+
+    cut = Steering._cut_at_share
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Whether the promise held at this step; the share moves accordingly."""
         held = outcome.slack > 0
-        score = area if self.config.promise else -outcome.slack
-        if self.config.promise:
-            rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * index / self.config.steps
-            shrink = math.exp(-rate * self.config.weights.area / AREA_WEIGHT)
-            factor = held * shrink + ~held * math.exp(rate)  # where() would copy its two numbers
-            moved = self.share * factor
-            self.share = moved.clamp(*SHARE_RANGE)
-        better = score < LESS * self.best
-        if self.config.promise:
-            better = held & better
-        self.best = torch.where(better, score, self.best)
-        waiting = better | self.best.isinf()
-        self.stale = torch.where(waiting, torch.zeros_like(self.stale), self.stale + 1)
+        rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * index / self.config.steps
+        shrink = math.exp(-rate * self.config.weights.area / AREA_WEIGHT)
+        factor = held * shrink + ~held * math.exp(rate)  # where() would copy its two numbers
+        self.share = (self.share * factor).clamp(*SHARE_RANGE)
+        self.compare(area, held)
         return held
+
+
+class ReachArea(Steering):
+    """The kept share led from half the pixels to the area asked for, and held there."""
+
+    cut = Steering._cut_at_share
+
+    def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
+        """False: an area is not a promise. The share moves on."""
+        progress = min(1.0, index / (REACHED_AFTER * self.config.steps))
+        share = START_SHARE ** (1 - progress) * self.config.area**progress
+        self.share = torch.full_like(self.share, share)
+        self.compare(-outcome.slack, area <= self.config.area * AREA_TOLERANCE)
+        return torch.zeros_like(outcome.slack, dtype=torch.bool)
+
+
+def steering_for(config: ExplainConfig, device: torch.device) -> Steering:
+    """What leads the kept share under these settings."""
+    if config.area is not None:
+        return ReachArea(config, device)
+    return KeepPromise(config, device) if config.promise else Steering(config, device)
 
 
 def seeded_generator(

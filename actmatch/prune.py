@@ -1,105 +1,72 @@
-"""Taking tiles out of a mask that has kept its promise so far, least important first.
-
-Judged on a few infills of its own: neither those that trained the mask nor those that accept it.
-"""
+"""Taking out of a mask what its promise does not need: pieces, then tiles, the least first."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
+from scipy import ndimage
 from torch import Tensor
 
-from . import losses
-from .classifier import Classifier
-from .config import Promise
-from .infill import composite, draw_all_but_gray
-from .optimize import Problem
+from .panel import Panel
 
 TILE_SIDE = 14  # pixels
-DRAWN = 4  # infills of each random kind, of which the hardest are kept
-HARDEST = 6  # infills that a mask must survive here
-ROUNDS = 6  # of ranking by gradient and dropping
-SWEEPS = 6  # of dropping every tile alone, where the promise is about gray alone
-BATCH = 32  # composites a forward pass
+ROUNDS = 2  # of ranking tiles by gradient and dropping
+SWEEPS = 30  # at most, of dropping every tile alone, where the promise is about gray alone
 
 
-def prune(
-    classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
-) -> Iterator[Tensor]:
-    """Ever smaller 1 x 1 x H x W masks that keep the promise on the infills used here."""
-    if not mask.any():
+def prune(panel: Panel, mask: Tensor) -> Iterator[Tensor]:
+    """Ever smaller 1 x 1 x H x W masks for which the promise holds on the panel.
+
+    Small pieces go first, then tiles by the gradient of the slack. Where the promise is about gray
+    alone, tiles go on being dropped until each one left is necessary.
+    """
+    if not mask.any() or not panel.holds(mask):
         return
-    trial = Trial(classifier, problem, mask, promise, seed)
+    smaller = drop_pieces(panel, mask)
+    if smaller is not mask:
+        yield (mask := smaller)
     for _ in range(ROUNDS):
-        smaller = _drop_longest_prefix(trial, mask, _by_gradient(trial, mask))
+        smaller = _drop_tiles(panel, mask, _by_gradient(panel, mask))
         if smaller is mask:
             break
         yield (mask := smaller)
-    if promise.keep_rate:
+    if panel.promise.keep_rate:
         return
     for _ in range(SWEEPS):
-        droppable = _by_dropping(trial, mask)
+        droppable = _by_dropping(panel, mask)
         if not len(droppable):
             return
-        yield (mask := _drop_longest_prefix(trial, mask, droppable))
+        yield (mask := _drop_tiles(panel, mask, droppable))
 
 
-def count_necessary_tiles(
-    classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise
-) -> tuple[int, int]:
-    """How many kept tiles there are, and how many of them cannot be dropped alone.
+def drop_pieces(panel: Panel, mask: Tensor) -> Tensor:
+    """The mask without the most of its 4-connected pieces, the smallest first."""
+    labels, count = ndimage.label(mask[0, 0].cpu().numpy() > 0.5)
+    index = torch.from_numpy(labels).to(mask.device)
+    order = index.flatten().bincount(minlength=count + 1)[1:].argsort() + 1
+    return _longest_prefix(panel, len(order), lambda n: mask * ~torch.isin(index, order[:n]), mask)
 
-    For a promise about gray alone, where one composite per tile decides.
+
+class Irreducible(NamedTuple):
+    """How many kept tiles were tested, and how many of them cannot be dropped alone."""
+
+    tested: int
+    necessary: int
+
+
+def count_necessary_tiles(panel: Panel, mask: Tensor, most: int | None = None) -> Irreducible:
+    """The kept tiles without which the promise breaks on the panel.
+
+    Args:
+        most: test only so many tiles, those that the slack leans on least per pixel.
     """
-    assert not promise.keep_rate
-    index = tiles(mask.shape[-2:], mask.device)
-    kept = len(index[mask[0, 0] > 0].unique())
-    if not kept:
-        return 0, 0
-    return kept, kept - len(_by_dropping(Trial(classifier, problem, mask, promise, 0), mask))
-
-
-class Trial:
-    """By how much masks keep a promise on gray and on the infills that are hardest for one mask."""
-
-    def __init__(
-        self, classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
-    ) -> None:
-        self.classifier, self.problem, self.promise = classifier, problem, promise
-        pixels = problem.pixels
-        self.infills = classifier.gray.expand_as(pixels)
-        if promise.keep_rate:
-            random = torch.Generator(device=pixels.device).manual_seed(seed)
-            drawn = torch.cat(draw_all_but_gray(pixels, classifier.gray, DRAWN, random))
-            with torch.no_grad():
-                logits = classifier.logits(composite(mask, pixels.expand_as(drawn), drawn))
-            hardest = losses.margin(logits, problem.target).argsort()[:HARDEST]
-            self.infills = torch.cat((self.infills, drawn[hardest]))
-
-    def slack(self, masks: Tensor) -> Tensor:
-        """The least margin of the promise for each of N x 1 x H x W masks, N at least 1."""
-        rows = len(self.infills) + self.promise.necessary
-        batches = masks.split(max(1, BATCH // rows))
-        return torch.cat([self._slack(batch) for batch in batches])
-
-    def _slack(self, masks: Tensor) -> Tensor:
-        pixels, target = self.problem.pixels, self.problem.target
-        count = len(self.infills)
-        grid = pixels.expand(count, len(masks), -1, -1, -1)  # infills x masks x 3 x H x W
-        batch = composite(masks[None], grid, self.infills[:, None]).flatten(0, 1)
-        if self.promise.necessary:
-            complements = composite(1 - masks, grid[0], self.classifier.gray)
-            batch = torch.cat((batch, complements))
-        logits = self.classifier.logits(batch).unflatten(0, (-1, len(masks)))
-        slacks = [losses.margin(logits[:count].flatten(0, 1), target).view(count, -1)]
-        if self.promise.confidence:
-            least = self.problem.log_probability + math.log(self.promise.confidence)
-            slacks.append((logits[0].log_softmax(-1)[:, target] - least)[None])
-        if self.promise.necessary:
-            slacks.append(-losses.margin(logits[-1], target)[None])
-        return torch.cat(slacks).amin(0)
+    if not mask.any():
+        return Irreducible(0, 0)
+    order = _by_gradient(panel, mask)[:most]
+    droppable = (_slack_without(panel, mask, order) >= 0).sum().item()
+    return Irreducible(len(order), len(order) - droppable)
 
 
 def tiles(size: tuple[int, int], device: torch.device) -> Tensor:
@@ -110,11 +77,11 @@ def tiles(size: tuple[int, int], device: torch.device) -> Tensor:
     return rows[:, None] * (-(-width // TILE_SIDE)) + columns
 
 
-def _by_gradient(trial: Trial, mask: Tensor) -> Tensor:
+def _by_gradient(panel: Panel, mask: Tensor) -> Tensor:
     """Kept tiles, first those that the slack leans on least per pixel."""
     with torch.enable_grad():
         leaf = mask.clone().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(trial.slack(leaf).sum(), leaf)
+        (gradient,) = torch.autograd.grad(panel.slack(leaf).sum(), leaf)
     index = tiles(mask.shape[-2:], mask.device).flatten()
     count = int(index.max()) + 1
     worth = torch.zeros(count, device=mask.device).index_add_(0, index, (gradient * mask).flatten())
@@ -123,27 +90,42 @@ def _by_gradient(trial: Trial, mask: Tensor) -> Tensor:
     return order[kept[order] > 0]
 
 
-def _by_dropping(trial: Trial, mask: Tensor) -> Tensor:
+def _by_dropping(panel: Panel, mask: Tensor) -> Tensor:
     """Kept tiles that can be dropped alone, first those that leave the most slack."""
-    index = tiles(mask.shape[-2:], mask.device)
-    kept = index[mask[0, 0] > 0].unique()
-    with torch.no_grad():
-        slack = trial.slack(mask * (index != kept[:, None, None])[:, None])
+    kept = tiles(mask.shape[-2:], mask.device)[mask[0, 0] > 0].unique()
+    slack = _slack_without(panel, mask, kept)
     order = slack.argsort(descending=True)
     return kept[order][slack[order] >= 0]
 
 
-def _drop_longest_prefix(trial: Trial, mask: Tensor, order: Tensor) -> Tensor:
+def _slack_without(panel: Panel, mask: Tensor, chosen: Tensor) -> Tensor:
+    """The slack left by dropping each of the chosen tiles alone."""
+    if not len(chosen):
+        return torch.empty(0, device=mask.device)
+    index = tiles(mask.shape[-2:], mask.device)
+    with torch.no_grad():
+        return panel.slack(mask * (index != chosen[:, None, None])[:, None])
+
+
+def _drop_tiles(panel: Panel, mask: Tensor, order: Tensor) -> Tensor:
     """The mask without the most tiles that, in this order, still leave the promise kept."""
     index = tiles(mask.shape[-2:], mask.device)
-    low, high = 0, len(order) + 1  # dropping `low` tiles holds; `high` is out of reach
-    best = mask
+    return _longest_prefix(panel, len(order), lambda n: mask * ~torch.isin(index, order[:n]), mask)
+
+
+def _longest_prefix(
+    panel: Panel, length: int, without: Callable[[int], Tensor], mask: Tensor
+) -> Tensor:
+    """The mask without the longest prefix of something for which the promise holds, by bisection.
+
+    Args:
+        without: the mask without the first n.
+    """
+    low, high, best = 0, length + 1, mask  # dropping `low` holds; `high` is out of reach
     while high - low > 1:
         middle = (low + high) // 2
-        smaller = mask * ~torch.isin(index, order[:middle])
-        with torch.no_grad():
-            held = trial.slack(smaller).item() >= 0
-        if held:
+        smaller = without(middle)
+        if panel.holds(smaller):
             low, best = middle, smaller
         else:
             high = middle

@@ -9,12 +9,20 @@ import torch
 from toys import SIDE, quadrant_mask
 
 from actmatch import Promise
-from actmatch.prune import TILE_SIDE, count_necessary_tiles, prune, tiles
+from actmatch.panel import Panel
+from actmatch.prune import TILE_SIDE, count_necessary_tiles, drop_pieces, prune, tiles
 
 
-def last_of(quadrant, problem, mask, promise):
+def panel_of(quadrant, problem, promise):
+    """Gray, and for a promise of a keep-rate the six infills that are hardest for nothing kept."""
+    panel = Panel(quadrant, problem, promise)
+    panel.add_hardest(torch.zeros(1, 1, SIDE, SIDE), draws=4, count=6, seed=0)
+    return panel
+
+
+def last_of(panel, mask):
     """The smallest mask that pruning reaches; the mask itself where nothing can go."""
-    return [mask, *prune(quadrant, problem, mask, promise, seed=0)][-1]
+    return [mask, *prune(panel, mask)][-1]
 
 
 def test_tiles_are_fourteen_pixels_wide_and_numbered_row_by_row():
@@ -30,7 +38,7 @@ def test_a_border_narrower_than_a_tile_is_a_tile_of_its_own():
 
 
 def test_pixels_that_the_classifier_does_not_read_are_pruned(quadrant, problem):
-    pruned = last_of(quadrant, problem, torch.ones(1, 1, SIDE, SIDE), Promise())
+    pruned = last_of(panel_of(quadrant, problem, Promise()), torch.ones(1, 1, SIDE, SIDE))
     index = tiles((SIDE, SIDE), torch.device("cpu"))
     assert set(index[pruned[0, 0] > 0].tolist()) <= {0, 1, 3, 4}  # the tiles of the quadrant
     assert quadrant.logits(problem.pixels * pruned + 0.5 * (1 - pruned)).argmax() == 0
@@ -38,7 +46,7 @@ def test_pixels_that_the_classifier_does_not_read_are_pruned(quadrant, problem):
 
 def test_pruning_never_grows_and_each_mask_is_part_of_the_one_before(quadrant, problem):
     masks = [torch.ones(1, 1, SIDE, SIDE)]
-    masks += prune(quadrant, problem, masks[0], Promise(keep_rate=0.95), seed=0)
+    masks += prune(panel_of(quadrant, problem, Promise(keep_rate=0.95)), masks[0])
     assert len(masks) > 1
     for wider, narrower in pairwise(masks):
         assert (narrower <= wider).all()
@@ -46,20 +54,37 @@ def test_pruning_never_grows_and_each_mask_is_part_of_the_one_before(quadrant, p
 
 
 def test_after_pruning_every_tile_is_necessary(quadrant, problem):
-    mask = quadrant_mask(0.3125)
-    pruned = last_of(quadrant, problem, mask, Promise())
-    tested, necessary = count_necessary_tiles(quadrant, problem, pruned, Promise())
+    panel = panel_of(quadrant, problem, Promise())
+    pruned = last_of(panel, quadrant_mask(0.3125))
+    tested, necessary = count_necessary_tiles(panel, pruned)
     assert tested == necessary > 0
 
 
 def test_in_the_whole_image_only_the_tile_that_covers_the_quadrant_is_necessary(quadrant, problem):
     """Without tile 0 the quadrant keeps 60 of 256 pixels, too few: it alone is necessary."""
     whole = torch.ones(1, 1, SIDE, SIDE)
-    assert count_necessary_tiles(quadrant, problem, whole, Promise()) == (9, 1)
+    assert count_necessary_tiles(panel_of(quadrant, problem, Promise()), whole) == (9, 1)
+
+
+def test_of_many_tiles_the_least_important_are_tested(quadrant, problem):
+    whole = torch.ones(1, 1, SIDE, SIDE)
+    assert count_necessary_tiles(panel_of(quadrant, problem, Promise()), whole, most=4) == (4, 0)
+
+
+def test_a_piece_that_the_classifier_does_not_read_goes_first(quadrant, problem):
+    mask = quadrant_mask(0.5)
+    mask[..., -3:, -3:] = 1
+    pieces = drop_pieces(panel_of(quadrant, problem, Promise()), mask)
+    assert torch.equal(pieces, quadrant_mask(0.5))
+
+
+def test_a_mask_that_breaks_its_promise_is_not_pruned(quadrant, problem):
+    assert list(prune(panel_of(quadrant, problem, Promise()), quadrant_mask(0.125))) == []
 
 
 @pytest.mark.parametrize("promise", [Promise(), Promise(keep_rate=0.95, necessary=True)])
 def test_an_empty_mask_has_nothing_to_prune(quadrant, problem, promise):
     empty = torch.zeros(1, 1, SIDE, SIDE)
-    assert list(prune(quadrant, problem, empty, promise, seed=0)) == []
-    assert count_necessary_tiles(quadrant, problem, empty, Promise()) == (0, 0)
+    panel = panel_of(quadrant, problem, promise)
+    assert list(prune(panel, empty)) == []
+    assert count_necessary_tiles(panel, empty) == (0, 0)
