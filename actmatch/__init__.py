@@ -9,6 +9,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 __version__ = "0.1.0"
 
+from .agreement import explain_with_agreement
 from .classifier import Classifier, Response
 from .config import PRESETS, ExplainConfig, Promise, Weights
 from .explanation import Explanation, explain, explain_steps
@@ -31,6 +32,7 @@ __all__ = [
     "Weights",
     "explain",
     "explain_steps",
+    "explain_with_agreement",
     "judge",
     "load_classifier",
     "offline_classifiers",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
+from .agreement import SEEDS, explain_with_agreement
 from .config import (
     DEVICES,
     FITS,
@@ -19,10 +20,11 @@ from .config import (
     ExplainConfig,
     Weights,
 )
-from .explanation import FILES, Explanation, explain_steps
+from .explanation import FILES, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
 from .judgment import ScoreConfig, judge
 from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_classifiers
+from .optimize import Step
 from .table import card_table
 from .wording import percent
 
@@ -75,11 +77,19 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
     _add_shared(command)
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
     command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
+    command.add_argument(
+        "--area", type=float, metavar="SHARE",
+        help="instead of a promise: the best match on at most this share of the pixels",
+    )  # fmt: skip
     command.add_argument("--steps", type=int, metavar="N", help="steps at most")
     command.add_argument("--generator", choices=GENERATORS, help="what makes the mask")
     command.add_argument(
         "--weight", action="append", default=[], metavar="term=value",
         help=f"weight of a term, repeatable: {', '.join(Weights.__dataclass_fields__)}",
+    )  # fmt: skip
+    command.add_argument(
+        "--agreement", action="store_true",
+        help="run two more seeds and report how much their masks overlap",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -128,29 +138,33 @@ def run_explain(options: argparse.Namespace) -> None:
         target=options.target,
         seed=options.seed,
         fit=options.fit,
+        area=options.area,
         generator=options.generator,
         steps=options.steps,
         weights=parse_weights(options.weight),
     )
     classifier = load_classifier(options.classifier, options.device)
-    explanation = _with_progress(explain_steps(classifier, options.photo, config), config, options)
+    run = explain_with_agreement if options.agreement else explain
+    with tqdm(unit="step", disable=options.quiet) as bar:
+        explanation = run(classifier, options.photo, config, on_step=_progress(bar))
     folder = explanation.save(options.out)
     print(explanation.sentence)
     print(explanation.promise_sentence)
+    if explanation.seed_agreement is not None:
+        print(f"The masks of {SEEDS} seeds overlap at an IoU of {explanation.seed_agreement:.2f}.")
     print(f"Written to {folder}.")
 
 
-def _with_progress(steps, config: ExplainConfig, options: argparse.Namespace) -> Explanation:
-    with tqdm(total=config.steps, unit="step", disable=options.quiet) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as done:
-                return done.value
-            bar.update()
-            if step.index % 5 == 0:
-                area, probability = percent(step.area.item()), percent(step.probability.item())
-                bar.set_postfix_str(f"{area} kept, {probability} sure")
+def _progress(bar: tqdm) -> Callable[[Step], None]:
+    """What shows a step on a progress bar."""
+
+    def show(step: Step) -> None:
+        bar.update()
+        if step.index % 5 == 0:
+            area, probability = percent(step.area.item()), percent(step.probability.item())
+            bar.set_postfix_str(f"{area} kept, {probability} sure")
+
+    return show
 
 
 def run_classifiers(options: argparse.Namespace) -> None:

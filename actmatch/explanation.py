@@ -171,7 +171,13 @@ def explain(
         ValueError: the photograph, the target class or a setting is not acceptable, or memory ran
             out; the message says what is accepted.
     """
-    steps = explain_steps(classifier, photograph, config)
+    return drain(explain_steps(classifier, photograph, config), on_step)
+
+
+def drain(
+    steps: Generator[Step, None, Explanation], on_step: Callable[[Step], None] | None = None
+) -> Explanation:
+    """What a generator of steps returns when it has made them all."""
     while True:
         try:
             step = next(steps)
