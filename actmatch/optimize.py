@@ -28,7 +28,6 @@ START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with
 RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
 SHARE_RANGE = (0.005, 0.95)
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
-AREA_TOLERANCE = 1.02  # precision of a cut during the search
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink as fast as they grow
 AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 32  # candidate masks kept, one per size class
@@ -185,13 +184,11 @@ class Steering:
     Lives on the device and never waits for it.
 
     Attributes:
-        share: of the pixels kept by the next mask, where the cut decides it.
         stale: steps since the mask last became clearly better.
     """
 
     def __init__(self, config: ExplainConfig, device: torch.device) -> None:
         self.config = config
-        self.share = torch.full((), START_SHARE, device=device)
         self.best = torch.full((), torch.inf, device=device)
         self.stale = torch.zeros((), device=device)
 
@@ -211,11 +208,6 @@ class Steering:
         waiting = better | self.best.isinf()
         self.stale = torch.where(waiting, torch.zeros_like(self.stale), self.stale + 1)
 
-    def _cut_at_share(self, logits: Tensor) -> Tensor:
-        """The logits shifted so that about the share is positive, going by every fourth pixel."""
-        sample = logits.detach()[..., ::4, ::4].flatten()
-        return logits - torch.quantile(sample, 1 - self.share)
-
 
 class KeepPromise(Steering):
     """The kept share led to the edge of a promise.
@@ -224,7 +216,14 @@ class KeepPromise(Steering):
     more slowly.
     """
 
-    cut = Steering._cut_at_share
+    def __init__(self, config: ExplainConfig, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.share = torch.full((), START_SHARE, device=device)
+
+    def cut(self, logits: Tensor) -> Tensor:
+        """The logits shifted so that about the share is positive, going by every fourth pixel."""
+        sample = logits.detach()[..., ::4, ::4].flatten()
+        return logits - torch.quantile(sample, 1 - self.share)
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Whether the promise held at this step; the share moves accordingly."""
@@ -240,14 +239,20 @@ class KeepPromise(Steering):
 class ReachArea(Steering):
     """The kept share led from half the pixels to the area asked for, and held there."""
 
-    cut = Steering._cut_at_share
+    def __init__(self, config: ExplainConfig, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.share = START_SHARE
+
+    def cut(self, logits: Tensor) -> Tensor:
+        """The logits shifted so that no more than the share is positive."""
+        kept = int(self.share * logits.numel())
+        return logits - logits.detach().flatten().kthvalue(logits.numel() - kept).values
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """False: an area is not a promise. The share moves on."""
         progress = min(1.0, index / (REACHED_AFTER * self.config.steps))
-        share = START_SHARE ** (1 - progress) * self.config.area**progress
-        self.share = torch.full_like(self.share, share)
-        self.compare(-outcome.slack, area <= self.config.area * AREA_TOLERANCE)
+        self.share = START_SHARE ** (1 - progress) * self.config.area**progress
+        self.compare(-outcome.slack, area <= self.config.area)
         return torch.zeros_like(outcome.slack, dtype=torch.bool)
 
 

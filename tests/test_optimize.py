@@ -21,7 +21,7 @@ from toys import (
 from actmatch import ExplainConfig, Weights, explain, explain_steps, losses
 from actmatch.images import to_image
 from actmatch.mask_generator import binarize
-from actmatch.optimize import optimize, pose
+from actmatch.optimize import Candidates, optimize, pose
 
 TERMS = [field.name for field in fields(Weights)]
 OFF = dict.fromkeys(TERMS, 0.0)
@@ -346,3 +346,26 @@ def test_a_search_works_inside_no_grad(quadrant, problem):
     with torch.no_grad():
         first, second = optimize(quadrant, problem, config_of())
     assert not torch.equal(first.soft_mask, second.soft_mask)
+
+
+# --- a hard area ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("area", [0.05, 0.2])
+def test_an_area_asked_for_is_reached_and_held(network, generic, area):
+    steps = list(optimize(network, generic, config_of(steps=20, area=area)))
+    assert steps[-1].area <= area
+    assert steps[-1].area > 0.95 * area
+    assert steps[0].area > 2 * area
+    assert not any(step.kept for step in steps)
+
+
+def test_candidates_within_an_area_are_the_best_that_fit():
+    candidates = Candidates((10, 10), torch.device("cpu"))
+    for share, slack in [(-0.6, 1.0), (-0.2, 2.0), (0.8, 3.0)]:
+        logits = torch.linspace(-1, 1, 100).view(1, 1, 10, 10) + share
+        area = (logits > 0).float().mean()
+        candidates.offer(logits, area, torch.tensor(slack))
+    areas = [(candidates.best(most) > 0).float().mean() for most in (0.3, 0.5, 1.0)]
+    assert areas == pytest.approx([0.2, 0.4, 0.9])
+    assert torch.equal(candidates.best(0.01), candidates.best())  # none fits

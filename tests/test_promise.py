@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
-from toys import SIDE, quadrant_classifier, quadrant_mask
+from toys import SIDE, nothing_there, quadrant_classifier, quadrant_mask, two_tiles
 
 from actmatch import PRESETS, ExplainConfig, Promise, explain
+from actmatch.explanation import drain, search
 from actmatch.optimize import optimize
 from actmatch.promise import Draws, Judge, holds
 
@@ -120,3 +121,66 @@ def test_a_hurried_judgment_never_claims_a_promise_that_does_not_hold(quadrant, 
 def test_every_purpose_draws_infills_of_its_own():
     seeds = [draws.seed(run) for draws in Draws for run in range(100)]
     assert len(set(seeds)) == len(seeds)
+
+
+# --- toys whose smallest mask is known by hand ---------------------------------------------------
+
+TOY = dict(steps=60, patience=60, resolution=16)
+
+
+def kept_of(window: torch.Tensor, mask: torch.Tensor) -> float:
+    """Share of the window that a mask keeps."""
+    return ((mask * window).sum() / window.sum()).item()
+
+
+def test_of_a_quadrant_little_more_than_the_quarter_that_decides_is_kept(quadrant, problem):
+    """On gray a quarter of the quadrant is enough: 1/16 of the image."""
+    result = drain(search(quadrant, problem, ExplainConfig(preset="smallest", **TOY)))
+    assert result.promise_kept
+    assert 1 / 16 <= result.mask.mean() < 1.35 / 16
+    assert kept_of(result.mask, quadrant_mask(1)) > 0.9  # of what is kept lies in the quadrant
+    assert result.irreducible.tested == result.irreducible.necessary > 0
+
+
+def test_of_two_separate_tiles_neither_is_left_out():
+    classifier, problem, window = two_tiles()
+    result = drain(search(classifier, problem, ExplainConfig(preset="smallest", **TOY)))
+    assert result.promise_kept
+    assert 0.75 <= kept_of(window, result.mask[None, None]) < 0.9
+    assert result.mask.mean() < 1.35 * 0.75 * window.mean()
+    assert result.mask[:14, :14].mean() >= 0.5
+    assert result.mask[14:28, 14:28].mean() >= 0.5
+    assert result.irreducible.tested == result.irreducible.necessary > 0
+
+
+def test_the_absence_of_something_takes_no_pixels_on_gray():
+    classifier, problem, _ = nothing_there()
+    result = drain(search(classifier, problem, ExplainConfig(preset="smallest", **TOY)))
+    assert result.promise_kept
+    assert result.mask.mean() < 0.02
+
+
+def test_the_absence_of_something_has_to_be_shown_on_other_backgrounds():
+    classifier, problem, window = nothing_there()
+    result = drain(search(classifier, problem, ExplainConfig(preset="robust", **TOY)))
+    assert result.promise_kept
+    assert kept_of(window, result.mask[None, None]) >= 0.75
+    assert result.mask.mean() < 0.95
+
+
+@pytest.mark.parametrize("seed", [11, 22, 33])
+@pytest.mark.parametrize("preset", ["smallest", "confident", "robust", "necessary"])
+def test_a_promise_said_to_be_kept_is_kept_on_fresh_infills(quadrant, problem, preset, seed):
+    result = drain(search(quadrant, problem, ExplainConfig(preset=preset, **TOY)))
+    assert result.promise_kept
+    promise = PRESETS[preset].promise
+    assert holds(quadrant, problem, result.mask[None, None], promise, 1_000 + seed)
+
+
+def test_the_same_seed_gives_the_same_mask(quadrant, problem):
+    first, again = (
+        drain(search(quadrant, problem, ExplainConfig(preset="robust", seed=3, **TOY)))
+        for _ in range(2)
+    )
+    assert torch.equal(first.mask, again.mask)
+    assert first.frontier.points == again.frontier.points

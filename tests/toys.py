@@ -123,6 +123,58 @@ def quadrant_problem(classifier: Classifier | None = None) -> Problem:
     return pose(classifier or quadrant_classifier(), quadrant_pixels(), "bright")
 
 
+class WindowModel(nn.Module):
+    """Logits gain * mean_of_window(normalized brightness) + bias, 0 and -1; gray is 0, white 2."""
+
+    num_classes = 3
+    pretrained_cfg: ClassVar = QuadrantModel.pretrained_cfg
+    feature_info = (dict(module="window"),)
+
+    def __init__(self, window: Tensor, gain: float, bias: float) -> None:
+        super().__init__()
+        self.gain, self.bias = nn.Parameter(torch.tensor(gain)), bias
+        self.register_buffer("window", window)
+
+    def forward_intermediates(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """N x 3 x 32 x 32 pixels, zero outside the window."""
+        seen = pixels * self.window
+        return seen, [seen]
+
+    def forward_head(self, seen: Tensor) -> Tensor:
+        """N x 3 logits."""
+        brightness = seen.sum((1, 2, 3)) / (3 * self.window.sum())
+        decisive = self.gain * brightness + self.bias
+        return torch.stack((decisive, 0 * decisive, 0 * decisive - 1), dim=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """N x 3 logits."""
+        return self.forward_head(self.forward_intermediates(pixels)[0])
+
+
+def two_tiles() -> tuple[Classifier, Problem, Tensor]:
+    """Says "both" of two white tiles when three quarters of their pixels are kept on gray.
+
+    Logit 2 * brightness - 3, where a kept share q of the tiles has brightness 2 q: q > 3/4. One
+    tile alone is q = 1/2, too little. The third value is the 1 x 1 x 32 x 32 window of the tiles.
+    """
+    window = torch.zeros(1, 1, SIDE, SIDE)
+    window[..., :14, :14] = window[..., 14:28, 14:28] = 1
+    classifier = Classifier(WindowModel(window, 2.0, -3.0), "tiles", ("both", "not both", "never"))
+    return classifier, pose(classifier, 0.5 + 0.5 * window.expand(1, 3, -1, -1), "both"), window
+
+
+def nothing_there() -> tuple[Classifier, Problem, Tensor]:
+    """Says "nothing" of an all gray picture unless its upper left quadrant is bright.
+
+    Logit 1 - 2 * brightness. On gray an empty mask is enough; white shines through the removed
+    share 1 - q of the quadrant with brightness 2 (1 - q), so that q > 3/4 must be kept against it.
+    """
+    window = torch.zeros(1, 1, SIDE, SIDE)
+    window[..., :HALF, :HALF] = 1
+    classifier = Classifier(WindowModel(window, -2.0, 1.0), "absence", ("nothing", "bright", "no"))
+    return classifier, pose(classifier, torch.full((1, 3, SIDE, SIDE), 0.5), "nothing"), window
+
+
 def tiny_model(name: str, seed: int = 0, size: int = 64, **settings) -> nn.Module:
     """A timm model with random weights, in eval mode, with 10 classes and logits of a useful size.
 

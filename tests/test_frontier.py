@@ -1,0 +1,65 @@
+"""The frontier: what masks of every size reach."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from toys import quadrant_mask
+
+from actmatch import ExplainConfig, explain
+from actmatch.frontier import POINTS, measure_frontier
+
+
+@pytest.fixture
+def frontier(quadrant, problem):
+    return measure_frontier(quadrant, problem, [quadrant_mask(s) for s in (1, 0.1875, 0.5)], 0)
+
+
+def test_points_go_from_small_to_large(frontier):
+    assert [point.area for point in frontier.points] == pytest.approx([3 / 64, 1 / 8, 1 / 4])
+
+
+def test_label_and_confidence_are_as_computed_by_hand(frontier):
+    """On gray a share q of the quadrant gives logits 4 q - 1, 0 and -1."""
+    assert [point.label_kept for point in frontier.points] == [False, True, True]
+
+    def p(q):
+        z = torch.tensor([4 * q - 1, 0.0, -1.0])
+        return z.softmax(0)[0].item()
+
+    ratios = [point.confidence_ratio for point in frontier.points]
+    assert ratios == pytest.approx([p(0.1875) / p(1), p(0.5) / p(1), 1])
+
+
+def test_the_whole_quadrant_survives_one_infill_of_every_kind(frontier):
+    assert frontier.points[-1].keep_rate == 1
+    assert frontier.points[0].keep_rate < 1
+
+
+def test_the_match_is_the_cosine_of_the_deepest_stage(frontier):
+    assert frontier.points[-1].match == pytest.approx(1)
+    assert frontier.points[0].match < 1
+
+
+def test_a_point_is_picked_by_its_area(frontier):
+    assert torch.equal(frontier.mask_at(0.12), quadrant_mask(0.5)[0, 0])
+    with pytest.raises(ValueError, match="area must be a number from 0 to 1"):
+        frontier.mask_at(1.5)
+
+
+def test_of_many_masks_some_are_measured_the_smallest_and_the_largest_among_them(quadrant, problem):
+    masks = [quadrant_mask(rows / 16) for rows in range(1, 17)]
+    frontier = measure_frontier(quadrant, problem, masks, 0)
+    assert len(frontier.points) == POINTS
+    assert frontier.points[0].area == pytest.approx(1 / 64)
+    assert frontier.points[-1].area == pytest.approx(1 / 4)
+
+
+def test_the_report_of_a_run_holds_its_frontier(quadrant, photograph):
+    result = explain(quadrant, photograph, ExplainConfig(preset="smallest", steps=15, resolution=8))
+    points = json.loads(json.dumps(result.report()["frontier"]))
+    assert len(points) > 1
+    assert [point["area"] for point in points] == sorted(point["area"] for point in points)
+    assert len(result.frontier.masks) == len(points)
