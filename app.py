@@ -111,7 +111,7 @@ def settings_column() -> dict[str, gr.components.Component]:
         )  # fmt: skip
         parts["generator"] = gr.Radio(
             list(GENERATORS), value=default.generator, label="Mask generator",
-            info="A light autoencoder, a free grid of cells, or the published U-Net (slow).",
+            info="Free cells, coarse to fine; a light autoencoder; the published U-Net (slow).",
         )  # fmt: skip
         parts["start"] = gr.Radio(
             list(STARTS), value=default.start, label="Start",

@@ -10,7 +10,7 @@ from typing import Any
 
 DISTANCES = ("relative_l2", "cosine", "standardized_mse")
 FITS = ("crop", "squash", "letterbox")
-GENERATORS = ("autoencoder", "grid", "unet")
+GENERATORS = ("pyramid", "autoencoder", "unet")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -130,7 +130,7 @@ class Weights:
         group="mask priors",
     )
     total_variation: float = bounded(
-        2.0,
+        80.0,
         0,
         1000,
         0.5,
@@ -233,15 +233,16 @@ PRESETS: dict[str, Preset] = {
         "The published recipe: fixed weights, 880 steps, no promise; it reports what came out.",
         None,
         dict(generator="unet", steps=880, patience=880, neighbors=8, draws=5,
-             resolution=1024, start="none",
+             start="none",
              distances=("cosine",) * 2 + ("standardized_mse",) * 3,
              layer_weights=(1.0, 2.0, 2.0, 4.0, 8.0)),
         PUBLISHED_WEIGHTS["resnet18"] | dict(necessity=0.0, leftover_entropy=0.0),
     ),
 }  # fmt: skip
 
-# Adam's step size that suits each generator; the U-Net's is the published one.
-LEARNING_RATES = {"autoencoder": 3e-3, "grid": 0.5, "unet": 5e-5}
+# Cells a side and Adam's step size that suit each generator; the U-Net's are the published ones.
+RESOLUTIONS = {"pyramid": 56, "autoencoder": 28, "unet": 1024}
+LEARNING_RATES = {"pyramid": 0.2, "autoencoder": 3e-3, "unet": 5e-5}
 
 
 @dataclass(frozen=True)
@@ -320,6 +321,8 @@ class ExplainConfig:
         choice("generator", self.generator, GENERATORS)
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.generator])
+        if self.resolution is None:
+            object.__setattr__(self, "resolution", RESOLUTIONS[self.generator])
         object.__setattr__(self, "weights", preset_weights(preset, self.weights))
         for name in ("distances", "layer_weights"):
             object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
@@ -354,8 +357,8 @@ class ExplainConfig:
 
 STARTS = ("gradcam", "none")
 DEFAULTS: dict[str, Any] = dict(
-    generator="autoencoder", start="gradcam", distances=("relative_l2",), layer_weights=(1.0,),
-    steps=100, patience=40, draws=2, resolution=28, neighbors=4,
+    generator="pyramid", start="gradcam", distances=("relative_l2",), layer_weights=(1.0,),
+    steps=90, patience=45, draws=2, neighbors=4,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from .optimize import Problem
 from .panel import Panel
 from .scorecard import LARGEST_LOG_RATIO
 
-POINTS = 10  # masks measured, spread over the sizes seen
+POINTS = 8  # masks measured, spread over the sizes seen
 
 
 class FrontierPoint(NamedTuple):

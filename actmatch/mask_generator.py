@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LEVELS = 3  # of the pyramid
 WIDTHS = (16, 32, 64, 96)
 UNET_WIDTHS = (32, 64, 128, 256, 512)  # arXiv 2509.23051
 START_LOGIT = 2.0  # reach of the seeded start, in logits: sigma runs from 0.12 to 0.88
@@ -106,16 +107,30 @@ class UNet(nn.Module):
         return self.head(_hourglass(self.stem(image), self.down, self.up))
 
 
-class Grid(nn.Module):
-    """No network at all: one free logit per cell of a coarse grid."""
+class Pyramid(nn.Module):
+    """No network at all: free logits on grids of several sizes, each twice as fine as the last.
 
-    def __init__(self, rows: int, columns: int) -> None:
+    What all cells of a region agree on is carried by the coarse grids, so that Adam moves regions
+    as fast as it moves single cells.
+    """
+
+    def __init__(self, rows: int, columns: int, levels: int = LEVELS) -> None:
         super().__init__()
-        self.cells = nn.Parameter(torch.zeros(1, 1, rows, columns))
+        factors = [2**level for level in reversed(range(levels))]
+        sizes = [(max(2, round(rows / f)), max(2, round(columns / f))) for f in factors]
+        self.grids = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)
+        for level, (height, width) in enumerate(sizes):
+            self.register_buffer(f"up_rows_{level}", upsampling(height, rows))
+            self.register_buffer(f"up_columns_{level}", upsampling(width, columns))
 
     def forward(self, image: Tensor) -> Tensor:
         """1 x 1 x rows x columns logits, whatever the image."""
-        return self.cells
+        buffers = dict(self.named_buffers())
+        levels = [
+            buffers[f"up_rows_{level}"] @ grid @ buffers[f"up_columns_{level}"].T
+            for level, grid in enumerate(self.grids)
+        ]
+        return torch.stack(levels).sum(0)[None, None]
 
 
 def _hourglass(features: Tensor, down: nn.ModuleList, up: nn.ModuleList) -> Tensor:
@@ -152,7 +167,7 @@ def build_generator(
     """A mask generator for one image, on its device.
 
     Args:
-        kind: "autoencoder", "grid" or "unet"; the U-Net works at the input size.
+        kind: "pyramid", "autoencoder" or "unet"; the U-Net works at the input size.
         resolution: cells on the longer side; never more than the input has pixels.
         pixels: 1 x 3 x H x W in [0, 1].
         start: 1 x 1 x h x w saliency in [0, 1] to begin from; None begins undecided.
@@ -165,7 +180,7 @@ def build_generator(
     elif kind == "unet":
         network, guide_size = UNet(), (height, width)
     else:
-        network, guide_size = Grid(rows, columns), (1, 1)
+        network, guide_size = Pyramid(rows, columns), (1, 1)
     guide = F.interpolate(pixels, guide_size, mode="bilinear", antialias=True) * 2 - 1
     if start is None:
         logits = torch.zeros(1, 1, rows, columns)

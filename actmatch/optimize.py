@@ -336,7 +336,7 @@ class Objective:
             "cross_entropy": lambda: losses.cross_entropy(explained.logits, target),
             "area": lambda: losses.area(mask.soft),
             "binarization": lambda: losses.binarization(mask.soft),
-            "total_variation": lambda: losses.total_variation(mask.soft, config.neighbors),
+            "total_variation": lambda: losses.total_variation(mask.hard, config.neighbors),
             "robustness": lambda: losses.cross_entropy(drawn, target),
             "necessity": lambda: losses.necessity(leftover, target),
             "leftover_entropy": lambda: losses.leftover_entropy(leftover),

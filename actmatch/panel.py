@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from . import losses
+from .batches import logits_of
 from .classifier import Classifier
 from .config import Promise
 from .infill import composite, draw_all_but_gray
@@ -30,17 +31,21 @@ class Panel:
     def add_hardest(self, mask: Tensor, draws: int, count: int, seed: int) -> None:
         """Add the `count` hardest infills for a mask out of `draws` of each random kind.
 
+        Of each random kind the hardest is spared, as a promise of less than every draw allows.
         Nothing is added where the promise is about gray alone.
         """
         if not self.promise.keep_rate:
             return
         pixels = self.problem.pixels
         random = torch.Generator(device=pixels.device).manual_seed(seed)
-        drawn = torch.cat(draw_all_but_gray(pixels, self.classifier.gray, draws, random))
-        with torch.no_grad():
-            logits = self.classifier.logits(composite(mask, pixels.expand_as(drawn), drawn))
-        hardest = losses.margin(logits, self.problem.target).argsort()[:count]
-        self.add(drawn[hardest])
+        kinds = draw_all_but_gray(pixels, self.classifier.gray, draws, random)
+        drawn = torch.cat(kinds)
+        batch = (composite(mask, pixels.expand_as(part), part) for part in drawn.split(BATCH))
+        margins = losses.margin(logits_of(self.classifier, batch), self.problem.target)
+        for part in margins.split([len(kind) for kind in kinds]):  # views
+            if len(part) > 1:
+                part[part.argmin()] = torch.inf
+        self.add(drawn[margins.argsort()[:count]])
 
     def add(self, infills: Tensor) -> None:
         """Ask of every mask that it holds on R x 3 x H x W more infills."""

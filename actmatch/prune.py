@@ -12,7 +12,7 @@ from torch import Tensor
 from .panel import Panel
 
 TILE_SIDE = 14  # pixels
-ROUNDS = 2  # of ranking tiles by gradient and dropping
+ROUNDS = 1  # of ranking tiles by gradient and dropping
 SWEEPS = 30  # at most, of dropping every tile alone, where the promise is about gray alone
 
 
@@ -43,10 +43,21 @@ def prune(panel: Panel, mask: Tensor) -> Iterator[Tensor]:
 
 def drop_pieces(panel: Panel, mask: Tensor) -> Tensor:
     """The mask without the most of its 4-connected pieces, the smallest first."""
+    index, order = _pieces(mask)
+    return _longest_prefix(panel, len(order), lambda n: mask * ~torch.isin(index, order[:n]), mask)
+
+
+def largest_pieces(mask: Tensor, most: int) -> Tensor:
+    """A 1 x 1 x H x W mask's largest 4-connected pieces, `most` of them."""
+    index, order = _pieces(mask)
+    return mask * torch.isin(index, order[-most:])
+
+
+def _pieces(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """H x W index of the 4-connected piece of every pixel, and the pieces, smallest first."""
     labels, count = ndimage.label(mask[0, 0].cpu().numpy() > 0.5)
     index = torch.from_numpy(labels).to(mask.device)
-    order = index.flatten().bincount(minlength=count + 1)[1:].argsort() + 1
-    return _longest_prefix(panel, len(order), lambda n: mask * ~torch.isin(index, order[:n]), mask)
+    return index, index.flatten().bincount(minlength=count + 1)[1:].argsort() + 1
 
 
 class Irreducible(NamedTuple):

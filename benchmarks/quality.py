@@ -1,13 +1,14 @@
-"""Quality of the masks: every preset, and compared methods cut at the same promise.
+"""Quality of the masks: every preset, compared methods cut at the same promise, and an ablation.
 
-    python -m benchmarks.quality --photographs FOLDER [--count 40] [--compared 24]
+    python -m benchmarks.quality --photographs FOLDER [--count 40] [--compared 24] [--ablated 0]
         [--preset robust ...] [--method grad_cam ...] [--rows benchmarks/runs/quality.csv]
 
 A row is one photograph, one method and one promise. Rows already in the file are not made again, so
 the run can be stopped and taken up; the table of all rows is printed at the end. Every mask, ours
 or not, is judged by the same code on infills drawn for this file alone. A compared method's
 ranking is cut at the smallest of `FRACTIONS` that keeps the promise. One pass is a forward and a
-backward of one image; a forward alone counts a third.
+backward of one image; a forward alone counts a third. The ablation runs the default preset with one
+term or device switched off.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from __future__ import annotations
 import argparse
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean, median, pstdev
+from unittest.mock import patch
 
 from actmatch import ExplainConfig, load_classifier  # first: sets up threads
 
@@ -28,11 +31,12 @@ from tqdm import tqdm
 
 from actmatch.classifier import Classifier
 from actmatch.config import PRESETS, Promise
-from actmatch.explanation import pose_photograph, search
+from actmatch.explanation import drain, pose_photograph, search
 from actmatch.infill import KINDS
-from actmatch.keep_rate import keep_rates
+from actmatch.losses import margin
 from actmatch.methods import METHODS
-from actmatch.optimize import Problem
+from actmatch.optimize import Objective, Problem
+from actmatch.panel import Panel
 from actmatch.promise import holds
 from actmatch.prune import count_necessary_tiles
 from actmatch.scorecard import measure
@@ -40,23 +44,40 @@ from actmatch.scorecard import measure
 PHOTOGRAPHS = Path(__file__).with_name("photographs.txt")
 FRACTIONS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3,
              0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # fmt: skip
+DEFAULT = "robust"
+MOST_TILES = 64  # asked whether they are necessary
 SELECT_SEED, REPORT_SEED = 77_000_001, 99_000_001
-FORWARD = 1 / 3  # of a pass
 PROMISED = ("smallest", "confident", "robust", "necessary")
+COMPOSITES = Objective.composites
+
+
+def hinge(logits: Tensor, target: int) -> Tensor:
+    """A margin of 2 logits asked for, in place of cross-entropy."""
+    return F.relu(2 - margin(logits, target)).mean()
+
+
+def cut_off(objective: Objective, mask: Tensor) -> Tensor:
+    """The composites of a step, the drawn ones without a gradient to the mask."""
+    rows = COMPOSITES(objective, mask)
+    drawn = slice(1, 1 + objective.draws)
+    return torch.cat((rows[:1], rows[drawn].detach(), rows[1 + objective.draws :]))
+
+
+# Settings changed, and functions replaced, of each variant of the ablation.
+VARIANTS: dict[str, tuple[dict, dict]] = {
+    **{f"no {term}": (dict(weights={term: 0.0}), {}) for term in
+       ("activation", "kl", "cross_entropy", "binarization", "total_variation", "robustness")},
+    "no Grad-CAM start": (dict(start="none"), {}),
+    "no pruning": ({}, {"actmatch.promise.prune": lambda panel, mask: iter(())}),
+    "no hard infills first": ({}, {"actmatch.infill.InfillSampler.tell": lambda *told: None}),
+    "no early stop": (dict(patience=2000), {}),
+    "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
+    "no straight-through in robustness": ({}, {"actmatch.optimize.Objective.composites": cut_off}),
+    "autoencoder": (dict(generator="autoencoder", resolution=28), {}),
+}  # fmt: skip
 FIELDS = ("photograph", "classifier", "method", "promise", "area", "kept", "confidence_ratio",
           "necessary", "match", "random_match", "components", "tiles", "necessary_tiles", "seconds",
           "passes", *(f"rate_{kind}" for kind in KINDS))  # fmt: skip
-
-
-class Passes:
-    """Counts the images that go through a classifier, in passes."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.count = 0.0
-        classifier.register_forward_pre_hook(self._add)
-
-    def _add(self, _: Classifier, inputs: tuple[Tensor, ...]) -> None:
-        self.count += len(inputs[0]) * (1.0 if torch.is_grad_enabled() else FORWARD)
 
 
 def main() -> None:
@@ -65,6 +86,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--count", type=int, default=40, help="photographs for our presets")
     parser.add_argument("--compared", type=int, default=24, help="photographs for other methods")
+    parser.add_argument("--ablated", type=int, default=0, help="photographs for the ablation")
     parser.add_argument("--classifier", default="tf_efficientnet_lite0")
     parser.add_argument("--preset", action="append", choices=PRESETS)
     parser.add_argument("--method", action="append", choices=METHODS)
@@ -81,37 +103,39 @@ def main() -> None:
         for p in presets
         if PRESETS[p].promise
     ]
-    rows = read_rows(options.rows)
-    rows = [row for row in rows if row["classifier"] == options.classifier]
+    wanted += [(n, v, DEFAULT) for n in names[: options.ablated] for v in VARIANTS]
+    rows = [row for row in read_rows(options.rows) if row["classifier"] == options.classifier]
     done = {(row["photograph"], row["method"], row["promise"]) for row in rows}
     classifier = load_classifier(options.classifier)
-    passes = Passes(classifier)
     rankings = Rankings()
-    missing = [key for key in wanted if key not in done]
-    for name, method, preset in tqdm(missing, unit="row"):
+    for name, method, preset in tqdm([key for key in wanted if key not in done], unit="row"):
         photograph = options.photographs / name
-        make = ours if method == "actmatch" else rankings.cut(method)
-        row = make(classifier, photograph, preset, passes)
+        if method in METHODS:
+            row = rankings.cut(classifier, photograph, method, preset)
+        else:
+            row = ours(classifier, photograph, method, preset)
         append_row(options.rows, dict(photograph=name, method=method, promise=preset, **row))
     rows = [row for row in read_rows(options.rows) if row["classifier"] == options.classifier]
     print("\n".join(table(rows)))
 
 
-def ours(classifier: Classifier, photograph: Path, preset: str, passes: Passes) -> dict:
-    """One row of a preset."""
-    config = ExplainConfig(preset=preset, seed=0)
-    started, counted = time.perf_counter(), passes.count
-    problem = pose_photograph(classifier, photograph, config)
-    steps = search(classifier, problem, config)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            explanation = done.value
-            break
-    cost = dict(seconds=time.perf_counter() - started, passes=passes.count - counted)
+def ours(classifier: Classifier, photograph: Path, variant: str, preset: str) -> dict:
+    """One row of a preset, or of a variant of it."""
+    changes, patches = VARIANTS.get(variant, ({}, {}))
+    config = ExplainConfig(preset=preset, seed=0, **changes)
+    with ExitStack() as stack:
+        for name, stand_in in patches.items():
+            stack.enter_context(patch(name, stand_in))
+        started = time.perf_counter()
+        problem = pose_photograph(classifier, photograph, config)
+        explanation = drain(search(classifier, problem, config))
+    cost = dict(seconds=time.perf_counter() - started, passes=explanation.passes)
     mask = explanation.mask[None, None].to(classifier.device)
-    return measured(classifier, problem, mask, PRESETS[preset].promise) | cost
+    row = measured(classifier, problem, mask, PRESETS[preset].promise)
+    if explanation.irreducible:
+        tested, necessary = explanation.irreducible
+        row |= dict(tiles=tested, necessary_tiles=necessary)
+    return row | cost
 
 
 class Rankings:
@@ -120,27 +144,22 @@ class Rankings:
     def __init__(self) -> None:
         self.key, self.problem, self.saliency, self.cost = None, None, None, {}
 
-    def cut(self, method: str) -> Callable[..., dict]:
-        """A maker of rows for one method."""
+    def cut(self, classifier: Classifier, photograph: Path, method: str, preset: str) -> dict:
+        """One row of a method: its smallest fraction that keeps the promise of the preset."""
+        if self.key != (photograph, method):
+            self.rank(classifier, photograph, method)
+        promise = PRESETS[preset].promise
+        for mask in cuts(self.saliency, classifier.size):
+            if holds(classifier, self.problem, mask, promise, SELECT_SEED):
+                break
+        return measured(classifier, self.problem, mask, promise) | self.cost
 
-        def make(classifier: Classifier, photograph: Path, preset: str, passes: Passes) -> dict:
-            if self.key != (photograph, method):
-                self.rank(classifier, photograph, method, passes)
-            promise = PRESETS[preset].promise
-            for mask in cuts(self.saliency, classifier.size):
-                if holds(classifier, self.problem, mask, promise, SELECT_SEED):
-                    break
-            return measured(classifier, self.problem, mask, promise) | self.cost
-
-        return make
-
-    def rank(self, classifier: Classifier, photograph: Path, method: str, passes: Passes) -> None:
+    def rank(self, classifier: Classifier, photograph: Path, method: str) -> None:
         """Run the method; its cost is that of the ranking alone."""
-        started, counted = time.perf_counter(), passes.count
-        self.problem = pose_photograph(classifier, photograph, ExplainConfig())
-        run = METHODS[method]
-        self.saliency = run(classifier, self.problem.pixels, self.problem.target, 0)
-        self.cost = dict(seconds=time.perf_counter() - started, passes=passes.count - counted)
+        started, meter = time.perf_counter(), classifier.metered()
+        self.problem = pose_photograph(meter, photograph, ExplainConfig())
+        self.saliency = METHODS[method](meter, self.problem.pixels, self.problem.target, 0)
+        self.cost = dict(seconds=time.perf_counter() - started, passes=meter.passes)
         self.key = (photograph, method)
 
 
@@ -158,8 +177,8 @@ def measured(
     classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise | None
 ) -> dict:
     """The figures of one mask, judged on fresh infills."""
-    card, _ = measure(classifier, problem, mask)
-    rates = {rate.kind: rate for rate in keep_rates(classifier, problem, mask, REPORT_SEED)}
+    card, _ = measure(classifier, problem, mask, seed=REPORT_SEED)
+    rates = {rate.kind: rate for rate in card.keep_rate}
     kept = promise is not None and (
         card.label_kept
         and card.confidence_ratio >= promise.confidence
@@ -168,7 +187,8 @@ def measured(
     )
     tiles = necessary = ""
     if promise and not promise.keep_rate:
-        tiles, necessary = count_necessary_tiles(classifier, problem, mask, promise)
+        panel = Panel(classifier, problem, promise)
+        tiles, necessary = count_necessary_tiles(panel, mask, MOST_TILES)
     return dict(
         classifier=classifier.name,
         area=card.area,

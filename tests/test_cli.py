@@ -87,7 +87,7 @@ def test_classifier_and_device_are_handed_on(asked, run):
         (["--steps", "2"], "steps", 2),
         (["--seed", "9"], "seed", 9),
         (["--fit", "letterbox"], "fit", "letterbox"),
-        (["--generator", "grid"], "generator", "grid"),
+        (["--generator", "pyramid"], "generator", "pyramid"),
         (["--target", "dark"], "target", "dark"),
         (["--target", "1"], "target", "1"),
     ],

@@ -8,7 +8,7 @@ from torch import nn
 from toys import random_pixels
 
 from actmatch.config import GENERATORS
-from actmatch.mask_generator import Autoencoder, Grid, UNet, binarize, build_generator
+from actmatch.mask_generator import Autoencoder, Pyramid, UNet, binarize, build_generator
 
 
 def parameters(network: nn.Module) -> int:
@@ -54,24 +54,36 @@ def test_a_generator_gives_one_logit_per_pixel_and_its_gradient_reaches_all_weig
 
 
 @pytest.mark.parametrize("resolution", [4, 28, 1024])
-@pytest.mark.parametrize("kind", ["autoencoder", "grid"])
+@pytest.mark.parametrize("kind", ["autoencoder", "pyramid"])
 def test_any_resolution_fits_any_input(kind, resolution):
     generator = build_generator(kind, resolution, random_pixels((33, 47)), None)
     assert generator().shape == (1, 1, 33, 47)
 
 
 def test_a_grid_has_no_more_cells_than_the_input_has_pixels():
-    generator = build_generator("grid", 1024, random_pixels((20, 32)), None)
-    assert parameters(generator) <= 20 * 32
+    generator = build_generator("pyramid", 1024, random_pixels((20, 32)), None)
+    assert parameters(generator) <= 20 * 32 * (1 + 1 / 4 + 1 / 16)
 
 
-def test_the_grid_is_one_free_logit_a_cell():
-    grid = Grid(3, 5)
-    assert parameters(grid) == 15
-    assert grid(random_pixels()).shape == (1, 1, 3, 5)
+def test_the_pyramid_is_free_logits_on_grids_each_twice_as_fine_as_the_last():
+    pyramid = Pyramid(8, 12)
+    assert [tuple(grid.shape) for grid in pyramid.grids] == [(2, 3), (4, 6), (8, 12)]
+    assert parameters(pyramid) == 6 + 24 + 96
+    assert pyramid(random_pixels()).shape == (1, 1, 8, 12)
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "grid"])
+def test_a_logit_of_a_coarse_grid_moves_a_region_and_one_of_the_finest_a_cell():
+    pyramid = Pyramid(8, 8)
+    with torch.no_grad():
+        pyramid.grids[2][3, 5] = 1.0
+    assert pyramid(None)[0, 0].count_nonzero() == 1
+    with torch.no_grad():
+        pyramid.grids[2].zero_()
+        pyramid.grids[0][:] = 1.0
+    assert torch.allclose(pyramid(None), torch.ones(1, 1, 8, 8), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "pyramid"])
 def test_the_first_mask_is_the_start(kind):
     start = torch.zeros(1, 1, 8, 8)
     start[..., :4, :4] = 1

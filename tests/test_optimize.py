@@ -30,7 +30,8 @@ OFF = dict.fromkeys(TERMS, 0.0)
 def config_of(**changes) -> ExplainConfig:
     """A short search without a promise: fixed weights, nothing steered."""
     settings = dict(
-        preset="paper", generator="grid", resolution=8, learning_rate=0.1, steps=2, start="gradcam"
+        preset="paper", generator="pyramid", resolution=8, learning_rate=0.1, steps=2,
+        start="gradcam",
     )  # fmt: skip
     return ExplainConfig(**settings | changes)
 
@@ -69,7 +70,7 @@ def test_a_class_that_does_not_exist_is_refused(quadrant, problem):
 # --- fault 1 and 2: every term moves the mask ----------------------------------------------------
 
 
-@pytest.mark.parametrize("generator", ["grid", "autoencoder", "unet"])
+@pytest.mark.parametrize("generator", ["pyramid", "autoencoder", "unet"])
 @pytest.mark.parametrize("term", TERMS)
 def test_fault_1_every_term_alone_moves_the_mask(network, generic, term, generator):
     """Adam stands still where the gradient is zero, so a second mask that differs proves one."""
@@ -125,7 +126,7 @@ def test_fault_3_a_search_stopped_on_a_broken_mask_still_returns_a_good_one(
 ):
     """A high learning rate overshoots; the search is cut at the first mask that broke a promise."""
     config = ExplainConfig(preset=preset, steps=200, patience=200, learning_rate=1.0, resolution=8,
-                           generator="grid", weights=dict(area=100.0))  # fmt: skip
+                           generator="pyramid", weights=dict(area=100.0))  # fmt: skip
     held: list[bool] = []
 
     def overshot() -> bool:
@@ -170,7 +171,7 @@ def test_fault_4_a_step_is_one_pass_and_the_photograph_is_never_passed_again(mon
     monkeypatch.setattr(classifier, "forward", counted)
     problem = pose(classifier, random_pixels(), "bright")
     assert len(passes) == 1
-    config = ExplainConfig(preset=preset, start="none", steps=12, resolution=8, generator="grid",
+    config = ExplainConfig(preset=preset, start="none", steps=12, resolution=8, generator="pyramid",
                            learning_rate=0.2)  # fmt: skip
     counts, photographs = [], 0
     for step in optimize(classifier, problem, config):
@@ -190,7 +191,7 @@ def masks_of(classifier, problem, **changes) -> torch.Tensor:
     return torch.cat([step.soft_mask for step in steps])
 
 
-@pytest.mark.parametrize("generator", ["grid", "autoencoder", "unet"])
+@pytest.mark.parametrize("generator", ["pyramid", "autoencoder", "unet"])
 def test_fault_5_the_same_seed_gives_the_same_masks_whatever_the_global_seeds(
     network, generic, generator
 ):
@@ -237,7 +238,7 @@ def test_fault_5_the_result_says_whether_the_label_is_kept(quadrant, photograph,
 # --- the search ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("generator", ["grid", "autoencoder"])
+@pytest.mark.parametrize("generator", ["pyramid", "autoencoder"])
 @pytest.mark.parametrize("preset", ["smallest", "confident", "robust"])
 def test_the_one_decisive_quadrant_is_recovered(quadrant, preset, generator):
     """Noise elsewhere; at least 1/4, 7/10 and 5/8 of the quadrant are needed, and no more of it."""

@@ -75,7 +75,7 @@ def test_an_impossible_promise_is_reported_as_not_kept(quadrant, photograph, sho
 
 
 def test_a_preset_without_a_promise_claims_none(quadrant, photograph):
-    settings = dict(generator="grid", steps=5, resolution=8, learning_rate=0.1)
+    settings = dict(generator="pyramid", steps=5, resolution=8, learning_rate=0.1)
     result = explain(quadrant, photograph, ExplainConfig(preset="paper", **settings))
     assert result.promise_kept is None
     assert "kept" not in result.promise_sentence.split(":")[0]
