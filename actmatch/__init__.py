@@ -10,6 +10,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 __version__ = "0.1.0"
 
 from .classifier import Classifier, Response
+from .compare import CompareConfig, Comparison
 from .config import PRESETS, ExplainConfig, Promise, Weights
 from .explanation import Explanation, explain, explain_steps
 from .judgment import Judgment, ScoreConfig, judge, score
@@ -20,6 +21,8 @@ from .threshold import ThresholdCurve, threshold_curve
 __all__ = [
     "PRESETS",
     "Classifier",
+    "CompareConfig",
+    "Comparison",
     "ExplainConfig",
     "Explanation",
     "Judgment",

@@ -1,10 +1,12 @@
-"""A score card as compact tables of words, for a terminal."""
+"""Score cards, comparisons and transfers as compact tables of words, for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .compare import COLUMNS, Comparison
 from .scorecard import ScoreCard
+from .transfer import Transfer
 from .wording import percent
 
 
@@ -12,6 +14,38 @@ def card_table(card: ScoreCard) -> str:
     """All figures of a card as aligned lines."""
     parts = (_figures(card), _top5(card), _keep_rate(card), _layers(card), _checks(card))
     return "\n\n".join(parts)
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """One line a method; the best figure of a column has a star."""
+    lines = [("method", *(column.title for column in COLUMNS))]
+    best = {column.title: comparison.best(column) for column in COLUMNS}
+    for row in comparison.rows:
+        cells = []
+        for column in COLUMNS:
+            value = column.value(row)
+            star = "*" if row.method in best[column.title] else ""
+            cells.append("–" if value is None else column.words(value) + star)
+        lines.append((row.method, *cells))
+    return "\n".join((_aligned(lines), *comparison.left_out))
+
+
+def transfer_table(found: Transfer) -> str:
+    """What each classifier, a column, says of the explanation by each mask, a line."""
+    lines = [("mask of", "class", *found.classifiers)]
+    rows = zip(
+        found.classifiers, found.labels, found.label_kept, found.confidence_ratio, strict=True
+    )
+    for name, label, kept, ratios in rows:
+        cells = (_answer(*pair) for pair in zip(kept, ratios, strict=True))
+        lines.append((name, label, *cells))
+    return _aligned(lines)
+
+
+def _answer(kept: bool | None, ratio: float | None) -> str:
+    if kept is None:
+        return "no such class"
+    return f"{'kept' if kept else 'lost'}, ratio {ratio:.2f}"
 
 
 def _figures(card: ScoreCard) -> str:
