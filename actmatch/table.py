@@ -12,7 +12,7 @@ from .wording import percent
 
 def card_table(card: ScoreCard) -> str:
     """All figures of a card as aligned lines."""
-    parts = (_figures(card), _top5(card), _keep_rate(card), _layers(card), _checks(card))
+    parts = (_aligned(figures(card)), _top5(card), _keep_rate(card), _layers(card), _checks(card))
     return "\n\n".join(parts)
 
 
@@ -48,7 +48,8 @@ def _answer(kept: bool | None, ratio: float | None) -> str:
     return f"{'kept' if kept else 'lost'}, ratio {ratio:.2f}"
 
 
-def _figures(card: ScoreCard) -> str:
+def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
+    """Name, figure and remark of what is measured of the mask as a whole, in words."""
     pieces = "1 piece" if card.components == 1 else f"{card.components} pieces"
     largest = f", the largest {percent(card.largest_component)} of it" if card.components else ""
     rows = [
@@ -62,7 +63,7 @@ def _figures(card: ScoreCard) -> str:
         curve = getattr(card, name)
         rows.append((name, f"{curve.area:.2f}" if curve else "–",
                      "area under the curve" if curve else "the mask has no ranking"))  # fmt: skip
-    return _aligned(rows)
+    return rows
 
 
 def _top5(card: ScoreCard) -> str:

@@ -209,6 +209,51 @@ def test_a_preset_sets_its_sliders(visit):
     sync_api.expect(box).to_have_value("500", timeout=MINUTE)
 
 
+def open_judge(page):
+    page.get_by_role("tab", name="Judge").click()
+    page.wait_for_selector("#am-canvas canvas")
+
+
+def paint(page):
+    """One stroke across the middle of the photograph, once the canvas shows it."""
+    canvas = page.locator("#am-canvas canvas").first
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)  # the editor fits the photograph into its frame
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 60, y)
+    page.mouse.down()
+    for step in range(13):
+        page.mouse.move(x - 60 + 10 * step, y + (20 if step % 2 else -20))
+    page.mouse.up()
+
+
+def area_on(page):
+    """The share of the pixels that the judged region keeps, in percent, as the card has it."""
+    words = page.locator("#am-figures tr").first.inner_text().replace("\u00a0", " ")
+    return float(re.search(r"area\s+([\d.]+) %", words)[1])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_visitor_paints_a_region_and_reads_its_card(visit, viewport, scheme):
+    page = visit(viewport, scheme)
+    upload_lion(page)
+    open_judge(page)
+    page.click("#am-judge-it")
+    page.locator("#am-judged").get_by_text("Nothing is painted yet").wait_for()
+    paint(page)
+    page.click("#am-judge-it")
+    page.locator("#am-judged").get_by_text("of the pixels").wait_for(timeout=3 * MINUTE)
+    assert 0.5 < area_on(page) < 25
+    sync_api.expect(page.locator("#am-checks li")).to_have_count(6, timeout=MINUTE)
+    page.wait_for_selector("#am-divergence img")
+    page.wait_for_selector("#am-worst img")
+    screenshot(page, f"judge-{'desktop' if viewport is DESKTOP else 'phone'}-{scheme}")
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nothing_scrolls_sideways(visit, viewport, scheme):

@@ -11,7 +11,9 @@ from PIL import Image
 
 from ..explanation import Explanation
 from ..keep_rate import KeepRate
-from ..scorecard import LayerMatch, Prediction
+from ..scorecard import LayerMatch, Prediction, ScoreCard
+from ..suspicion import Check
+from ..table import figures
 from ..wording import percent
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
@@ -167,3 +169,48 @@ def _interval(rate: KeepRate) -> str:
     if rate.trials == 1:
         return "one trial, nothing to draw"
     return f"{percent(rate.low)} to {percent(rate.high)}"
+
+
+NOT_JUDGED = (
+    "<p class='am-status'>Paint over a part of the photograph, then press Judge this region.</p>"
+)
+LIGHTS = {"green": "✓", "amber": "!", "red": "✗", None: "–"}
+
+
+def judged(sentences: Sequence[str], seconds: float) -> str:
+    """What a judgment says in words, the first sentence large."""
+    first, *more = [sentence for sentence in sentences if sentence]
+    notes = "".join(f"<p class='am-note'>{_unbroken(sentence)}</p>" for sentence in more)
+    badge = _badge(f"{seconds:.1f} s", "Wall time of the judgment.")
+    return (
+        f"<p class='am-sentence' role='status'>{_unbroken(first)}</p>"
+        f"<div class='am-badges'>{badge}</div>{notes}"
+    )
+
+
+def figures_table(card: ScoreCard) -> str:
+    """The figures of a card as on the command line, and its gain."""
+    rows = [(name, figure, remark) for name, figure, remark in figures(card)]
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{_unbroken(figure)}</td>"
+        f"<td class='am-words'>{_unbroken(remark)}</td></tr>"
+        for name, figure, remark in rows
+    )
+    return f"<table class='am-table'><tbody>{body}</tbody></table>"
+
+
+def checks(rows: Sequence[Check]) -> str:
+    """Reasons to distrust a mask, each with its light, and the setting that would mend it."""
+    return f"<ul class='am-checks'>{''.join(map(_check, rows))}</ul>"
+
+
+def _check(check: Check) -> str:
+    light = check.light or "untested"
+    mend = ""
+    if check.light in ("amber", "red"):
+        mend = f" <em>Mend: {escape(check.direction)} <code>{escape(check.setting)}</code>.</em>"
+    return (
+        f"<li class='am-{light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
+        f"<span><strong>{escape(check.name)}</strong> <small>{light}</small><br>"
+        f"{_unbroken(check.reason)}{mend}</span></li>"
+    )
