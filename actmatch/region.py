@@ -16,7 +16,7 @@ Region = Source | np.ndarray | Tensor
 
 CODE = 65535  # a value travels through timm's transform as two bytes
 VALID = 255  # and a third that says it is no bar at the side
-PAINT = 24  # of 255, by which a painted pixel differs at least from a picture saved with loss
+PAINT = 8  # of 255, by which a painted pixel differs at least from a picture saved with loss
 SLACK = 1e-3  # of one step of the code, against values such as 127.99999
 
 

@@ -45,7 +45,7 @@ def judge_tab() -> dict[str, gr.components.Component]:
             gr.Markdown("#### Where does a stage respond differently?")
             parts["stage"] = gr.Radio([], label="Stage, shallow to deep", elem_id="am-stage")
             parts["divergence"] = picture(
-                "Divergence: purple the same, yellow the most different",
+                "Purple the same, yellow different",
                 "Purple where the stage responds as to the whole photograph, yellow where not.",
                 "am-divergence",
             )
@@ -66,7 +66,7 @@ def region_column() -> dict[str, gr.components.Component]:
     )
     parts["editor"] = gr.ImageEditor(
         type="pil", label="Paint the region", layers=False, transforms=(), sources=(),
-        brush=gr.Brush(default_size=24, colors=["#0f766e"], color_mode="fixed"),
+        brush=gr.Brush(default_size=24, colors=[("#0f766e", 0.6)], color_mode="fixed"),
         height=430, format="jpeg", buttons=[], elem_id="am-canvas",
         placeholder="Choose a photograph, then paint on it.",
     )  # fmt: skip

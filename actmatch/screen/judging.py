@@ -20,7 +20,6 @@ from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
 SOURCES = (PAINT, UPLOAD, LAST)
-CANVAS = 640  # pixels of the longer side of the picture painted on
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
           "divergence", "maps")  # fmt: skip
 
@@ -35,7 +34,7 @@ def canvas(photograph: Image.Image | None, classifier_name: str, fit: str) -> An
     box = (0, 0, *photograph.size)
     if fit == "crop":
         box = seen_box(photograph.size, classifier_for(classifier_name).data_config)
-    return marked(photograph, box, CANVAS)
+    return panels.enlarged(marked(photograph, box, panels.ENLARGED))
 
 
 def choose_source(source: str) -> tuple:

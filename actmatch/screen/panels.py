@@ -167,7 +167,7 @@ def backgrounds_table(rates: Sequence[KeepRate]) -> str:
 
 def _interval(rate: KeepRate) -> str:
     if rate.trials == 1:
-        return "one trial, nothing to draw"
+        return "one trial"
     return f"{percent(rate.low)} to {percent(rate.high)}"
 
 
