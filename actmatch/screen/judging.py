@@ -151,7 +151,7 @@ def finished(judgment: Judgment) -> tuple:
         backgrounds=panels.backgrounds_table(card.keep_rate),
         checks=panels.checks(card.checks),
         worst=[(picture, rates[kind]) for kind, picture in pictures.worst.items()],
-        alone=panels.top5(card.top5["explanation"]),
+        alone=panels.top5(card.top5["explanation"], card.label),
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=maps[deepest],
         maps=maps,

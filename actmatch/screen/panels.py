@@ -131,9 +131,9 @@ def _bars(rows: Sequence[Prediction], target: str) -> str:
     return "".join(parts)
 
 
-def top5(rows: Sequence[Prediction]) -> str:
-    """What the classifier says of the photograph now."""
-    return f"<div class='am-top5'>{_bars(rows, rows[0].name)}</div>"
+def top5(rows: Sequence[Prediction], target: str | None = None) -> str:
+    """What the classifier says of one image; the target, or else the first class, in color."""
+    return f"<div class='am-top5'>{_bars(rows, target or rows[0].name)}</div>"
 
 
 def layers_table(layers: Sequence[LayerMatch]) -> str:
