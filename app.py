@@ -15,7 +15,7 @@ import gradio as gr
 from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
-from actmatch.screen import handlers, judge_tab, panels
+from actmatch.screen import compare_tab, handlers, judge_tab, panels
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -42,11 +42,13 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
-                result, judging = answer_column()
+                result, judging, comparing = answer_column()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
-        connect(screen, ask, {**ask, **controls}, result)
-        judge_tab.connect(judging, ask, {**ask, **controls}, result["mask"])
+        controls = {**ask, **controls}
+        connect(screen, ask, controls, result)
+        judge_tab.connect(judging, controls, result["mask"])
+        compare_tab.connect(comparing, judging, controls, result["mask"])
     return screen
 
 
@@ -124,10 +126,10 @@ def settings_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def answer_column() -> tuple[dict, dict]:
-    """The sentence, the picture, the drawers and the download; and what the Judge tab holds.
+def answer_column() -> tuple[dict, dict, dict]:
+    """The sentence, the picture, the drawers and the download; what is in Judge; and in Compare.
 
-    Keys are those of `handlers.RESULT` and `judging.JUDGED`.
+    Keys are those of `handlers.RESULT`, `judging.JUDGED` and `comparing.COMPARED`.
     """
     parts: dict[str, gr.components.Component] = {}
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
@@ -171,10 +173,12 @@ def answer_column() -> tuple[dict, dict]:
             )
         with gr.Tab("Judge"):
             judging = judge_tab.judge_tab()
+        with gr.Tab("Compare"):
+            comparing = compare_tab.compare_tab()
     parts["save"] = gr.DownloadButton(
         "Download mask, pictures and report (ZIP)", interactive=False, elem_id="am-save"
     )
-    return parts, judging
+    return parts, judging, comparing
 
 
 PICTURES = {

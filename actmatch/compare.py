@@ -163,12 +163,17 @@ class Comparison:
         best = column.words(max(values, key=lambda value: column.better * value))
         return frozenset(method for method, words in shown.items() if words == best)
 
+    def pictures(self) -> list[tuple[str, Image.Image]]:
+        """The photograph and the explanations, each with its title: the method and its area."""
+        parts = [("photograph", self.pixels)]
+        for row in self.rows:
+            title = f"{row.method}, {percent(row.card.area)}"
+            parts.append((title, composite(row.mask, self.pixels, self.gray)))
+        return [(title, to_image(pixels)) for title, pixels in parts]
+
     def sheet(self) -> Image.Image:
-        """The explanations side by side, each under its method's name."""
-        parts = {row.method: composite(row.mask, self.pixels, self.gray) for row in self.rows}
-        pictures = {f"{row.method}, {percent(row.card.area)}": to_image(parts[row.method])
-                    for row in self.rows}  # fmt: skip
-        return contact_sheet({"photograph": to_image(self.pixels), **pictures})
+        """The pictures side by side."""
+        return contact_sheet(self.pictures())
 
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -82,8 +82,8 @@ def marked(photograph: Image.Image, box: tuple[int, ...], longest: int = 960) ->
     return shade
 
 
-def contact_sheet(pictures: Mapping[str, Image.Image], columns: int = 5) -> Image.Image:
-    """The pictures side by side, each in a square of its own under its title.
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 5) -> Image.Image:
+    """Pairs of a title and a picture side by side, each in a square of its own under its title.
 
     Titles too long for their square are cut short.
     """
@@ -92,7 +92,7 @@ def contact_sheet(pictures: Mapping[str, Image.Image], columns: int = 5) -> Imag
     width, height = PANEL + MARGIN, PANEL + CAPTION + MARGIN
     sheet = Image.new("RGB", (across * width + MARGIN, down * height + MARGIN), PAPER)
     drawing, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for place, (title, picture) in enumerate(pictures.items()):
+    for place, (title, picture) in enumerate(pictures):
         left, upper = MARGIN + place % across * width, MARGIN + place // across * height
         drawing.text((left, upper), _fitting(title, font), INK, font)
         scale = PANEL / max(picture.size)

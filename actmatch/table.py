@@ -18,16 +18,22 @@ def card_table(card: ScoreCard) -> str:
 
 def comparison_table(comparison: Comparison) -> str:
     """One line a method; the best figure of a column has a star."""
-    lines = [("method", *(column.title for column in COLUMNS))]
-    best = {column.title: comparison.best(column) for column in COLUMNS}
-    for row in comparison.rows:
-        cells = []
-        for column in COLUMNS:
-            value = column.value(row)
-            star = "*" if row.method in best[column.title] else ""
-            cells.append("–" if value is None else column.words(value) + star)
-        lines.append((row.method, *cells))
-    return "\n".join((_aligned(lines), *comparison.left_out))
+    columns = [(title, *(text + "*" * best for text, best in cells))
+               for title, cells in compared_figures(comparison)]  # fmt: skip
+    names = ("method", *(row.method for row in comparison.rows))
+    return "\n".join((_aligned(list(zip(names, *columns, strict=True))), *comparison.left_out))
+
+
+def compared_figures(comparison: Comparison) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Title of each figure and, for every row, the figure in words and whether it is the best."""
+    figures = []
+    for column in COLUMNS:
+        best = comparison.best(column)
+        values = [(row.method, column.value(row)) for row in comparison.rows]
+        cells = [("–" if value is None else column.words(value), method in best)
+                 for method, value in values]  # fmt: skip
+        figures.append((column.title, cells))
+    return figures
 
 
 def transfer_table(found: Transfer) -> str:

@@ -86,7 +86,7 @@ def test_the_photograph_shades_its_divergence():
 
 def test_a_contact_sheet_has_a_place_for_every_picture():
     red, blue = Image.new("RGB", (32, 32), "red"), Image.new("RGB", (64, 32), "blue")
-    sheet = contact_sheet({"one": red, "two": blue, "three": red}, columns=2)
+    sheet = contact_sheet([("one", red), ("two", blue), ("three", red)], columns=2)
     assert sheet.size == (2 * 232 + 8, 2 * 252 + 8)
     assert sheet.getpixel((100, 100)) == (255, 0, 0)
     assert sheet.getpixel((340, 60)) == (0, 0, 255)
@@ -95,8 +95,8 @@ def test_a_contact_sheet_has_a_place_for_every_picture():
 
 
 def test_a_long_title_stays_over_its_own_picture():
-    pictures = {"a very long name of a method " * 3: Image.new("RGB", (8, 8), "white"),
-                "": Image.new("RGB", (8, 8), "white")}  # fmt: skip
+    white = Image.new("RGB", (8, 8), "white")
+    pictures = [("a very long name of a method " * 3, white), ("", white)]
     titles = np.asarray(contact_sheet(pictures))[:28]
     assert (titles[:, :232] < 255).any()
     assert (titles[:, 240:] == 255).all()

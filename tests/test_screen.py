@@ -15,7 +15,7 @@ from PIL import Image
 from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph
-from actmatch.screen import handlers, judging, panels
+from actmatch.screen import comparing, handlers, judging, panels
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
 
@@ -173,6 +173,50 @@ def test_the_canvas_is_the_photograph_in_its_own_aspect(lion):
     picture = judging.canvas(wide, LITE0, "crop")
     assert picture.size == (panels.ENLARGED, panels.ENLARGED // 3)
     assert judging.canvas(None, LITE0, "crop") is None
+
+
+def asked(lion, **changes):
+    """What the controls of the Compare tab hold."""
+    square = np.zeros((224, 224, 3), dtype=np.uint8)
+    square[60:160, 60:160] = 255
+    values = comparing.Asked(
+        lion, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, square,
+        ["center_disc", "attention_rollout"], "the area of the mask", "smallest",
+        handlers.TOP_CLASS, "crop", 0.0,
+    )  # fmt: skip
+    return values._replace(**changes)
+
+
+def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_table(lion):
+    *working, (status, pictures, table) = comparing.compare_region(*asked(lion))
+    assert "center_disc: 2 of 3" in working[1][0]
+    assert "1 other method" in status
+    assert "attention_rollout is left out" in status
+    assert [title for _, title in pictures] == [
+        "photograph", "this mask, 20 %", "center_disc, 20 %",
+    ]  # fmt: skip
+    assert "★" in table
+
+
+def test_the_painted_region_can_be_compared(lion):
+    values = asked(lion, whose=comparing.JUDGED_REGION, editor=painted(lion), last=None)
+    status, _, _ = list(comparing.compare_region(*values))[-1]
+    assert "This mask of lion" in status
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (dict(last=None), "no explanation yet"),
+        (dict(methods=[]), "methods needs at least one entry"),
+        (dict(preset="paper"), "makes no promise"),
+        (dict(whose=comparing.JUDGED_REGION), "Choose a photograph first"),
+        (dict(photograph=None), "Choose a photograph first"),
+    ],
+)
+def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sentence):
+    with pytest.raises(gr.Error, match=sentence):
+        list(comparing.compare_region(*asked(lion, **changes)))
 
 
 def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():

@@ -52,7 +52,7 @@ def judge_tab() -> dict[str, gr.components.Component]:
     gr.Markdown("#### The hardest background of each kind")
     parts["worst"] = gr.Gallery(
         label="Worst composites", show_label=False, columns=4, height="auto", object_fit="contain",
-        elem_id="am-worst", buttons=["fullscreen"], format="jpeg",
+        elem_id="am-worst", elem_classes="am-gallery", buttons=["fullscreen"], format="jpeg",
     )  # fmt: skip
     parts["maps"] = gr.State({})
     return parts
@@ -90,15 +90,15 @@ def picture(label: str, alt_text: str, elem_id: str) -> gr.Image:
     )  # fmt: skip
 
 
-def connect(parts: dict, ask: dict, controls: dict, last: gr.Image) -> None:
+def connect(parts: dict, controls: dict, last: gr.Image) -> None:
     """Events: the canvas follows the photograph; judging takes its turn with explaining."""
     private = dict(api_visibility="private", show_progress="hidden")
     drawn = dict(
         fn=judging.canvas,
-        inputs=[ask["photograph"], ask["classifier"], controls["fit"]],
+        inputs=[controls["photograph"], controls["classifier"], controls["fit"]],
         outputs=parts["editor"],
     )
-    for changed in (ask["photograph"], ask["classifier"], controls["fit"]):
+    for changed in (controls["photograph"], controls["classifier"], controls["fit"]):
         changed.change(**drawn, concurrency_id="look", **private)
     parts["source"].change(
         judging.choose_source, parts["source"], [parts["editor"], parts["file"]],
@@ -108,7 +108,7 @@ def connect(parts: dict, ask: dict, controls: dict, last: gr.Image) -> None:
         judging.choose_stage, [parts["stage"], parts["maps"]], parts["divergence"],
         queue=False, **private,
     )  # fmt: skip
-    asked = [ask["photograph"], ask["classifier"], controls["device"], parts["source"],
+    asked = [controls["photograph"], controls["classifier"], controls["device"], parts["source"],
              parts["editor"], parts["file"], last]  # fmt: skip
     settings = [controls["target"], controls["fit"], controls["seed"], parts["trials"],
                 parts["threshold"]]  # fmt: skip

@@ -9,11 +9,12 @@ from html import escape
 
 from PIL import Image
 
+from ..compare import Comparison
 from ..explanation import Explanation
 from ..keep_rate import KeepRate
 from ..scorecard import LayerMatch, Prediction, ScoreCard
 from ..suspicion import Check
-from ..table import figures
+from ..table import compared_figures, figures
 from ..wording import percent
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
@@ -213,4 +214,23 @@ def _check(check: Check) -> str:
         f"<li class='am-{light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
         f"<span><strong>{escape(check.name)}</strong> <small>{light}</small><br>"
         f"{_unbroken(check.reason)}{mend}</span></li>"
+    )
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """One column a method; the best figure of a line is marked."""
+    names = "".join(f"<th scope='col'>{escape(row.method)}</th>" for row in comparison.rows)
+    lines = ""
+    for title, cells in compared_figures(comparison):
+        marked = "".join(_compared(*cell) for cell in cells)
+        lines += f"<tr><th scope='row'>{escape(title)}</th>{marked}</tr>"
+    return (
+        "<div class='am-wide'><table class='am-table'><thead><tr><th scope='col'>★ best</th>"
+        f"{names}</tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def _compared(words: str, best: bool) -> str:
+    return (
+        f"<td class='am-best'>★ {_unbroken(words)}</td>" if best else f"<td>{_unbroken(words)}</td>"
     )
