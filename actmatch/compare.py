@@ -154,14 +154,18 @@ class Comparison:
         return f"This mask of {label} and {others} on {self.classifier}, {how}."
 
     def best(self, column: Column) -> frozenset[str]:
-        """The methods whose figure is the best; none where all are equal or no order is meant."""
-        shown = {row.method: column.words(v) for row in self.rows
-                 if (v := column.value(row)) is not None}  # fmt: skip
-        values = [v for row in self.rows if (v := column.value(row)) is not None]
+        """The methods whose figure is the best; none where all are equal or no order is meant.
+
+        Where rankings are cut at the promise, a small area is no merit of a mask that breaks it.
+        """
+        values = {row.method: column.value(row) for row in self.rows
+                  if row.kept or self.config.cut == "area" or column.title != "area"}  # fmt: skip
+        values = {method: value for method, value in values.items() if value is not None}
+        shown = {method: column.words(value) for method, value in values.items()}
         if not column.better or len(set(shown.values())) < 2:
             return frozenset()
-        best = column.words(max(values, key=lambda value: column.better * value))
-        return frozenset(method for method, words in shown.items() if words == best)
+        first = max(values, key=lambda method: column.better * values[method])
+        return frozenset(method for method, words in shown.items() if words == shown[first])
 
     def pictures(self) -> list[tuple[str, Image.Image]]:
         """The photograph and the explanations, each with its title: the method and its area."""

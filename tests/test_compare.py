@@ -70,6 +70,14 @@ def test_a_ranking_that_never_keeps_the_promise_keeps_all_and_says_so(
     assert all(row.card.area == 1 and not row.kept for row in found.rows[1:])
 
 
+def test_a_mask_that_breaks_the_promise_is_not_the_best_for_being_small(quadrant, photograph):
+    found = compare(quadrant, photograph, quadrant_mask(1 / 8),
+                    config(cut="promise", preset="smallest"))  # fmt: skip
+    assert [row.kept for row in found.rows] == [False, True, True]
+    areas = {row.method: row.card.area for row in found.rows[1:]}
+    assert found.best(column("area")) == {min(areas, key=areas.get)}
+
+
 def test_a_method_that_cannot_work_is_left_out_with_a_sentence(quadrant, photograph):
     asked = config(methods=("attention_rollout", "center_disc"))
     found = compare(quadrant, photograph, quadrant_mask(1), asked)
