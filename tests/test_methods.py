@@ -80,8 +80,9 @@ def test_lime_gives_a_superpixel_one_weight(quadrant, problem):
         assert saliency[segments == index].unique().numel() == 1
 
 
-def test_rollout_has_a_share_for_every_patch_and_none_is_lost():
-    classifier = tiny_classifier("test_vit")
+@pytest.mark.parametrize("name", ["test_vit", "test_vit2", "test_vit3"])  # token, mean, attention
+def test_rollout_has_a_share_for_every_patch_however_the_classifier_pools(name):
+    classifier = tiny_classifier(name)
     pixels = random_pixels(classifier.size)
     grid = classifier(pixels).activations[-1].shape[-2:]
     saliency = METHODS["attention_rollout"](classifier, pixels, 0, 0)
