@@ -15,7 +15,8 @@ import gradio as gr
 from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
-from actmatch.screen import handlers, panels
+from actmatch.screen import compare_tab, handlers, judge_tab, panels
+from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
 
@@ -41,10 +42,13 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
-                result = answer_column()
+                result, judging, comparing = answer_column()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
-        connect(screen, ask, {**ask, **controls}, result)
+        controls = {**ask, **controls}
+        connect(screen, ask, controls, result)
+        judge_tab.connect(judging, controls, result["mask"])
+        compare_tab.connect(comparing, judging, controls, result["mask"])
     return screen
 
 
@@ -122,17 +126,11 @@ def settings_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def slider(settings: type, name: str, value: float) -> gr.Slider:
-    """A slider with the bounds and the one line that the setting carries."""
-    bounds = bounds_of(settings, name)
-    return gr.Slider(
-        bounds.low, bounds.high, value=value, step=bounds.step, label=bounds.label,
-        info=bounds.effect, elem_id=f"am-{name}",
-    )  # fmt: skip
+def answer_column() -> tuple[dict, dict, dict]:
+    """The sentence, the picture, the drawers and the download; what is in Judge; and in Compare.
 
-
-def answer_column() -> dict[str, gr.components.Component]:
-    """The sentence, the picture, the drawers and the download; keys as in `handlers.RESULT`."""
+    Keys are those of `handlers.RESULT`, `judging.JUDGED` and `comparing.COMPARED`.
+    """
     parts: dict[str, gr.components.Component] = {}
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
     with gr.Column(elem_id="am-hero"):
@@ -173,10 +171,14 @@ def answer_column() -> dict[str, gr.components.Component]:
             parts["terms"] = gr.Plot(
                 label="Terms of the objective", show_label=False, elem_id="am-terms"
             )
+        with gr.Tab("Judge"):
+            judging = judge_tab.judge_tab()
+        with gr.Tab("Compare"):
+            comparing = compare_tab.compare_tab()
     parts["save"] = gr.DownloadButton(
         "Download mask, pictures and report (ZIP)", interactive=False, elem_id="am-save"
     )
-    return parts
+    return parts, judging, comparing
 
 
 PICTURES = {

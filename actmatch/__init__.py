@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 from .agreement import explain_with_agreement
 from .classifier import Classifier, Response
+from .compare import CompareConfig, Comparison
 from .config import PRESETS, ExplainConfig, Promise, Weights
 from .explanation import Explanation, explain, explain_steps
 from .judgment import Judgment, ScoreConfig, judge, score
@@ -21,6 +22,8 @@ from .threshold import ThresholdCurve, threshold_curve
 __all__ = [
     "PRESETS",
     "Classifier",
+    "CompareConfig",
+    "Comparison",
     "ExplainConfig",
     "Explanation",
     "Judgment",

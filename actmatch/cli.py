@@ -1,4 +1,6 @@
-"""The command line: `python -m actmatch explain PHOTO --out DIR`, or `judge`, or `classifiers`.
+"""The command line: `python -m actmatch COMMAND`.
+
+Commands: explain, judge, compare, transfer, classifiers.
 
 Bad input ends a command with one sentence and status 2.
 """
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from .agreement import SEEDS, explain_with_agreement
+from .compare import CUTS, SHEET, CompareConfig, Comparison, compare_rows
 from .config import (
     DEVICES,
     FITS,
@@ -23,10 +26,17 @@ from .config import (
 from .explanation import FILES, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
 from .judgment import ScoreConfig, judge
+from .methods import METHODS
 from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_classifiers
 from .optimize import Step
-from .table import card_table
+from .table import card_table, comparison_table, transfer_table
+from .transfer import spread, transfer
 from .wording import percent
+
+CLASSIFIER = dict(
+    metavar="NAME",
+    help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,22 +62,26 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands.add_parser("explain", help="find the pixels a decision rests on"))
     _add_judge(commands.add_parser("judge", help="score any mask of a photograph"))
+    _add_compare(commands.add_parser("compare", help="set a mask beside those of other methods"))
+    _add_transfer(commands.add_parser("transfer", help="show a mask to several classifiers"))
     classifiers = commands.add_parser("classifiers", help="list what can be explained")
     classifiers.set_defaults(run=run_classifiers)
     return parser
 
 
 def _add_shared(command: argparse.ArgumentParser) -> None:
+    """What every command about one classifier and one photograph takes."""
+    _add_photograph(command)
+    command.add_argument("--classifier", default=DEFAULT_CLASSIFIER, **CLASSIFIER)
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def _add_photograph(command: argparse.ArgumentParser) -> None:
     """What every command that meets a photograph takes."""
     command.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, BMP or TIFF file")
     command.add_argument(
-        "--classifier", default=DEFAULT_CLASSIFIER, metavar="NAME",
-        help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
-    )  # fmt: skip
-    command.add_argument(
         "--target", metavar="CLASS", help="class name or index (default: the top-1)"
     )
-    command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--fit", choices=FITS, default="crop", help="(default: crop)")
     command.add_argument("--device", choices=DEVICES, default="auto", help="(default: auto)")
 
@@ -94,23 +108,62 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _add_judge(command: argparse.ArgumentParser) -> None:
-    default = ScoreConfig()
-    command.set_defaults(run=run_judge)
-    _add_shared(command)
+def _add_mask(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "mask", metavar="MASK",
         help="an image, white where it keeps, of the photograph's aspect or the input's size",
     )  # fmt: skip
+
+
+def _add_trials(command: argparse.ArgumentParser) -> None:
+    default = ScoreConfig().trials
+    command.add_argument(
+        "--trials", type=int, default=default, metavar="N",
+        help=f"infills of each random kind (default: {default})",
+    )  # fmt: skip
+
+
+def _add_judge(command: argparse.ArgumentParser) -> None:
+    default = ScoreConfig()
+    command.set_defaults(run=run_judge)
+    _add_shared(command)
+    _add_mask(command)
     command.add_argument(
         "--threshold", type=float, default=default.threshold, metavar="T",
         help=f"cut of a soft mask, 0 to 1 (default: {default.threshold})",
     )  # fmt: skip
-    command.add_argument(
-        "--trials", type=int, default=default.trials, metavar="N",
-        help=f"infills of each random kind (default: {default.trials})",
-    )  # fmt: skip
+    _add_trials(command)
     command.add_argument("--out", metavar="DIR", help="folder for report.json and the pictures")
+
+
+def _add_compare(command: argparse.ArgumentParser) -> None:
+    default = CompareConfig()
+    command.set_defaults(run=run_compare)
+    _add_shared(command)
+    _add_mask(command)
+    command.add_argument(
+        "--method", action="append", choices=METHODS, help="repeatable (default: all)"
+    )
+    command.add_argument(
+        "--cut", choices=CUTS, default=default.cut,
+        help="cut the other rankings at the mask's area, or at the fewest pixels that keep the "
+        f"preset's promise (default: {default.cut})",
+    )  # fmt: skip
+    promising = [name for name, preset in PRESETS.items() if preset.promise]
+    command.add_argument(
+        "--preset", choices=promising, default=default.preset,
+        help=f"whose promise is meant (default: {default.preset})",
+    )  # fmt: skip
+    _add_trials(command)
+    command.add_argument("--out", metavar="DIR", help="folder for report.json and the pictures")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_transfer(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=run_transfer)
+    _add_photograph(command)
+    _add_mask(command)
+    command.add_argument("--classifier", action="append", **CLASSIFIER)
 
 
 def run_judge(options: argparse.Namespace) -> None:
@@ -128,6 +181,43 @@ def run_judge(options: argparse.Namespace) -> None:
     print(f"\n{card_table(judgment.card)}")
     if folder:
         print(f"\nWritten to {folder}.")
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    """Print a mask's figures beside those of other methods, and save them where asked to."""
+    names = ("cut", "preset", "target", "fit", "seed", "trials")
+    chosen = {name: getattr(options, name) for name in names}
+    config = CompareConfig(methods=tuple(options.method or METHODS), **chosen)
+    if options.out is not None:
+        check_folder(options.out, (SHEET, REPORT_FILE))
+    classifier = load_classifier(options.classifier, options.device)
+    rows = compare_rows(classifier, options.photo, options.mask, config)
+    comparison = _with_names(rows, 1 + len(config.methods), options)
+    folder = None if options.out is None else comparison.save(options.out)
+    print(comparison.sentence)
+    print(f"\n{comparison_table(comparison)}")
+    if folder:
+        print(f"\nWritten to {folder}.")
+
+
+def _with_names(rows, count: int, options: argparse.Namespace) -> Comparison:
+    with tqdm(total=count, unit="method", disable=options.quiet) as bar:
+        while True:
+            try:
+                bar.set_postfix_str(next(rows))
+            except StopIteration as done:
+                return done.value
+            bar.update()
+
+
+def run_transfer(options: argparse.Namespace) -> None:
+    """Print what several classifiers say of one mask."""
+    names = options.classifier or offline_classifiers()
+    classifiers = [load_classifier(name, options.device) for name in names]
+    masks = spread(classifiers, options.photo, options.mask, options.fit)
+    found = transfer(classifiers, options.photo, masks, options.target, options.fit)
+    print("What each classifier says of the explanation, and p(explanation) / p(photograph):")
+    print(f"\n{transfer_table(found)}")
 
 
 def run_explain(options: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
 """Compared attributions: which pixels other methods point at.
 
 Each returns a 1 x 1 x h x w saliency of one class on 1 x 3 x H x W pixels, more for more important,
-at most the input's size; only the order counts. `METHODS` names them all.
+at most the input's size; only the order counts. `METHODS` names them all; one that cannot work with
+a classifier raises `NoAttention`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from .attention import attention_maps, rollout
 from .classifier import Classifier
 from .infill import box_blur, composite
 
@@ -22,6 +26,8 @@ GRADIENT_STEPS, GRADIENT_BLUR = 32, 15
 OCCLUSION_WINDOW, OCCLUSION_STRIDE = 32, 16
 EXTREMAL_AREAS, EXTREMAL_STEPS, EXTREMAL_GRID = (0.05, 0.1, 0.2, 0.4), 100, 14
 EXTREMAL_RATE, EXTREMAL_PULL = 0.1, 100.0
+LIME_SAMPLES, LIME_SEGMENTS, LIME_COMPACTNESS = 1000, 100, 10.0
+LIME_WIDTH, LIME_RIDGE = 0.25, 1.0  # of the kernel over distances, and of the penalty
 
 
 def grad_cam(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
@@ -135,6 +141,94 @@ def extremal_perturbation(
     return logits.detach().sigmoid().mean(0, keepdim=True)
 
 
+def lime(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
+    """Weight of each superpixel in a linear model of the probability (arXiv 1602.04938; captum).
+
+    SLIC superpixels are kept or made gray at random; near samples, those that keep most, weigh most
+    in a ridge regression.
+    """
+    from captum.attr import Lime
+
+    random = torch.Generator().manual_seed(seed)
+
+    def probabilities(batch: Tensor) -> Tensor:
+        return classifier.logits(batch).softmax(-1)
+
+    def drawn(image: Tensor, num_interp_features: int, **_: object) -> Tensor:
+        kept = torch.rand(1, num_interp_features, generator=random) < 0.5
+        return kept.long().to(image.device)
+
+    def nearness(image: Tensor, sample: Tensor, kept: Tensor, **_: object) -> Tensor:
+        distance = 1 - kept.float().mean().sqrt()  # cosine distance to keeping everything
+        return (-((distance / LIME_WIDTH) ** 2)).exp()
+
+    with torch.no_grad():
+        attribution = Lime(probabilities, Ridge(LIME_RIDGE), nearness, drawn).attribute(
+            pixels,
+            baselines=classifier.gray.expand_as(pixels),
+            target=target,
+            feature_mask=superpixels(pixels, LIME_SEGMENTS),
+            n_samples=LIME_SAMPLES,
+            perturbations_per_eval=BATCH,
+        )
+    return attribution.float().mean(1, keepdim=True)
+
+
+class Ridge:
+    """A weighted linear regression with an unpenalized constant, as captum fits its models."""
+
+    def __init__(self, penalty: float) -> None:
+        self.penalty = penalty
+        self.weights = torch.zeros(0)
+
+    def fit(self, data: DataLoader) -> None:
+        """Fit all N x S inputs, N outputs and N weights; drawing batches would move the seeds."""
+        inputs, outputs, weights = (part.double() for part in data.dataset[:])
+        share = (weights / weights.sum())[:, None]
+        centered = inputs - (share * inputs).sum(0)
+        scaled = (weights[:, None] * centered).T
+        penalty = self.penalty * torch.eye(
+            inputs.shape[1], dtype=torch.double, device=inputs.device
+        )
+        wanted = scaled @ (outputs.flatten() - (share[:, 0] * outputs.flatten()).sum())
+        self.weights = torch.linalg.solve(scaled @ centered + penalty, wanted).float()
+
+    def representation(self) -> Tensor:
+        """1 x S weights."""
+        return self.weights[None]
+
+
+def superpixels(pixels: Tensor, count: int) -> Tensor:
+    """1 x 1 x H x W index of about `count` segments of like color (SLIC; scikit-image)."""
+    from skimage.segmentation import slic
+
+    image = pixels[0].permute(1, 2, 0).cpu().numpy()
+    segments = slic(image, count, LIME_COMPACTNESS, start_label=0, channel_axis=-1)
+    _, index = np.unique(segments, return_inverse=True)
+    return torch.from_numpy(index.reshape(segments.shape)).to(pixels.device)[None, None]
+
+
+def attention_rollout(
+    classifier: Classifier, pixels: Tensor, target: int, seed: int = 0, hops: int | None = None
+) -> Tensor:
+    """How much attention arrives at each patch, whatever the class (arXiv 2005.00928).
+
+    Args:
+        hops: layers walked back from the last; None: all of them.
+
+    Raises:
+        NoAttention: the classifier is no transformer with attention over the whole image.
+        ValueError: there are not that many layers.
+    """
+    with torch.no_grad():
+        height, width = classifier(pixels).activations[-1].shape[-2:]
+    walked = rollout(attention_maps(classifier, pixels), hops)
+    patches = walked[:, :, -height * width :]
+    reads_token = getattr(classifier.model, "global_pool", "") == "token"
+    arrived = patches[:, 0] if reads_token else patches[:, -height * width :].mean(1)
+    return arrived.view(1, 1, height, width)
+
+
 def random_smooth(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
     """A control: 7 x 7 noise."""
     random = torch.Generator(device=pixels.device).manual_seed(seed)
@@ -160,6 +254,8 @@ METHODS: dict[str, Callable[[Classifier, Tensor, int, int], Tensor]] = {
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
     "extremal_perturbation": extremal_perturbation,
+    "lime": lime,
+    "attention_rollout": attention_rollout,
     "random_smooth": random_smooth,
     "center_disc": center_disc,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ Region = Source | np.ndarray | Tensor
 
 CODE = 65535  # a value travels through timm's transform as two bytes
 VALID = 255  # and a third that says it is no bar at the side
+PAINT = 8  # of 255, by which a painted pixel differs at least from a picture saved with loss
 SLACK = 1e-3  # of one step of the code, against values such as 127.99999
 
 
@@ -103,6 +105,34 @@ def _of_numbers(values: np.ndarray, name: str, most: int = 255) -> np.ndarray:
             "accepted are 0 to 1, or integers from 0 to 255."
         )
     return values.astype(np.float32)
+
+
+def read_strokes(
+    background: Image.Image, layers: Sequence[Image.Image], composite: Image.Image | None
+) -> np.ndarray:
+    """H x W bools: what was painted over a picture, on layers or else straight into the composite.
+
+    A pixel is painted where a layer is not fully transparent, whatever the color.
+
+    Args:
+        background: the picture as it was shown.
+        layers: of the background's size.
+        composite: the picture with everything on it; it counts where the layers show nothing.
+
+    Raises:
+        ValueError: nothing was painted.
+    """
+    painted = np.zeros(background.size[::-1], dtype=bool)
+    for layer in layers:
+        if layer.size == background.size:
+            painted |= np.asarray(layer.convert("RGBA"))[..., 3] > 0
+    if not painted.any() and composite is not None and composite.size == background.size:
+        before, after = (np.asarray(image.convert("RGB")).astype(int)
+                         for image in (background, composite))  # fmt: skip
+        painted = np.abs(after - before).max(-1) > PAINT
+    if not painted.any():
+        raise ValueError("Nothing is painted yet: draw over the part of the photograph you mean.")
+    return painted
 
 
 def to_input(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .images import to_image
@@ -18,6 +20,8 @@ LUMA = (0.299, 0.587, 0.114)
 VIRIDIS = ((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140),
            (40, 174, 128), (94, 201, 98), (173, 220, 48), (253, 231, 37))  # fmt: skip
 MOST = 0.99  # the quantile of a map that is drawn in full yellow
+PANEL, MARGIN, CAPTION = 224, 8, 20  # pixels of a contact sheet
+INK, PAPER = (30, 41, 59), (255, 255, 255)
 SHADE = 0.5  # how dark the map gets where the photograph is black
 
 
@@ -76,3 +80,32 @@ def marked(photograph: Image.Image, box: tuple[int, ...], longest: int = 960) ->
     shade.paste(small.crop((left, top, right, bottom)), (left, top))
     ImageDraw.Draw(shade).rectangle((left, top, right - 1, bottom - 1), outline=ACCENT, width=3)
     return shade
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 5) -> Image.Image:
+    """Pairs of a title and a picture side by side, each in a square of its own under its title.
+
+    Titles too long for their square are cut short.
+    """
+    across = min(columns, len(pictures))
+    down = -(-len(pictures) // across)
+    width, height = PANEL + MARGIN, PANEL + CAPTION + MARGIN
+    sheet = Image.new("RGB", (across * width + MARGIN, down * height + MARGIN), PAPER)
+    drawing, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for place, (title, picture) in enumerate(pictures):
+        left, upper = MARGIN + place % across * width, MARGIN + place // across * height
+        drawing.text((left, upper), _fitting(title, font), INK, font)
+        scale = PANEL / max(picture.size)
+        size = tuple(max(1, round(side * scale)) for side in picture.size)
+        shown = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        sheet.paste(shown, (left, upper + CAPTION))
+    return sheet
+
+
+def _fitting(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The title, or as much of it as a panel is wide."""
+    if font.getlength(title) <= PANEL:
+        return title
+    while title and font.getlength(title + "…") > PANEL:
+        title = title[:-1]
+    return title + "…"

@@ -1,20 +1,61 @@
-"""A score card as compact tables of words, for a terminal."""
+"""Score cards, comparisons and transfers as compact tables of words, for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .compare import COLUMNS, Comparison
 from .scorecard import ScoreCard
+from .transfer import Transfer
 from .wording import percent
 
 
 def card_table(card: ScoreCard) -> str:
     """All figures of a card as aligned lines."""
-    parts = (_figures(card), _top5(card), _keep_rate(card), _layers(card), _checks(card))
+    parts = (_aligned(figures(card)), _top5(card), _keep_rate(card), _layers(card), _checks(card))
     return "\n\n".join(parts)
 
 
-def _figures(card: ScoreCard) -> str:
+def comparison_table(comparison: Comparison) -> str:
+    """One line a method; the best figure of a column has a star."""
+    columns = [(title, *(text + "*" * best for text, best in cells))
+               for title, cells in compared_figures(comparison)]  # fmt: skip
+    names = ("method", *(row.method for row in comparison.rows))
+    return "\n".join((_aligned(list(zip(names, *columns, strict=True))), *comparison.left_out))
+
+
+def compared_figures(comparison: Comparison) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Title of each figure and, for every row, the figure in words and whether it is the best."""
+    figures = []
+    for column in COLUMNS:
+        best = comparison.best(column)
+        values = [(row.method, column.value(row)) for row in comparison.rows]
+        cells = [("–" if value is None else column.words(value), method in best)
+                 for method, value in values]  # fmt: skip
+        figures.append((column.title, cells))
+    return figures
+
+
+def transfer_table(found: Transfer) -> str:
+    """What each classifier, a column, says of the explanation by each mask, a line."""
+    lines = [("mask of", "class", *found.classifiers)]
+    rows = zip(
+        found.classifiers, found.labels, found.label_kept, found.confidence_ratio, strict=True
+    )
+    for name, label, kept, ratios in rows:
+        cells = (_answer(*pair) for pair in zip(kept, ratios, strict=True))
+        lines.append((name, label, *cells))
+    return _aligned(lines)
+
+
+def _answer(kept: bool | None, ratio: float | None) -> str:
+    if kept is None:
+        return "no such class"
+    return f"{'kept' if kept else 'lost'}, ratio {ratio:.2f}"
+
+
+def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
+    """Name, figure and remark of what is measured of the mask as a whole, in words."""
     pieces = "1 piece" if card.components == 1 else f"{card.components} pieces"
     largest = f", the largest {percent(card.largest_component)} of it" if card.components else ""
     rows = [
@@ -28,7 +69,7 @@ def _figures(card: ScoreCard) -> str:
         curve = getattr(card, name)
         rows.append((name, f"{curve.area:.2f}" if curve else "–",
                      "area under the curve" if curve else "the mask has no ranking"))  # fmt: skip
-    return _aligned(rows)
+    return rows
 
 
 def _top5(card: ScoreCard) -> str:

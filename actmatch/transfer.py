@@ -15,8 +15,10 @@ from .classifier import Classifier
 from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .optimize import Problem, pose
-from .region import place, to_photograph
+from .region import Region, place, read_region, to_input, to_photograph
 from .scorecard import ratios
+
+THRESHOLD = 0.5  # of a soft mask
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,31 @@ def transfer(
         tuple(tuple(ratio for _, ratio in row) for row in rows),
         _overlaps(laid, [_sight(image.size, classifier, fit) for classifier in classifiers]),
     )
+
+
+def spread(
+    classifiers: Sequence[Classifier], photograph: Source, mask: Region, fit: str = "crop"
+) -> list[Tensor]:
+    """One mask as each classifier meets it: 1 x 1 x H x W, 0 or 1, at its input size.
+
+    Args:
+        mask: of the photograph's aspect, or of the input size of one of the classifiers, whose it
+            then is: it is laid over the photograph as that one sees it. Soft values are cut at 0.5.
+
+    Raises:
+        ValueError: the photograph or the mask is not acceptable.
+    """
+    image = read_photograph(photograph)
+    values = (read_region(mask) > THRESHOLD).astype(np.float32)
+    owner = next((each for each in classifiers if each.size == values.shape), None)
+    if owner is None:
+        return [to_input(values, image.size, each.data_config, fit) for each in classifiers]
+    own = torch.from_numpy(values)[None, None]
+    laid = _laid(own, image.size, owner, fit)
+    return [
+        own if each is owner else place(laid, image.size, each.data_config, fit)
+        for each in classifiers
+    ]
 
 
 def _check(classifiers: Sequence[Classifier], masks: Sequence[Tensor]) -> None:

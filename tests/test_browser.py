@@ -125,6 +125,12 @@ def set_steps(page, steps):
     box.press("Tab")
 
 
+def overflow(page):
+    """Pixels by which the page is wider than its window."""
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return max(0, page.evaluate(width))
+
+
 def screenshot(page, name):
     SCREENSHOTS.mkdir(exist_ok=True)
     page.wait_for_timeout(700)  # charts and transitions settle
@@ -209,6 +215,77 @@ def test_a_preset_sets_its_sliders(visit):
     sync_api.expect(box).to_have_value("500", timeout=MINUTE)
 
 
+def open_tab(page, name):
+    tab = page.get_by_role("tab", name=name)
+    if not tab.count():  # a phone has room for some tabs; the others are in a menu
+        page.locator(".overflow-menu > button").first.click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.first.click()
+
+
+def open_judge(page):
+    open_tab(page, "Judge")
+    page.wait_for_selector("#am-canvas canvas")
+
+
+def paint(page):
+    """One stroke across the middle of the photograph, once the canvas shows it."""
+    canvas = page.locator("#am-canvas canvas").first
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)  # the editor fits the photograph into its frame
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 60, y)
+    page.mouse.down()
+    for step in range(13):
+        page.mouse.move(x - 60 + 10 * step, y + (20 if step % 2 else -20))
+    page.mouse.up()
+
+
+def area_on(page):
+    """The share of the pixels that the judged region keeps, in percent, as the card has it."""
+    words = page.locator("#am-figures tr").first.inner_text().replace("\u00a0", " ")
+    return float(re.search(r"area\s+([\d.]+) %", words)[1])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_visitor_paints_a_region_and_reads_its_card(visit, viewport, scheme):
+    page = visit(viewport, scheme)
+    upload_lion(page)
+    open_judge(page)
+    page.click("#am-judge-it")
+    page.locator("#am-judged").get_by_text("Nothing is painted yet").wait_for()
+    paint(page)
+    page.click("#am-judge-it")
+    page.locator("#am-judged").get_by_text("of the pixels").wait_for(timeout=3 * MINUTE)
+    assert 0.5 < area_on(page) < 25
+    sync_api.expect(page.locator("#am-checks li")).to_have_count(6, timeout=MINUTE)
+    for part in ("#am-divergence", "#am-worst"):  # pictures far below load when they come near
+        page.locator(part).scroll_into_view_if_needed()
+        page.wait_for_selector(f"{part} img")
+    screenshot(page, f"judge-{'desktop' if viewport is DESKTOP else 'phone'}-{scheme}")
+    assert not overflow(page)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_visitor_compares_a_painted_region_with_other_methods(visit, viewport):
+    page = visit(viewport, "dark" if viewport is PHONE else "light")
+    upload_lion(page)
+    open_judge(page)
+    paint(page)
+    open_tab(page, "Compare")
+    page.get_by_label("the region of the Judge tab").check()
+    page.get_by_label("occlusion").uncheck()
+    page.click("#am-compare-it")
+    page.locator("#am-compared").get_by_text("2 other methods").wait_for(timeout=3 * MINUTE)
+    page.locator("#am-side-by-side").scroll_into_view_if_needed()
+    sync_api.expect(page.locator("#am-side-by-side img")).to_have_count(4, timeout=MINUTE)
+    sync_api.expect(page.locator("#am-comparison thead th")).to_have_count(4, timeout=MINUTE)
+    screenshot(page, f"compare-{'desktop' if viewport is DESKTOP else 'phone'}")
+    assert not overflow(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_nothing_scrolls_sideways(visit, viewport, scheme):
@@ -218,5 +295,4 @@ def test_nothing_scrolls_sideways(visit, viewport, scheme):
     page.click("#am-explain")
     page.wait_for_selector(".am-badges")
     screenshot(page, f"{'desktop' if viewport is DESKTOP else 'phone'}-{scheme}")
-    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(overflow) <= 0
+    assert not overflow(page)

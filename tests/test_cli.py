@@ -149,7 +149,16 @@ def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options)
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["explain"], ["explain", "photo.png"], ["judge", "photo.png"], ["paint"]]
+    "arguments",
+    [
+        [],
+        ["explain"],
+        ["explain", "photo.png"],
+        ["judge", "photo.png"],
+        ["compare", "photo.png"],
+        ["transfer", "photo.png"],
+        ["paint"],
+    ],
 )
 def test_an_incomplete_command_exits_with_2_and_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
@@ -239,6 +248,50 @@ def test_a_bad_option_of_judge_exits_with_2_and_one_sentence(
 def test_a_missing_mask_exits_with_2_and_one_sentence(asked, photo, capsys):
     assert cli.main(["judge", photo, "no.png"]) == 2
     assert capsys.readouterr().err == "actmatch: There is no mask at 'no.png'.\n"
+
+
+def test_compare_prints_a_row_for_every_method(asked, photo, mask, capsys):
+    options = ["--method", "center_disc", "--method", "attention_rollout", "--trials", "1"]
+    assert cli.main(["compare", photo, mask, "--quiet", *options]) == 0
+    printed, errors = capsys.readouterr()
+    assert "all cut at its 25 % of the pixels" in printed
+    assert "\nthis mask" in printed
+    assert "\ncenter_disc" in printed
+    assert "attention_rollout is left out: attention rollout needs a transformer" in printed
+    assert errors == ""
+
+
+def test_compare_writes_the_sheet_and_the_report(asked, photo, mask, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--cut", "promise", "--preset", "smallest", "--method", "grad_cam", "--trials", "1"]
+    assert cli.main(["compare", photo, mask, "--quiet", "--out", str(out), *options]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert [row["method"] for row in report["rows"]] == ["this mask", "grad_cam"]
+    assert (out / "comparison.png").exists()
+    assert "keep the promise smallest" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options", [["--cut", "width"], ["--method", "tea_leaves"], ["--preset", "paper"]]
+)
+def test_an_option_of_compare_outside_its_choices_exits_with_2(asked, photo, mask, options):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["compare", photo, mask, *options])
+    assert exit_.value.code == 2
+
+
+def test_transfer_prints_what_every_classifier_says(asked, photo, mask, capsys):
+    names = ["--classifier", "one", "--classifier", "two", "--device", "cpu"]
+    assert cli.main(["transfer", photo, mask, *names]) == 0
+    printed, errors = capsys.readouterr()
+    assert asked == [("one", "cpu"), ("two", "cpu")]
+    assert printed.count("kept, ratio") == 4
+    assert errors == ""
+
+
+def test_transfer_takes_the_bundled_classifiers_unless_told(asked, photo, mask):
+    assert cli.main(["transfer", photo, mask]) == 0
+    assert [name for name, _ in asked] == list(offline_classifiers())
 
 
 def test_classifiers_lists_what_is_offline_and_what_the_hub_has(capsys):

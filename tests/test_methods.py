@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from toys import HALF, SIDE, random_pixels, tiny_classifier
+from torch.utils.data import DataLoader, TensorDataset
+from toys import HALF, SIDE, random_pixels, same_state, state_of, tiny_classifier
 
 from actmatch import methods
+from actmatch.attention import NoAttention, attention_maps
 from actmatch.methods import METHODS, grad_cam
 
-LOOKING = ("rise", "integrated_gradients", "occlusion", "extremal_perturbation")
+LOOKING = ("rise", "integrated_gradients", "occlusion", "extremal_perturbation", "lime")
+ANYWHERE = [name for name in METHODS if name != "attention_rollout"]
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +24,8 @@ def toy_scale(monkeypatch):
     monkeypatch.setattr(methods, "OCCLUSION_STRIDE", 4)
     monkeypatch.setattr(methods, "GRADIENT_BLUR", 3)
     monkeypatch.setattr(methods, "EXTREMAL_GRID", 8)
+    monkeypatch.setattr(methods, "LIME_SAMPLES", 200)
+    monkeypatch.setattr(methods, "LIME_SEGMENTS", 16)
 
 
 @pytest.mark.parametrize("name", LOOKING)
@@ -32,7 +37,7 @@ def test_the_decisive_quadrant_ranks_above_the_rest(quadrant, problem, name):
     assert inside > outside
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ANYWHERE)
 def test_a_ranking_is_finite_and_the_same_for_the_same_seed(quadrant, problem, name):
     first, second = (METHODS[name](quadrant, problem.pixels, 0, 3) for _ in range(2))
     assert first.ndim == 4 and first.shape[:2] == (1, 1)
@@ -49,6 +54,82 @@ def test_grad_cam_has_a_map_where_the_deepest_stage_gives_no_gradient(name):
 
 
 def test_no_method_leaves_gradients_in_the_classifier(quadrant, problem):
-    for method in METHODS.values():
-        method(quadrant, problem.pixels, 0, 0)
+    for name in ANYWHERE:
+        METHODS[name](quadrant, problem.pixels, 0, 0)
     assert all(parameter.grad is None for parameter in quadrant.parameters())
+
+
+def test_a_ridge_regression_without_a_penalty_finds_the_weights_and_leaves_out_the_constant():
+    inputs = torch.rand(50, 3, generator=torch.Generator().manual_seed(0))
+    wanted = torch.tensor([2.0, -1.0, 0.5])
+    model = methods.Ridge(1e-9)
+    model.fit(DataLoader(TensorDataset(inputs, inputs @ wanted + 7, inputs[:, 0] + 0.1)))
+    assert torch.allclose(model.representation()[0], wanted, atol=1e-4)
+
+
+def test_lime_leaves_the_global_random_state_alone(quadrant, problem):
+    state = torch.get_rng_state()
+    METHODS["lime"](quadrant, problem.pixels, 0, 0)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_lime_gives_a_superpixel_one_weight(quadrant, problem):
+    segments = methods.superpixels(problem.pixels, 16)[0, 0]
+    saliency = METHODS["lime"](quadrant, problem.pixels, 0, 0)[0, 0]
+    for index in segments.unique():
+        assert saliency[segments == index].unique().numel() == 1
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_vit2", "test_vit3"])  # token, mean, attention
+def test_rollout_has_a_share_for_every_patch_however_the_classifier_pools(name):
+    classifier = tiny_classifier(name)
+    pixels = random_pixels(classifier.size)
+    grid = classifier(pixels).activations[-1].shape[-2:]
+    saliency = METHODS["attention_rollout"](classifier, pixels, 0, 0)
+    assert saliency.shape == (1, 1, *grid)
+    assert saliency.min() >= 0
+    assert 0 < saliency.sum() <= 1
+
+
+def test_rollout_over_one_hop_is_half_the_last_attention():
+    classifier = tiny_classifier("test_vit")
+    pixels = random_pixels(classifier.size)
+    last = attention_maps(classifier, pixels)[-1]
+    saliency = methods.attention_rollout(classifier, pixels, 0, hops=1)
+    count = saliency.numel()
+    assert torch.allclose(saliency.flatten(), last[0, 0, -count:] / 2, atol=1e-6)
+
+
+def test_attention_of_a_layer_adds_up_to_one_and_is_what_the_classifier_uses():
+    classifier = tiny_classifier("test_vit")
+    pixels = random_pixels(classifier.size)
+    maps = attention_maps(classifier, pixels)
+    assert len(maps) == len(classifier.model.blocks)
+    assert torch.allclose(maps[0].sum(-1), torch.ones(1, maps[0].shape[-1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("hops", [0, 99, -1])
+def test_more_hops_than_layers_are_refused(hops):
+    classifier = tiny_classifier("test_vit")
+    with pytest.raises(ValueError, match="hops must be from 1 to"):
+        methods.attention_rollout(classifier, random_pixels(classifier.size), 0, hops=hops)
+
+
+def test_rollout_without_attention_says_what_it_needs(quadrant, problem):
+    with pytest.raises(NoAttention, match=r"attention rollout needs a transformer .* quadrant"):
+        METHODS["attention_rollout"](quadrant, problem.pixels, 0, 0)
+
+
+def test_reading_attention_leaves_the_classifier_as_it_was_also_after_an_error(monkeypatch):
+    classifier = tiny_classifier("test_vit")
+    pixels = random_pixels(classifier.size)
+    before, fused = state_of(classifier), [m.fused_attn for m in attentions(classifier)]
+    attention_maps(classifier, pixels)
+    with pytest.raises(RuntimeError):
+        attention_maps(classifier, pixels[:, :1].expand(-1, 5, -1, -1))
+    assert [m.fused_attn for m in attentions(classifier)] == fused
+    assert same_state(before, state_of(classifier))
+
+
+def attentions(classifier):
+    return [module for module in classifier.modules() if hasattr(module, "fused_attn")]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from actmatch.images import seen_box, to_pixels
-from actmatch.region import read_region, to_input, to_photograph
+from actmatch.region import read_region, read_strokes, to_input, to_photograph
 
 LITE = dict(input_size=(3, 32, 32), mean=(0.5,) * 3, std=(0.5,) * 3, crop_pct=0.875,
             interpolation="bicubic", crop_mode="center")  # fmt: skip
@@ -191,3 +191,32 @@ def test_a_mask_laid_on_the_photograph_comes_back_the_same(fit):
     size = (320, 240)
     back = to_input(to_photograph(mask, size, LITE, fit), size, LITE, fit)
     assert (back != mask).float().mean() < 0.02
+
+
+def strokes(size=(8, 6), color=(15, 118, 110, 150)):
+    """A layer with one painted pixel, third column, second row."""
+    layer = Image.new("RGBA", size)
+    layer.putpixel((2, 1), color)
+    return layer
+
+
+def test_a_pixel_is_painted_where_any_layer_is_not_transparent():
+    background, other = Image.new("RGBA", (8, 6), "white"), Image.new("RGBA", (8, 6))
+    other.putpixel((7, 5), (0, 0, 0, 1))
+    painted = read_strokes(background, [strokes(), other], background)
+    assert painted.shape == (6, 8)
+    assert np.argwhere(painted).tolist() == [[1, 2], [5, 7]]
+
+
+@pytest.mark.parametrize("layers", [[], [Image.new("RGBA", (8, 6))], [strokes((4, 3))]])
+def test_without_a_layer_that_shows_it_the_composite_says_what_is_painted(layers):
+    background = Image.new("RGB", (8, 6), "white")
+    composite = Image.alpha_composite(background.convert("RGBA"), strokes())
+    painted = read_strokes(background, layers, composite)
+    assert np.argwhere(painted).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("composite", [None, Image.new("RGBA", (8, 6), "white")])
+def test_no_stroke_at_all_gets_a_sentence(composite):
+    with pytest.raises(ValueError, match="Nothing is painted yet"):
+        read_strokes(Image.new("RGB", (8, 6), "white"), [], composite)

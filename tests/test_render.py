@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from toys import random_pixels
 
-from actmatch.render import ACCENT, divergence_overlay, marked, overlay, viridis
+from actmatch.render import ACCENT, contact_sheet, divergence_overlay, marked, overlay, viridis
 
 
 def square_mask() -> torch.Tensor:
@@ -82,3 +82,21 @@ def test_the_photograph_shades_its_divergence():
     picture = divergence_overlay(pixels, torch.ones(8, 8))
     assert picture.getpixel((0, 0)) == (126, 116, 18)
     assert picture.getpixel((7, 0)) == (253, 231, 37)
+
+
+def test_a_contact_sheet_has_a_place_for_every_picture():
+    red, blue = Image.new("RGB", (32, 32), "red"), Image.new("RGB", (64, 32), "blue")
+    sheet = contact_sheet([("one", red), ("two", blue), ("three", red)], columns=2)
+    assert sheet.size == (2 * 232 + 8, 2 * 252 + 8)
+    assert sheet.getpixel((100, 100)) == (255, 0, 0)
+    assert sheet.getpixel((340, 60)) == (0, 0, 255)
+    assert sheet.getpixel((340, 200)) == (255, 255, 255)  # half as high as wide
+    assert sheet.getpixel((100, 400)) == (255, 0, 0)
+
+
+def test_a_long_title_stays_over_its_own_picture():
+    white = Image.new("RGB", (8, 8), "white")
+    pictures = [("a very long name of a method " * 3, white), ("", white)]
+    titles = np.asarray(contact_sheet(pictures))[:28]
+    assert (titles[:, :232] < 255).any()
+    assert (titles[:, 240:] == 255).all()

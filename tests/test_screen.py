@@ -15,7 +15,7 @@ from PIL import Image
 from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph
-from actmatch.screen import handlers, panels
+from actmatch.screen import comparing, handlers, judging, panels
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
 
@@ -102,6 +102,123 @@ def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
     assert not mine.is_set()
 
 
+def painted(photograph, box=(60, 60, 160, 160)):
+    """What the editor hands over after somebody painted a square."""
+    layer = Image.new("RGBA", photograph.size)
+    layer.paste((15, 118, 110, 150), box)
+    return dict(background=photograph, layers=[layer], composite=None)
+
+
+def card_of(photograph, source, editor=None, mask_file=None, last=None, target=handlers.TOP_CLASS):
+    """What the tab shows at the end."""
+    settings = (target, "crop", 0.0, 1.0, 0.5)
+    frames = judging.judge_region(
+        photograph, LITE0, "cpu", source, editor, mask_file, last, *settings
+    )
+    return dict(zip(judging.JUDGED, list(frames)[-1], strict=True))
+
+
+def test_a_painted_region_gets_its_card(lion):
+    shown = card_of(lion, judging.PAINT, painted(lion))
+    assert "Keeping" in shown["status"]
+    assert "label kept" in shown["figures"]
+    assert "parameters" in shown["checks"]
+    assert len(shown["worst"]) == 8
+    assert judging.choose_stage("blocks.1", shown["maps"]) is shown["maps"]["blocks.1"]
+    assert shown["divergence"] is shown["maps"][shown["stage"]["value"]]
+
+
+def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp_path):
+    mask = np.zeros((224, 224, 3), dtype=np.uint8)
+    mask[60:160, 60:160] = 255
+    path = tmp_path / "mask.png"
+    Image.fromarray(mask).save(path)
+    from_file = card_of(lion, judging.UPLOAD, mask_file=str(path))
+    from_last = card_of(lion, judging.LAST, last=mask)
+    assert from_file["figures"] == from_last["figures"]
+    assert "20 %" in from_file["figures"].replace("&nbsp;", " ")
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "sentence"),
+    [
+        (judging.PAINT, {}, "Choose a photograph first"),
+        (judging.UPLOAD, {}, "Choose a mask file first"),
+        (judging.LAST, {}, "no explanation yet"),
+        (judging.LAST, dict(last=np.zeros((20, 60), dtype=np.uint8)), "must have the aspect"),
+        (judging.UPLOAD, dict(mask_file="no.png"), "There is no mask at"),
+        (judging.LAST, dict(last=np.ones((224, 224)), target="zebu"), "no class named"),
+    ],
+)
+def test_a_region_that_cannot_be_judged_gets_the_librarys_sentence(lion, source, given, sentence):
+    with pytest.raises(gr.Error, match=sentence):
+        card_of(lion, source, **given)
+
+
+def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion):
+    empty = dict(background=lion, layers=[], composite=lion)
+    frames = judging.judge_region(
+        lion, LITE0, "cpu", judging.PAINT, empty, None, None, handlers.TOP_CLASS, "crop", 0, 1, 0.5
+    )
+    next(frames)
+    shown = dict(zip(judging.JUDGED, next(frames), strict=True))
+    assert "Nothing is painted yet" in shown["status"]
+    assert shown["figures"] is shown["worst"] is shown["overlay"] is None
+    with pytest.raises(gr.Error):
+        next(frames)
+
+
+def test_the_canvas_is_the_photograph_in_its_own_aspect(lion):
+    wide = lion.resize((300, 100))
+    picture = judging.canvas(wide, LITE0, "crop")
+    assert picture.size == (panels.ENLARGED, panels.ENLARGED // 3)
+    assert judging.canvas(None, LITE0, "crop") is None
+
+
+def asked(lion, **changes):
+    """What the controls of the Compare tab hold."""
+    square = np.zeros((224, 224, 3), dtype=np.uint8)
+    square[60:160, 60:160] = 255
+    values = comparing.Asked(
+        lion, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, square,
+        ["center_disc", "attention_rollout"], "the area of the mask", "smallest",
+        handlers.TOP_CLASS, "crop", 0.0,
+    )  # fmt: skip
+    return values._replace(**changes)
+
+
+def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_table(lion):
+    *working, (status, pictures, table) = comparing.compare_region(*asked(lion))
+    assert "center_disc: 2 of 3" in working[1][0]
+    assert "1 other method" in status
+    assert "attention_rollout is left out" in status
+    assert [title for _, title in pictures] == [
+        "photograph", "this mask, 20 %", "center_disc, 20 %",
+    ]  # fmt: skip
+    assert "★" in table
+
+
+def test_the_painted_region_can_be_compared(lion):
+    values = asked(lion, whose=comparing.JUDGED_REGION, editor=painted(lion), last=None)
+    status, _, _ = list(comparing.compare_region(*values))[-1]
+    assert "This mask of lion" in status
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (dict(last=None), "no explanation yet"),
+        (dict(methods=[]), "methods needs at least one entry"),
+        (dict(preset="paper"), "makes no promise"),
+        (dict(whose=comparing.JUDGED_REGION), "Choose a photograph first"),
+        (dict(photograph=None), "Choose a photograph first"),
+    ],
+)
+def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sentence):
+    with pytest.raises(gr.Error, match=sentence):
+        list(comparing.compare_region(*asked(lion, **changes)))
+
+
 def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
     signal = StopSignal("../../etc/passwd")
     assert signal.path.parent == StopSignal("other").path.parent
@@ -145,6 +262,7 @@ def test_names_from_outside_are_escaped():
     assert "<script>" not in panels.top5(rows)
     assert "<script>" not in panels.status("<script>", 0.5)
     assert "<script>" not in panels.failure("<script>")
+    assert "<script>" not in panels.judged(["<script>"], 1.0)
 
 
 def test_importing_the_app_loads_no_weights_and_opens_no_connection():

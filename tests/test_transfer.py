@@ -13,7 +13,7 @@ from toys import QuadrantModel, quadrant_classifier, quadrant_mask
 from actmatch.classifier import Classifier
 from actmatch.images import to_image
 from actmatch.region import to_photograph
-from actmatch.transfer import transfer
+from actmatch.transfer import spread, transfer
 
 
 class LargeQuadrantModel(QuadrantModel):
@@ -101,3 +101,26 @@ def test_bad_input_is_refused(quadrant, photograph, masks, target, sentence):
 def test_a_mask_over_the_photograph_keeps_its_place(quadrant):
     laid = to_photograph(quadrant_mask(1), (64, 64), quadrant.data_config)
     assert np.array_equal(laid, np.asarray(to_image(enlarged(quadrant_mask(1))[0, 0])) / 255)
+
+
+def test_a_mask_over_the_photograph_is_spread_to_every_classifier(quadrant, photograph):
+    picture = photograph.resize((128, 128), Image.Resampling.NEAREST)
+    drawn = enlarged(enlarged(quadrant_mask(1)))[0, 0].numpy()
+    small, big = spread([quadrant, large()], picture, drawn)
+    assert torch.equal(small, quadrant_mask(1))
+    assert torch.equal(big, enlarged(quadrant_mask(1)))
+
+
+def test_a_mask_of_one_classifiers_input_size_is_laid_over_the_photograph_for_the_others(
+    quadrant, photograph
+):
+    wide = Image.new("RGB", (64, 32))
+    wide.paste(photograph, (16, 0))
+    own, other = spread([quadrant, large()], wide, quadrant_mask(0.5) * 0.8)
+    assert torch.equal(own, quadrant_mask(0.5))
+    assert torch.equal(other, enlarged(quadrant_mask(0.5)))
+
+
+def test_a_mask_of_another_aspect_is_not_spread(quadrant, photograph):
+    with pytest.raises(ValueError, match="must have the aspect of the photograph"):
+        spread([quadrant], photograph, np.ones((20, 40)))

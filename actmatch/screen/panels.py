@@ -9,9 +9,12 @@ from html import escape
 
 from PIL import Image
 
+from ..compare import Comparison
 from ..explanation import Explanation
 from ..keep_rate import KeepRate
-from ..scorecard import LayerMatch, Prediction
+from ..scorecard import LayerMatch, Prediction, ScoreCard
+from ..suspicion import Check
+from ..table import compared_figures, figures
 from ..wording import percent
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
@@ -129,9 +132,9 @@ def _bars(rows: Sequence[Prediction], target: str) -> str:
     return "".join(parts)
 
 
-def top5(rows: Sequence[Prediction]) -> str:
-    """What the classifier says of the photograph now."""
-    return f"<div class='am-top5'>{_bars(rows, rows[0].name)}</div>"
+def top5(rows: Sequence[Prediction], target: str | None = None) -> str:
+    """What the classifier says of one image; the target, or else the first class, in color."""
+    return f"<div class='am-top5'>{_bars(rows, target or rows[0].name)}</div>"
 
 
 def layers_table(layers: Sequence[LayerMatch]) -> str:
@@ -165,5 +168,69 @@ def backgrounds_table(rates: Sequence[KeepRate]) -> str:
 
 def _interval(rate: KeepRate) -> str:
     if rate.trials == 1:
-        return "one trial, nothing to draw"
+        return "one trial"
     return f"{percent(rate.low)} to {percent(rate.high)}"
+
+
+NOT_JUDGED = (
+    "<p class='am-status'>Paint over a part of the photograph, then press Judge this region.</p>"
+)
+LIGHTS = {"green": "✓", "amber": "!", "red": "✗", None: "–"}
+
+
+def judged(sentences: Sequence[str], seconds: float) -> str:
+    """What a judgment says in words, the first sentence large."""
+    first, *more = [sentence for sentence in sentences if sentence]
+    notes = "".join(f"<p class='am-note'>{_unbroken(sentence)}</p>" for sentence in more)
+    badge = _badge(f"{seconds:.1f} s", "Wall time of the judgment.")
+    return (
+        f"<p class='am-sentence' role='status'>{_unbroken(first)}</p>"
+        f"<div class='am-badges'>{badge}</div>{notes}"
+    )
+
+
+def figures_table(card: ScoreCard) -> str:
+    """The figures of a card as on the command line, and its gain."""
+    rows = [(name, figure, remark) for name, figure, remark in figures(card)]
+    body = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{_unbroken(figure)}</td>"
+        f"<td class='am-words'>{_unbroken(remark)}</td></tr>"
+        for name, figure, remark in rows
+    )
+    return f"<table class='am-table'><tbody>{body}</tbody></table>"
+
+
+def checks(rows: Sequence[Check]) -> str:
+    """Reasons to distrust a mask, each with its light, and the setting that would mend it."""
+    return f"<ul class='am-checks'>{''.join(map(_check, rows))}</ul>"
+
+
+def _check(check: Check) -> str:
+    light = check.light or "untested"
+    mend = ""
+    if check.light in ("amber", "red"):
+        mend = f" <em>Mend: {escape(check.direction)} <code>{escape(check.setting)}</code>.</em>"
+    return (
+        f"<li class='am-{light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
+        f"<span><strong>{escape(check.name)}</strong> <small>{light}</small><br>"
+        f"{_unbroken(check.reason)}{mend}</span></li>"
+    )
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """One column a method; the best figure of a line is marked."""
+    names = "".join(f"<th scope='col'>{escape(row.method)}</th>" for row in comparison.rows)
+    lines = ""
+    for title, cells in compared_figures(comparison):
+        marked = "".join(_compared(*cell) for cell in cells)
+        lines += f"<tr><th scope='row'>{escape(title)}</th>{marked}</tr>"
+    return (
+        "<div class='am-wide'><table class='am-table'><thead><tr><th scope='col'>★ best</th>"
+        f"{names}</tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def _compared(words: str, best: bool) -> str:
+    return (
+        f"<td class='am-best'>★ {_unbroken(words)}</td>" if best else f"<td>{_unbroken(words)}</td>"
+    )

@@ -1,0 +1,56 @@
+"""The Compare tab: what other methods keep of the same photograph, and what that is worth."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ..methods import METHODS
+from . import comparing
+
+INTRODUCTION = (
+    "Would another method have found the same pixels? Each one's ranking is cut at the same area, "
+    "or at the fewest pixels that keep the promise, and judged by the same card."
+)
+
+
+def compare_tab() -> dict[str, gr.components.Component]:
+    """What is in the tab; keys as in `comparing.COMPARED` for what it answers."""
+    parts: dict[str, gr.components.Component] = {}
+    gr.Markdown(INTRODUCTION)
+    with gr.Row():
+        parts["whose"] = gr.Radio(
+            list(comparing.SOURCES), value=comparing.SOURCES[0], label="Mask", min_width=280,
+            elem_id="am-whose",
+        )  # fmt: skip
+        parts["cut"] = gr.Radio(
+            list(comparing.CUT_NAMES), value=next(iter(comparing.CUT_NAMES)), min_width=280,
+            label="Cut the others at", elem_id="am-cut",
+        )  # fmt: skip
+    parts["methods"] = gr.CheckboxGroup(
+        list(METHODS), value=list(comparing.QUICK), label="Methods", elem_id="am-methods",
+        info="On a CPU rise, lime and extremal_perturbation take half a minute or more each.",
+    )  # fmt: skip
+    parts["compare"] = gr.Button("Compare", variant="primary", elem_id="am-compare-it")
+    parts["status"] = gr.HTML(label="Comparison in words", elem_id="am-compared")
+    parts["pictures"] = gr.Gallery(
+        label="Explanations side by side", show_label=False, columns=4, height="auto",
+        object_fit="contain", elem_id="am-side-by-side", elem_classes="am-gallery",
+        buttons=["fullscreen"], format="jpeg",
+    )  # fmt: skip
+    parts["table"] = gr.HTML(label="Figures of every method", elem_id="am-comparison")
+    return parts
+
+
+def connect(parts: dict, judging: dict, controls: dict, last: gr.Image) -> None:
+    """Events: comparing takes its turn with explaining."""
+    asked = [
+        *(controls[name] for name in ("photograph", "classifier", "device")),
+        parts["whose"], judging["source"], judging["editor"], judging["file"], last,
+        parts["methods"], parts["cut"],
+        *(controls[name] for name in ("preset", "target", "fit", "seed")),
+    ]  # fmt: skip
+    parts["compare"].click(
+        comparing.compare_region, asked, [parts[name] for name in comparing.COMPARED],
+        concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
+        api_name="compare",
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""What the Compare tab does: a mask beside those of other methods."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from ..compare import CUTS, CompareConfig, Comparison, compare_rows
+from . import judging, panels
+from .handlers import TOP_CLASS, classifier_for, in_words
+from .zero_gpu import on_gpu
+
+JUDGED_REGION = "the region of the Judge tab"
+SOURCES = (judging.LAST, JUDGED_REGION)
+CUT_NAMES = dict(zip(("the area of the mask", "the promise"), CUTS, strict=True))
+QUICK = ("grad_cam", "occlusion", "center_disc")
+COMPARED = ("status", "pictures", "table")
+
+log = logging.getLogger(__name__)
+
+
+class Asked(NamedTuple):
+    """What the controls hold, in their order."""
+
+    photograph: Image.Image | None
+    classifier: str
+    device: str
+    whose: str
+    source: str
+    editor: dict | None
+    mask_file: str | None
+    last: np.ndarray | None
+    methods: list[str]
+    cut: str
+    preset: str
+    target: Any
+    fit: str
+    seed: Any
+
+
+def compare_region(*values: Any) -> Iterator[tuple]:
+    """The method at work, then the comparison; `values` as in `Asked`, answers as in `COMPARED`."""
+    try:
+        yield from run(Asked(*values))
+    except gr.Error as error:
+        yield panels.failure(str(error.message)), None, None
+        raise
+    except Exception as error:
+        log.exception("a comparison failed")
+        words = "Something went wrong here, not with you. Please try again."
+        yield panels.failure(words), None, None
+        raise gr.Error(words, title="actmatch", print_exception=False) from error
+
+
+@on_gpu
+@in_words
+def run(asked: Asked) -> Iterator[tuple]:
+    """One visitor's comparison, in a process of its own on ZeroGPU."""
+    if asked.photograph is None:
+        raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
+    source = judging.LAST if asked.whose == judging.LAST else asked.source
+    mask = judging.region_of(source, asked.editor, asked.mask_file, asked.last)
+    config = config_from(asked)
+    classifier = classifier_for(asked.classifier, asked.device)
+    rows = compare_rows(classifier, asked.photograph, mask, config)
+    for done in range(len(config.methods) + 2):
+        try:
+            name = next(rows)
+        except StopIteration as over:
+            yield finished(over.value)
+            return
+        text = f"{name}: {done + 1} of {len(config.methods) + 1} …"
+        yield panels.status(text, done / (len(config.methods) + 1)), gr.skip(), gr.skip()
+
+
+def config_from(asked: Asked) -> CompareConfig:
+    """The configuration of the screen's values.
+
+    Raises:
+        ValueError: a value is not acceptable.
+    """
+    seed = asked.seed  # the browser sends whole numbers as floats
+    return CompareConfig(
+        methods=tuple(asked.methods or ()),
+        cut=CUT_NAMES.get(asked.cut, asked.cut),
+        preset=asked.preset,
+        target=None if asked.target in (None, "", TOP_CLASS) else asked.target,
+        fit=asked.fit,
+        seed=int(seed) if isinstance(seed, float) and seed.is_integer() else seed,
+    )
+
+
+def finished(comparison: Comparison) -> tuple:
+    """Everything there is to show of a comparison."""
+    sentences = (comparison.sentence, *comparison.left_out)
+    pictures = [(panels.enlarged(picture), title) for title, picture in comparison.pictures()]
+    status = panels.judged(sentences, comparison.seconds)
+    return status, pictures, panels.comparison_table(comparison)

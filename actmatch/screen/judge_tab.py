@@ -1,0 +1,119 @@
+"""The Judge tab: paint a region, upload one or take one over, and read its card."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ..judgment import ScoreConfig
+from . import judging, panels
+from .sliders import slider
+
+INTRODUCTION = (
+    "What does the classifier see in a region of your choice, and how well would that explain its "
+    "decision? Any mask gets the card that an explanation gets."
+)
+ACCEPTED = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"]
+
+
+def judge_tab() -> dict[str, gr.components.Component]:
+    """What is in the tab; keys as in `judging.JUDGED` for what it answers."""
+    gr.Markdown(INTRODUCTION)
+    with gr.Row(elem_id="am-judge"):
+        with gr.Column(min_width=280):
+            parts = region_column()
+        with gr.Column(min_width=280):
+            parts["status"] = gr.HTML(
+                panels.NOT_JUDGED, label="Judgment in words", elem_id="am-judged"
+            )
+            parts["overlay"] = picture(
+                "Region", "The photograph; what lies outside the region is faded.", "am-region"
+            )
+    with gr.Row():
+        with gr.Column(min_width=280):
+            gr.Markdown("#### Figures")
+            parts["figures"] = gr.HTML(label="Figures of the region", elem_id="am-figures")
+            gr.Markdown("#### What it says of the region alone")
+            parts["alone"] = gr.HTML(label="Top-5 of the region alone", elem_id="am-alone")
+        with gr.Column(min_width=280):
+            gr.Markdown("#### Reasons to distrust it")
+            parts["checks"] = gr.HTML(label="Suspicion checks", elem_id="am-checks")
+    with gr.Row():
+        with gr.Column(min_width=280):
+            gr.Markdown("#### Does the label survive other backgrounds?")
+            parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+        with gr.Column(min_width=280):
+            gr.Markdown("#### Where does a stage respond differently?")
+            parts["stage"] = gr.Radio([], label="Stage, shallow to deep", elem_id="am-stage")
+            parts["divergence"] = picture(
+                "Purple the same, yellow different",
+                "Purple where the stage responds as to the whole photograph, yellow where not.",
+                "am-divergence",
+            )
+    gr.Markdown("#### The hardest background of each kind")
+    parts["worst"] = gr.Gallery(
+        label="Worst composites", show_label=False, columns=4, height="auto", object_fit="contain",
+        elem_id="am-worst", elem_classes="am-gallery", buttons=["fullscreen"], format="jpeg",
+    )  # fmt: skip
+    parts["maps"] = gr.State({})
+    return parts
+
+
+def region_column() -> dict[str, gr.components.Component]:
+    """Where the region comes from, and the button."""
+    parts: dict[str, gr.components.Component] = {}
+    parts["source"] = gr.Radio(
+        list(judging.SOURCES), value=judging.PAINT, label="Region", elem_id="am-source"
+    )
+    parts["editor"] = gr.ImageEditor(
+        type="pil", label="Paint the region", layers=False, transforms=(), sources=(),
+        brush=gr.Brush(default_size=24, colors=[("#0f766e", 0.6)], color_mode="fixed"),
+        height=430, format="jpeg", buttons=[], elem_id="am-canvas",
+        placeholder="Choose a photograph, then paint on it.",
+    )  # fmt: skip
+    parts["file"] = gr.File(
+        label="Mask: white keeps, black removes", file_types=ACCEPTED, visible=False,
+        type="filepath", height=160, elem_id="am-mask-file",
+    )  # fmt: skip
+    parts["judge"] = gr.Button("Judge this region", variant="primary", elem_id="am-judge-it")
+    with gr.Accordion("How it is judged", open=False):
+        default = ScoreConfig()
+        parts["trials"] = slider(ScoreConfig, "trials", default.trials)
+        parts["threshold"] = slider(ScoreConfig, "threshold", default.threshold)
+    return parts
+
+
+def picture(label: str, alt_text: str, elem_id: str) -> gr.Image:
+    """A picture of the card."""
+    return gr.Image(
+        label=label, alt_text=alt_text, interactive=False, format="jpeg", elem_id=elem_id,
+        buttons=["download", "fullscreen"],
+    )  # fmt: skip
+
+
+def connect(parts: dict, controls: dict, last: gr.Image) -> None:
+    """Events: the canvas follows the photograph; judging takes its turn with explaining."""
+    private = dict(api_visibility="private", show_progress="hidden")
+    drawn = dict(
+        fn=judging.canvas,
+        inputs=[controls["photograph"], controls["classifier"], controls["fit"]],
+        outputs=parts["editor"],
+    )
+    for changed in (controls["photograph"], controls["classifier"], controls["fit"]):
+        changed.change(**drawn, concurrency_id="look", **private)
+    parts["source"].change(
+        judging.choose_source, parts["source"], [parts["editor"], parts["file"]],
+        queue=False, **private,
+    )  # fmt: skip
+    parts["stage"].input(
+        judging.choose_stage, [parts["stage"], parts["maps"]], parts["divergence"],
+        queue=False, **private,
+    )  # fmt: skip
+    asked = [controls["photograph"], controls["classifier"], controls["device"], parts["source"],
+             parts["editor"], parts["file"], last]  # fmt: skip
+    settings = [controls["target"], controls["fit"], controls["seed"], parts["trials"],
+                parts["threshold"]]  # fmt: skip
+    parts["judge"].click(
+        judging.judge_region, [*asked, *settings], [parts[name] for name in judging.JUDGED],
+        concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
+        api_name="judge",
+    )  # fmt: skip

@@ -1,0 +1,163 @@
+"""What the Judge tab does: a region in, its score card out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from ..images import seen_box
+from ..judgment import Judgment, ScoreConfig, judge
+from ..region import Region, read_strokes
+from ..render import divergence_overlay, marked, overlay
+from . import panels
+from .handlers import TOP_CLASS, classifier_for, in_words
+from .zero_gpu import on_gpu
+
+PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
+SOURCES = (PAINT, UPLOAD, LAST)
+JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
+          "divergence", "maps")  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+@in_words
+def canvas(photograph: Image.Image | None, classifier_name: str, fit: str) -> Any:
+    """The photograph to paint on; what the classifier does not see is darkened."""
+    if photograph is None:
+        return None
+    box = (0, 0, *photograph.size)
+    if fit == "crop":
+        box = seen_box(photograph.size, classifier_for(classifier_name).data_config)
+    return panels.enlarged(marked(photograph, box, panels.ENLARGED))
+
+
+def choose_source(source: str) -> tuple:
+    """The brush or the file box, whichever the source needs."""
+    return gr.update(visible=source == PAINT), gr.update(visible=source == UPLOAD)
+
+
+def region_of(
+    source: str, editor: dict | None, mask_file: str | None, last: np.ndarray | None
+) -> Region:
+    """The region that the visitor means.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if source == UPLOAD:
+        if not mask_file:
+            raise ValueError("Choose a mask file first: white keeps, black removes.")
+        return mask_file
+    if source == LAST:
+        if last is None:
+            raise ValueError("There is no explanation yet whose mask could be judged.")
+        return Image.fromarray(last)
+    if not editor or editor["background"] is None:
+        raise ValueError("Choose a photograph first, then paint on it.")
+    return read_strokes(editor["background"], editor["layers"], editor["composite"])
+
+
+def judge_region(
+    photograph: Image.Image | None,
+    classifier_name: str,
+    device: str,
+    source: str,
+    editor: dict | None,
+    mask_file: str | None,
+    last: np.ndarray | None,
+    *settings: Any,
+) -> Iterator[tuple]:
+    """A line that says what happens, then the card; in the order of `JUDGED`.
+
+    `settings` are the target, the fit, the seed, the trials and the threshold.
+    """
+    yield shown(status=panels.status("Judging the region on every background …", 0.3))
+    region = (source, editor, mask_file, last)
+    try:
+        yield run(photograph, classifier_name, device, region, settings)
+    except gr.Error as error:
+        yield failed(str(error.message))
+        raise
+    except Exception as error:
+        log.exception("a judgment failed")
+        words = "Something went wrong here, not with you. Please try again."
+        yield failed(words)
+        raise gr.Error(words, title="actmatch", print_exception=False) from error
+
+
+@on_gpu
+@in_words
+def run(
+    photograph: Image.Image | None,
+    classifier_name: str,
+    device: str,
+    region: tuple,
+    settings: Sequence[Any],
+) -> tuple:
+    """One visitor's judgment, in a process of its own on ZeroGPU."""
+    if photograph is None:
+        raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
+    mask = region_of(*region)
+    config = config_from(*settings)
+    return finished(judge(classifier_for(classifier_name, device), photograph, mask, config))
+
+
+def config_from(target: Any, fit: str, seed: Any, trials: Any, threshold: float) -> ScoreConfig:
+    """The configuration of the screen's values.
+
+    Raises:
+        ValueError: a value is not acceptable.
+    """
+    target = None if target in (None, "", TOP_CLASS) else target
+    seed, trials = (
+        int(value) if isinstance(value, float) and value.is_integer() else value
+        for value in (seed, trials)
+    )  # the browser sends whole numbers as floats
+    return ScoreConfig(target=target, fit=fit, seed=seed, trials=trials, threshold=threshold)
+
+
+def shown(**updates: Any) -> tuple:
+    """Updates by name, in the order of `JUDGED`; the others stay as they are."""
+    assert not updates.keys() - set(JUDGED)
+    return tuple(updates.get(name, gr.skip()) for name in JUDGED)
+
+
+def failed(words: str) -> tuple:
+    """The sentence in place of a card; an earlier one goes."""
+    empty = dict.fromkeys(JUDGED) | dict(stage=gr.update(choices=[], value=None), maps={})
+    return shown(**empty | dict(status=panels.failure(words)))
+
+
+def finished(judgment: Judgment) -> tuple:
+    """Everything there is to show of a judgment."""
+    card, pictures = judgment.card, judgment.pictures
+    maps = {
+        name: panels.enlarged(divergence_overlay(judgment.pixels, where))
+        for name, where in pictures.divergence.items()
+    }
+    deepest = card.layers[-1].name
+    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.keep_rate}
+    sentences = (card.sentence(judgment.classifier), card.remark, judgment.cut_sentence)
+    return shown(
+        status=panels.judged(sentences, judgment.seconds),
+        overlay=panels.enlarged(overlay(judgment.pixels, judgment.mask)),
+        figures=panels.figures_table(card),
+        backgrounds=panels.backgrounds_table(card.keep_rate),
+        checks=panels.checks(card.checks),
+        worst=[(picture, rates[kind]) for kind, picture in pictures.worst.items()],
+        alone=panels.top5(card.top5["explanation"], card.label),
+        stage=gr.update(choices=list(maps), value=deepest),
+        divergence=maps[deepest],
+        maps=maps,
+    )
+
+
+def choose_stage(stage: str | None, maps: dict[str, Image.Image]) -> Image.Image | None:
+    """Where the chosen stage diverges."""
+    return maps.get(stage)

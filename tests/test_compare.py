@@ -1,0 +1,154 @@
+"""Comparing a mask with other methods: the toy's quadrant, of which a quarter is enough on gray."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+from toys import HALF, quadrant_mask, random_pixels, tiny_classifier
+
+from actmatch import CompareConfig, ScoreConfig, score
+from actmatch.compare import COLUMNS, OURS, compare, compare_rows, top
+from actmatch.images import to_image
+from actmatch.methods import METHODS
+from actmatch.table import comparison_table
+
+CONTROLS = ("center_disc", "random_smooth")
+
+
+def config(**settings) -> CompareConfig:
+    return CompareConfig(**(dict(methods=CONTROLS, trials=2) | settings))
+
+
+@pytest.fixture
+def comparison(quadrant, photograph):
+    return compare(quadrant, photograph, quadrant_mask(0.5), config())
+
+
+def column(title: str):
+    return next(column for column in COLUMNS if column.title == title)
+
+
+def test_every_method_keeps_as_many_pixels_as_the_mask(comparison):
+    assert [row.method for row in comparison.rows] == [OURS, *CONTROLS]
+    assert {row.mask.sum().item() for row in comparison.rows} == {HALF * HALF / 2}
+
+
+def test_our_row_has_the_card_that_a_judgment_gives(quadrant, photograph, comparison):
+    alone = score(quadrant, photograph, quadrant_mask(0.5), ScoreConfig(trials=2))
+    assert comparison.rows[0].card == alone
+
+
+def test_only_the_quadrant_keeps_the_label_at_this_area(comparison):
+    assert [row.card.label_kept for row in comparison.rows] == [True, False, False]
+    assert comparison.best(column("label kept")) == {OURS}
+    assert comparison.best(column("area")) == frozenset()  # all are equal
+    assert comparison.best(column("pieces")) == frozenset()  # neither many nor few are better
+
+
+def test_a_ranking_is_cut_where_it_first_keeps_the_promise(quadrant, photograph, monkeypatch):
+    """An eighth of all rows holds a quarter of the quadrant, and a quarter is just enough."""
+
+    def rows_first(classifier, pixels, target, seed):
+        return -torch.arange(32.0).view(1, 1, 32, 1).expand(1, 1, 32, 32)
+
+    monkeypatch.setitem(METHODS, "center_disc", rows_first)
+    found = compare(quadrant, photograph, quadrant_mask(0.5),
+                    config(methods=("center_disc",), cut="promise", preset="smallest"))  # fmt: skip
+    assert found.rows[1].kept
+    assert found.rows[1].card.area == pytest.approx(0.13, abs=1e-3)
+    assert "keep the promise smallest" in found.sentence
+
+
+def test_a_ranking_that_never_keeps_the_promise_keeps_all_and_says_so(
+    quadrant, photograph, monkeypatch
+):
+    monkeypatch.setattr("actmatch.compare.holds", lambda *_: False)
+    found = compare(quadrant, photograph, quadrant_mask(1), config(cut="promise"))
+    assert all(row.card.area == 1 and not row.kept for row in found.rows[1:])
+
+
+def test_a_mask_that_breaks_the_promise_is_not_the_best_for_being_small(quadrant, photograph):
+    found = compare(quadrant, photograph, quadrant_mask(1 / 8),
+                    config(cut="promise", preset="smallest"))  # fmt: skip
+    assert [row.kept for row in found.rows] == [False, True, True]
+    areas = {row.method: row.card.area for row in found.rows[1:]}
+    assert found.best(column("area")) == {min(areas, key=areas.get)}
+
+
+def test_a_method_that_cannot_work_is_left_out_with_a_sentence(quadrant, photograph):
+    asked = config(methods=("attention_rollout", "center_disc"))
+    found = compare(quadrant, photograph, quadrant_mask(1), asked)
+    assert [row.method for row in found.rows] == [OURS, "center_disc"]
+    assert found.left_out == (
+        "attention_rollout is left out: attention rollout needs a transformer whose layers attend "
+        "to the whole image; quadrant is none.",
+    )
+    assert found.left_out[0] in comparison_table(found)
+
+
+def test_rollout_takes_part_where_there_is_attention():
+    classifier = tiny_classifier("test_vit")
+    photograph = to_image(random_pixels(classifier.size)[0])
+    mask = torch.zeros(classifier.size)
+    mask[:20] = 1
+    found = compare(classifier, photograph, mask, config(methods=("attention_rollout",)))
+    assert found.rows[1].mask.sum() == mask.sum()
+    assert found.left_out == ()
+
+
+def test_the_same_seed_gives_the_same_rows(quadrant, photograph, comparison):
+    again = compare(quadrant, photograph, quadrant_mask(0.5), config())
+    for one, other in zip(comparison.rows, again.rows, strict=True):
+        assert one.card == other.card
+        assert torch.equal(one.mask, other.mask)
+
+
+def test_the_names_of_the_methods_come_as_they_are_begun(quadrant, photograph):
+    rows = compare_rows(quadrant, photograph, quadrant_mask(1), config())
+    assert [next(rows) for _ in range(3)] == [OURS, *CONTROLS]
+
+
+def test_a_cut_keeps_exactly_as_many_pixels_as_asked_also_among_equals():
+    ranking = torch.zeros(1, 1, 4, 4)
+    ranking[..., 3, 3] = 1
+    mask = top(ranking, 3)
+    assert mask.sum() == 3
+    assert mask[0, 0, 3, 3] == mask[0, 0, 0, 0] == mask[0, 0, 0, 1] == 1
+
+
+def test_the_table_stars_the_best_of_a_column(comparison):
+    lines = comparison_table(comparison).splitlines()
+    assert lines[0].split()[:2] == ["method", "area"]
+    assert "yes*" in lines[1]
+    assert "*" not in lines[1].split()[2]  # the area
+    assert lines[1].rstrip().endswith("–")  # a mask handed in took no time
+
+
+def test_a_saved_comparison_has_all_its_files(comparison, tmp_path):
+    folder = comparison.save(tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} == set(comparison.files)
+    assert Image.open(folder / "mask-this-mask.png").size == (32, 32)
+    report = json.loads((folder / "report.json").read_text())
+    assert report["best"]["label kept"] == [OURS]
+    assert report["rows"][1]["card"]["insertion"]["area"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (dict(methods=("tea",)), "method must be one of grad_cam"),
+        (dict(methods=()), "methods needs at least one entry"),
+        (dict(cut="width"), "cut must be one of area, promise"),
+        (dict(preset="paper"), "preset paper makes no promise"),
+        (dict(preset="best"), "preset must be one of"),
+        (dict(fit="zoom"), "fit must be one of"),
+        (dict(trials=0), "trials must be a whole number"),
+        (dict(seed=-1), "seed must be"),
+    ],
+)
+def test_a_bad_setting_is_refused(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        CompareConfig(**settings)
