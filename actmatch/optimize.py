@@ -69,9 +69,11 @@ class Candidates:
         self.slack = torch.full((count,), -torch.inf, device=device)
         self.sum = torch.zeros(size, device=device)
         self.weight = 0.0
+        self.first: Tensor | None = None  # H x W logits of the first mask
 
     def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
         """Keep 1 x 1 x H x W logits if their slack is the most seen at their area."""
+        self.first = logits[0, 0] if self.first is None else self.first
         self.sum = AVERAGE * self.sum + (1 - AVERAGE) * logits[0, 0]
         self.weight = AVERAGE * self.weight + (1 - AVERAGE)
         place = torch.bucketize(area, self.edges).view(1)

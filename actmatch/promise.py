@@ -5,7 +5,7 @@ The infills that decide here are drawn from another seed than those that trained
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import IntEnum
 from itertools import islice
@@ -25,6 +25,7 @@ PANEL_DRAWS, PANEL_SIZE = 16, 8  # infills drawn of each random kind; the hardes
 ACCEPTANCE_TRIALS = 30  # infills drawn of each random kind to accept a mask
 MOST_LOST = 1  # of these, all kinds together, that may lose the label
 FEW_PIECES, FEWER_COST = 3, 1.75  # pieces preferred, and the growth in area they may cost
+LARGE, BETTER = 0.3, 0.95  # areas above which other rankings are tried, and that they must reach
 GENEROUS = (1.08, 1.17, 1.3, 1.5, 2.0, 3.0)  # areas judged last, as multiples of the smallest
 LARGEST_AREA = 0.95  # short of the whole image
 SMALLEST_AREA = 0.002
@@ -90,6 +91,30 @@ def failures(
     return lost
 
 
+class Cut(NamedTuple):
+    """A ranking of the pixels and where it is cut.
+
+    Attributes:
+        ranking: H x W logits.
+        area: share of the pixels above the cut.
+        pieces: how many of the largest pieces are kept; None for all.
+    """
+
+    ranking: Tensor
+    area: float
+    pieces: int | None = None
+
+    @property
+    def mask(self) -> Tensor:
+        """1 x 1 x H x W."""
+        mask = _mask_of(cut(self.ranking, self.area))
+        return mask if self.pieces is None else largest_pieces(mask, self.pieces)
+
+    def wider(self, growth: float) -> Cut:
+        """The same ranking cut at so many times the area."""
+        return self._replace(area=min(self.area * growth, LARGEST_AREA))
+
+
 class Judge:
     """Finds, in what a search has seen, the smallest mask that keeps the promise.
 
@@ -105,38 +130,66 @@ class Judge:
         self.judged = 0
 
     def smallest(self, candidates: Candidates) -> Verdict:
-        """The verdict of a careful judgment: the smallest cut of the average, pruned.
+        """The verdict of a careful judgment: the smallest cut, pruned.
 
         Should that fail on the infills that judge, ever more generous cuts follow.
         """
-        ranking = candidates.average
-        area = (ranking > 0).float().mean().item()
-        self.learn(_mask_of(cut(ranking, area)))
-        area, pieces = self.select(ranking, area)
-        soft_mask = cut(ranking, area).sigmoid()[None, None]
-        mask = _mask_at(ranking, area, pieces)
-        *_, pruned = (mask, *prune(self.panel, mask))
+        self.learn(_mask_of(candidates.average))
+        choice = self.select(candidates)
+        soft_mask = cut(choice.ranking, choice.area).sigmoid()[None, None]
+        *_, pruned = (choice.mask, *prune(self.panel, choice.mask))
         masks = [pruned]
         if self.promise.keep_rate:
-            masks += [mask, *(_mask_at(ranking, area * growth, pieces) for growth in GENEROUS)]
+            masks += [choice.mask, *(choice.wider(growth).mask for growth in GENEROUS)]
         return self.first(masks, soft_mask)
 
-    def select(self, ranking: Tensor, start: float) -> tuple[float, int | None]:
-        """The smallest area of a cut that holds on the panel, and how many of its pieces are kept.
+    def select(self, candidates: Candidates) -> Cut:
+        """The smallest cut that holds on the panel.
 
-        All of them (None); where many infills are promised, a few if that is not much larger.
+        Of the average of the search, or of the first or an early mask where that does better; where
+        many infills are promised, of a few pieces if they are not much larger.
+        """
+        average = candidates.average
+        start = (average > 0).float().mean().item()
+        best = self.smallest_cut(Cut(average, start))
+        if not self.promise.keep_rate:
+            return best
+        if best.area > LARGE:
+            smaller = [
+                logits for logits in candidates.smallest_first() if _share(logits) < best.area
+            ]
+            held = filter(lambda logits: self.panel.holds(_mask_of(logits)), smaller[::2])
+            for ranking in (candidates.first, *islice(held, 1)):
+                rival = Cut(ranking, BETTER * best.area)
+                if self.panel.holds(rival.mask):
+                    best = self.smallest_cut(rival)
+        few = self.smallest_cut(
+            best._replace(pieces=FEW_PIECES), min(FEWER_COST * best.area, LARGEST_AREA)
+        )
+        return few if self.panel.holds(few.mask) else best
+
+    def smallest_cut(self, start: Cut, most: float = LARGEST_AREA) -> Cut:
+        """The smallest cut of a ranking that holds, found by strides and bisection.
+
+        At the area `most` where none does.
         """
 
-        def holds(area: float, pieces: int | None = None) -> bool:
-            return self.panel.holds(_mask_at(ranking, area, pieces))
+        def at(area: float) -> Cut:
+            return start._replace(area=area)
 
-        area = _smallest_cut(holds, start)
-        if self.promise.keep_rate:
-            most = min(FEWER_COST * area, LARGEST_AREA)
-            wider = _smallest_cut(lambda area: holds(area, FEW_PIECES), area, most)
-            if holds(wider, FEW_PIECES):
-                return wider, FEW_PIECES
-        return area, None
+        high = min(max(start.area, SMALLEST_AREA), most)
+        if self.panel.holds(at(high).mask):
+            while (low := high / STRIDE) > SMALLEST_AREA and self.panel.holds(at(low).mask):
+                high = low
+        else:
+            low = high
+            while (high := low * STRIDE) < most and not self.panel.holds(at(high).mask):
+                low = high
+            high = min(high, most)
+        while high / low > PRECISION:
+            middle = (low * high) ** 0.5
+            low, high = (low, middle) if self.panel.holds(at(middle).mask) else (middle, high)
+        return at(high)
 
     def quickest(self, candidates: Candidates) -> Verdict:
         """The verdict of a hurried judgment: candidates as they are, or the average cut wide."""
@@ -188,29 +241,6 @@ def cut(logits: Tensor, area: float) -> Tensor:
     return logits - logits.flatten().kthvalue(logits.numel() - kept).values
 
 
-def _mask_at(logits: Tensor, area: float, pieces: int | None) -> Tensor:
-    """The mask of logits cut at an area, or so many of its largest pieces."""
-    mask = _mask_of(cut(logits, area))
-    return mask if pieces is None else largest_pieces(mask, pieces)
-
-
-def _smallest_cut(
-    holds: Callable[[float], bool], start: float, most: float = LARGEST_AREA
-) -> float:
-    """The smallest area, found from `start` by strides and bisection, at which a cut holds.
-
-    `most` where none does.
-    """
-    high = min(max(start, SMALLEST_AREA), most)
-    if holds(high):
-        while (low := high / STRIDE) > SMALLEST_AREA and holds(low):
-            high = low
-    else:
-        low = high
-        while (high := low * STRIDE) < most and not holds(high):
-            low = high
-        high = min(high, most)
-    while high / low > PRECISION:
-        middle = (low * high) ** 0.5
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+def _share(logits: Tensor) -> float:
+    """The share of logits that is positive."""
+    return (logits > 0).float().mean().item()

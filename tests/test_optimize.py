@@ -245,7 +245,8 @@ def test_the_one_decisive_quadrant_is_recovered(quadrant, preset, generator):
     pixels = random_pixels()
     pixels[..., : SIDE // 2, : SIDE // 2] = 1
     config = ExplainConfig(preset=preset, generator=generator, start="none", steps=120,
-                           patience=120, resolution=16)  # fmt: skip
+                           patience=120, resolution=16,
+                           weights=dict(total_variation=2.0))  # fmt: skip
     result = explain(quadrant, to_image(pixels[0]), config)
     inside = (result.mask * quadrant_mask(1)[0, 0]).sum() / result.mask.sum()
     assert result.promise_kept
