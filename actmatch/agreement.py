@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 from torch import Tensor
 
 from .classifier import Classifier
@@ -61,7 +62,7 @@ def seed_agreement(masks: Sequence[Tensor]) -> float:
     return sum(pairs) / len(pairs)
 
 
-def iou(a: Tensor, b: Tensor) -> float:
+def iou(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> float:
     """Intersection over union of two binary masks; 1 where both are empty."""
     union = ((a + b) > 0).sum().item()
     return (a * b).sum().item() / union if union else 1.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .classifier import Classifier, Response
 
@@ -15,7 +15,7 @@ LARGEST_BATCH = 256
 MEMORY_SHARE = 0.5  # of the free memory of a GPU; other visitors need some as well
 PROBE = 4  # images whose pass is measured
 
-_footprints: WeakKeyDictionary[Classifier, float] = WeakKeyDictionary()  # bytes an image
+_footprints: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()  # bytes an image
 
 
 def in_batches(
@@ -86,15 +86,15 @@ def batch_size(classifier: Classifier) -> int:
 
 def _footprint(classifier: Classifier) -> float:
     """Bytes that one image takes on a GPU at the most crowded point of a pass; measured once."""
-    if classifier not in _footprints:
+    if classifier.model not in _footprints:  # one for all meters of a network
         device = classifier.device
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         with torch.no_grad():
             classifier(torch.zeros(PROBE, 3, *classifier.size, device=device))
         taken = torch.cuda.max_memory_allocated(device) - before
-        _footprints[classifier] = max(taken / PROBE, 1.0)
-    return _footprints[classifier]
+        _footprints[classifier.model] = max(taken / PROBE, 1.0)
+    return _footprints[classifier.model]
 
 
 def _regrouped(pieces: Iterable[Tensor], size: int) -> Iterator[Tensor]:

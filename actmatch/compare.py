@@ -17,22 +17,22 @@ from torch import Tensor
 from .attention import NoAttention
 from .classifier import Classifier
 from .config import FITS, PRESETS, Promise, as_tuple, bounded, check_bounds, choice
-from .explanation import library_versions, memory_errors_in_words
+from .explanation import drain, library_versions, memory_errors_in_words
 from .folder import REPORT_FILE, write_folder, write_report
-from .images import Source, read_photograph, to_image, to_pixels
+from .images import Source, to_image
 from .infill import composite
+from .judgment import ScoreConfig, pose_region
 from .keep_rate import TRIALS
 from .methods import METHODS
-from .optimize import Problem, pose
+from .optimize import Problem
 from .promise import holds
-from .region import Region, read_region, to_input
+from .region import Region
 from .render import contact_sheet
 from .scorecard import ScoreCard, measure
 from .wording import percent
 
 ADVICE = "compare fewer methods, use fewer trials or a smaller classifier"
 CUTS = ("area", "promise")
-THRESHOLD = 0.5  # of a soft mask handed in
 # Shares of the pixels at which a ranking is tried, from the smallest up.
 FRACTIONS = (0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3,
              0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)  # fmt: skip
@@ -282,12 +282,7 @@ def compare(
         ValueError: the photograph, the mask, the target class or a setting is not acceptable, or
             memory ran out; the message says what is accepted.
     """
-    rows = compare_rows(classifier, photograph, mask, config)
-    while True:
-        try:
-            next(rows)
-        except StopIteration as done:
-            return done.value
+    return drain(compare_rows(classifier, photograph, mask, config))
 
 
 def compare_rows(
@@ -303,14 +298,12 @@ def compare_rows(
     """
     started = time.perf_counter()
     config = config or CompareConfig()
-    image, values = read_photograph(photograph), read_region(mask)
     with memory_errors_in_words(ADVICE):
-        placed = to_input(values, image.size, classifier.data_config, config.fit)
-        pixels = to_pixels(image, classifier.data_config, config.fit)
-        problem = pose(classifier, pixels.to(classifier.device), config.target)
+        asked = ScoreConfig(target=config.target, fit=config.fit)
+        problem, mask, soft_mask = pose_region(classifier, photograph, mask, asked)
         bench = Bench(classifier, problem, config)
         yield OURS
-        rows, left_out = [bench.ours(placed.to(classifier.device))], []
+        rows, left_out = [bench.ours(mask, soft_mask)], []
         count = int(rows[0].mask.sum().item())
         for method in config.methods:
             yield method
@@ -336,11 +329,9 @@ class Bench:
     def __init__(self, classifier: Classifier, problem: Problem, config: CompareConfig) -> None:
         self.classifier, self.problem, self.config = classifier, problem, config
 
-    def ours(self, placed: Tensor) -> Row:
-        """The row of 1 x 1 x H x W values handed in."""
-        binary = bool(((placed == 0) | (placed == 1)).all())
-        mask = placed if binary else (placed > THRESHOLD).float()
-        card = self._card(mask, None if binary else placed)
+    def ours(self, mask: Tensor, soft_mask: Tensor | None) -> Row:
+        """The row of the 1 x 1 x H x W mask handed in."""
+        card = self._card(mask, soft_mask)
         return Row(OURS, None, card, self._holds(mask), mask[0, 0].cpu())
 
     def row(self, method: str, count: int) -> Row:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,12 +23,13 @@ from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .keep_rate import KeepRate
 from .optimize import Candidates, Problem, Step, optimize, pose
-from .promise import Draws, Judge, Verdict, cut
+from .promise import Draws, Judge, Verdict, cut, mask_of
 from .prune import Irreducible
 from .scorecard import Pictures, ScoreCard, measure
 from .wording import percent
 
 ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
+Progress, Result = TypeVar("Progress"), TypeVar("Result")
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
 
 
@@ -175,9 +176,9 @@ def explain(
 
 
 def drain(
-    steps: Generator[Step, None, Explanation], on_step: Callable[[Step], None] | None = None
-) -> Explanation:
-    """What a generator of steps returns when it has made them all."""
+    steps: Generator[Progress, None, Result], on_step: Callable[[Progress], None] | None = None
+) -> Result:
+    """What a generator of steps, or of any other signs of progress, returns at its end."""
     while True:
         try:
             step = next(steps)
@@ -243,7 +244,7 @@ def conclude(
     verdict, irreducible = _verdict(classifier, problem, config, candidates, hurried)
     seed = Draws.REPORT.seed(config.seed)
     measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
-    seen = [(logits > 0).float()[None, None] for logits in candidates.smallest_first()]
+    seen = map(mask_of, candidates.smallest_first())
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
@@ -277,10 +278,11 @@ def _verdict(
             return judge.quickest(candidates), None
         verdict = judge.smallest(candidates)
         return verdict, judge.irreducible(verdict.mask)
-    logits = candidates.best() if config.area is None else candidates.best(config.area)
-    if config.area is not None:
-        logits = cut(logits, config.area)
-    return Verdict((logits > 0).float()[None, None], logits.sigmoid()[None, None], False), None
+    if config.area is None:
+        logits = candidates.best()
+    else:
+        logits = cut(candidates.best(config.area), config.area)
+    return Verdict(mask_of(logits), logits.sigmoid()[None, None], False), None
 
 
 class History:

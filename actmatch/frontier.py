@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from . import losses
+from .batches import logits_of, respond
 from .classifier import Classifier
-from .config import Promise
 from .infill import composite, draw_all_but_gray
 from .optimize import Problem
-from .panel import Panel
-from .scorecard import LARGEST_LOG_RATIO
+from .scorecard import on_gray, ratios
 
 POINTS = 8  # masks measured, spread over the sizes seen
 
@@ -74,15 +73,14 @@ def measure_frontier(
     chosen = torch.cat([masks[place] for place in places.tolist()])
     pixels, gray, target = problem.pixels, classifier.gray, problem.target
     random = torch.Generator(device=pixels.device).manual_seed(seed)
-    panel = Panel(classifier, problem, Promise())
-    panel.add(torch.cat(draw_all_but_gray(pixels, gray, 1, random)))
-    with torch.no_grad():
-        kept = panel.logits(chosen).argmax(-1) == target  # kinds x masks
-        response = classifier(composite(chosen, pixels.expand(len(chosen), -1, -1, -1), gray))
-        cosines = losses.similarity(problem.response.activations[-1], response.activations[-1])
-        log_p = response.logits.double().log_softmax(-1)[:, target]
-        ratio = (log_p - problem.log_probability).clamp(max=LARGEST_LOG_RATIO).exp()
-    columns = (chosen.mean((1, 2, 3)), ratio, kept[0], kept.float().mean(0),
-               cosines.flatten(1).mean(1))  # fmt: skip
+    infills = torch.cat(draw_all_but_gray(pixels, gray, 1, random))
+    pieces = (composite(mask, pixels.expand_as(infills), infills) for mask in chosen.split(1))
+    others = logits_of(classifier, pieces).unflatten(0, (len(chosen), -1))  # masks x kinds x K
+    response = respond(classifier, on_gray(classifier, problem, chosen))
+    kept = torch.cat((response.logits[:, None], others), dim=1).argmax(-1) == target
+    cosines = losses.similarity(problem.response.activations[-1], response.activations[-1])
+    log_p = response.logits.double().log_softmax(-1)[:, target]
+    columns = (chosen.mean((1, 2, 3)), ratios(log_p, problem.log_probability), kept[:, 0],
+               kept.float().mean(1), cosines.flatten(1).mean(1))  # fmt: skip
     points = map(FrontierPoint, *(column.tolist() for column in columns))
     return Frontier(tuple(points), chosen[:, 0].bool().cpu())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -174,32 +174,49 @@ def judge(
     """
     started = time.perf_counter()
     config = config or ScoreConfig()
-    image, values = read_photograph(photograph), read_region(mask)
     with memory_errors_in_words(ADVICE):
-        placed = to_input(values, image.size, classifier.data_config, config.fit)
-        pixels = to_pixels(image, classifier.data_config, config.fit)
-        problem = pose(classifier, pixels.to(classifier.device), config.target)
-        return _judge(classifier, problem, placed.to(problem.pixels.device), config, started)
-
-
-def _judge(
-    classifier: Classifier, problem: Problem, placed: Tensor, config: ScoreConfig, started: float
-) -> Judgment:
-    """The judgment of 1 x 1 x H x W values at input size."""
-    binary = bool(((placed == 0) | (placed == 1)).all())
-    mask = placed if binary else (placed > config.threshold).float()
-    soft_mask = None if binary else placed
-    measured = measure(classifier, problem, mask, soft_mask, seed=config.seed, trials=config.trials)
+        problem, mask, soft_mask = pose_region(classifier, photograph, mask, config)
+        measured = measure(
+            classifier, problem, mask, soft_mask, seed=config.seed, trials=config.trials
+        )
+        curve = None if soft_mask is None else threshold_curve(classifier, problem, soft_mask)
     return Judgment(
         pixels=problem.pixels[0].cpu(),
         mask=mask[0, 0].cpu(),
-        soft_mask=None if binary else placed[0, 0].cpu(),
+        soft_mask=None if soft_mask is None else soft_mask[0, 0].cpu(),
         gray=classifier.gray[0].cpu(),
         card=measured.card,
         pictures=measured.pictures,
-        curve=None if binary else threshold_curve(classifier, problem, placed),
+        curve=curve,
         config=config,
         classifier=classifier.name,
         device=str(problem.pixels.device),
         seconds=time.perf_counter() - started,
     )
+
+
+class PosedRegion(NamedTuple):
+    """A region at a classifier's input size, with the problem that its photograph poses.
+
+    Attributes:
+        mask: 1 x 1 x H x W, 0 or 1.
+        soft_mask: 1 x 1 x H x W in [0, 1] before the cut; None where the region was binary.
+    """
+
+    problem: Problem
+    mask: Tensor
+    soft_mask: Tensor | None
+
+
+def pose_region(
+    classifier: Classifier, photograph: Source, region: Region, config: ScoreConfig
+) -> PosedRegion:
+    """The region, cut at the threshold where it is soft, on the classifier's device."""
+    image, values = read_photograph(photograph), read_region(region)
+    placed = to_input(values, image.size, classifier.data_config, config.fit)
+    pixels = to_pixels(image, classifier.data_config, config.fit)
+    problem = pose(classifier, pixels.to(classifier.device), config.target)
+    placed = placed.to(classifier.device)
+    if ((placed == 0) | (placed == 1)).all():
+        return PosedRegion(problem, placed, None)
+    return PosedRegion(problem, (placed > config.threshold).float(), placed)

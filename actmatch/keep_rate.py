@@ -40,9 +40,9 @@ class KeepRate(NamedTuple):
         return self.kept / self.trials
 
 
-def infill_kinds(trials: int = TRIALS) -> list[tuple[str, int]]:
-    """(kind, number of trials) of every promised kind."""
-    return [(kind, 1 if kind in DETERMINISTIC else trials) for kind in KINDS]
+def infill_kinds(trials: int = TRIALS, kinds: Sequence[str] = KINDS) -> list[tuple[str, int]]:
+    """(kind, number of trials) of every promised kind, or of some of them."""
+    return [(kind, 1 if kind in DETERMINISTIC else trials) for kind in kinds]
 
 
 def composites(

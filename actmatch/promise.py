@@ -16,7 +16,7 @@ from torch import Tensor
 from .classifier import Classifier
 from .config import Promise
 from .infill import DETERMINISTIC
-from .keep_rate import TRIALS, labels_kept
+from .keep_rate import TRIALS, infill_kinds, labels_kept
 from .optimize import Candidates, Problem
 from .panel import Panel
 from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune
@@ -83,7 +83,7 @@ def failures(
         return None
     lost = 0
     for offset, kinds in enumerate(GROUPS if promise.keep_rate else ()):
-        asked = [(kind, 1 if kind in DETERMINISTIC else trials) for kind in kinds]
+        asked = infill_kinds(trials, kinds)
         answers = labels_kept(classifier, problem, mask, asked, seed + offset)
         if any(sum(kept) < promise.keep_rate * len(kept) for kept in answers.values()):
             return None
@@ -107,7 +107,7 @@ class Cut(NamedTuple):
     @property
     def mask(self) -> Tensor:
         """1 x 1 x H x W."""
-        mask = _mask_of(cut(self.ranking, self.area))
+        mask = mask_of(cut(self.ranking, self.area))
         return mask if self.pieces is None else largest_pieces(mask, self.pieces)
 
     def wider(self, growth: float) -> Cut:
@@ -134,7 +134,7 @@ class Judge:
 
         Should that fail on the infills that judge, ever more generous cuts follow.
         """
-        self.learn(_mask_of(candidates.average))
+        self.learn(mask_of(candidates.average))
         choice = self.select(candidates)
         soft_mask = cut(choice.ranking, choice.area).sigmoid()[None, None]
         *_, pruned = (choice.mask, *prune(self.panel, choice.mask))
@@ -150,15 +150,14 @@ class Judge:
         many infills are promised, of a few pieces if they are not much larger.
         """
         average = candidates.average
-        start = (average > 0).float().mean().item()
-        best = self.smallest_cut(Cut(average, start))
+        best = self.smallest_cut(Cut(average, _share(average)))
         if not self.promise.keep_rate:
             return best
         if best.area > LARGE:
             smaller = [
                 logits for logits in candidates.smallest_first() if _share(logits) < best.area
             ]
-            held = filter(lambda logits: self.panel.holds(_mask_of(logits)), smaller[::2])
+            held = filter(lambda logits: self.panel.holds(mask_of(logits)), smaller[::2])
             for ranking in (candidates.first, *islice(held, 1)):
                 rival = Cut(ranking, BETTER * best.area)
                 if self.panel.holds(rival.mask):
@@ -193,10 +192,10 @@ class Judge:
 
     def quickest(self, candidates: Candidates) -> Verdict:
         """The verdict of a hurried judgment: candidates as they are, or the average cut wide."""
-        self.learn(_mask_of(candidates.average))
-        masks = map(_mask_of, candidates.smallest_first())
+        self.learn(mask_of(candidates.average))
+        masks = map(mask_of, candidates.smallest_first())
         held = list(islice(filter(self.panel.holds, masks), HURRIED))
-        held.append(_mask_of(cut(candidates.average, LARGEST_AREA)))
+        held.append(mask_of(cut(candidates.average, LARGEST_AREA)))
         return self.first(held, candidates.best().sigmoid()[None, None])
 
     def irreducible(self, mask: Tensor) -> Irreducible:
@@ -230,7 +229,7 @@ class Judge:
         return lost is not None and lost <= MOST_LOST
 
 
-def _mask_of(logits: Tensor) -> Tensor:
+def mask_of(logits: Tensor) -> Tensor:
     """1 x 1 x H x W mask of H x W logits."""
     return (logits > 0).float()[None, None]
 

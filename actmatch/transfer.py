@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .agreement import iou
 from .batches import logits_of
 from .classifier import Classifier
 from .images import Source, read_photograph, to_pixels
@@ -174,13 +175,8 @@ def _overlaps(
     """IoU of every pair, within what both see; 1 for two that keep nothing there."""
     return tuple(
         tuple(
-            _iou(one * sight * other_sight, other * sight * other_sight)
+            iou(one * sight * other_sight, other * sight * other_sight)
             for other, other_sight in zip(laid, sights, strict=True)
         )
         for one, sight in zip(laid, sights, strict=True)
     )
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    union = np.maximum(one, other).sum()
-    return float(np.minimum(one, other).sum() / union) if union else 1.0

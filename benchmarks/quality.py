@@ -73,7 +73,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "no early stop": (dict(patience=2000), {}),
     "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
     "no straight-through in robustness": ({}, {"actmatch.optimize.Objective.composites": cut_off}),
-    "autoencoder": (dict(generator="autoencoder", resolution=28), {}),
+    "autoencoder": (dict(generator="autoencoder"), {}),
 }  # fmt: skip
 FIELDS = ("photograph", "classifier", "method", "promise", "area", "kept", "confidence_ratio",
           "necessary", "match", "random_match", "components", "tiles", "necessary_tiles", "seconds",

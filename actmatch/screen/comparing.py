@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from ..compare import CUTS, CompareConfig, Comparison, compare_rows
 from . import judging, panels
-from .handlers import TOP_CLASS, classifier_for, in_words
+from .handlers import class_asked, classifier_for, in_words, or_failed, whole
 from .zero_gpu import on_gpu
 
 JUDGED_REGION = "the region of the Judge tab"
@@ -20,8 +19,6 @@ SOURCES = (judging.LAST, JUDGED_REGION)
 CUT_NAMES = dict(zip(("the area of the mask", "the promise"), CUTS, strict=True))
 QUICK = ("grad_cam", "occlusion", "center_disc")
 COMPARED = ("status", "pictures", "table")
-
-log = logging.getLogger(__name__)
 
 
 class Asked(NamedTuple):
@@ -45,16 +42,12 @@ class Asked(NamedTuple):
 
 def compare_region(*values: Any) -> Iterator[tuple]:
     """The method at work, then the comparison; `values` as in `Asked`, answers as in `COMPARED`."""
-    try:
-        yield from run(Asked(*values))
-    except gr.Error as error:
-        yield panels.failure(str(error.message)), None, None
-        raise
-    except Exception as error:
-        log.exception("a comparison failed")
-        words = "Something went wrong here, not with you. Please try again."
-        yield panels.failure(words), None, None
-        raise gr.Error(words, title="actmatch", print_exception=False) from error
+    yield from or_failed(run(Asked(*values)), failed, "a comparison")
+
+
+def failed(words: str) -> tuple:
+    """The sentence in place of a comparison; an earlier one goes."""
+    return panels.failure(words), None, None
 
 
 @on_gpu
@@ -84,14 +77,13 @@ def config_from(asked: Asked) -> CompareConfig:
     Raises:
         ValueError: a value is not acceptable.
     """
-    seed = asked.seed  # the browser sends whole numbers as floats
     return CompareConfig(
         methods=tuple(asked.methods or ()),
         cut=CUT_NAMES.get(asked.cut, asked.cut),
         preset=asked.preset,
-        target=None if asked.target in (None, "", TOP_CLASS) else asked.target,
+        target=class_asked(asked.target),
         fit=asked.fit,
-        seed=int(seed) if isinstance(seed, float) and seed.is_integer() else seed,
+        seed=whole(asked.seed),
     )
 
 

@@ -73,6 +73,27 @@ def in_words(handler: Callable) -> Callable:
     return stream if handler.__code__.co_flags & 0x20 else call  # 0x20: a generator
 
 
+def or_failed(
+    frames: Iterator[tuple], failed: Callable[[str], tuple], what: str
+) -> Iterator[tuple]:
+    """The frames; should making them fail, a last one that says so, and then a `gr.Error`.
+
+    Args:
+        failed: the frame of a sentence.
+        what: is being made, for the log.
+    """
+    try:
+        yield from frames
+    except gr.Error as error:
+        yield failed(str(error.message))
+        raise
+    except Exception as error:
+        log.exception("%s failed", what)
+        words = "Something went wrong here, not with you. Please try again."
+        yield failed(words)
+        raise gr.Error(words, title="actmatch", print_exception=False) from error
+
+
 # --- classifiers ---------------------------------------------------------------------------------
 
 
@@ -154,13 +175,19 @@ def settings_from(values: Sequence[Any]) -> ExplainConfig:
         ValueError: a value is not acceptable.
     """
     named = dict(zip(SETTINGS, values, strict=False))
-    if named["target"] in (None, "", TOP_CLASS):
-        named["target"] = None
-    for name in WHOLE:  # the browser sends whole numbers as floats
-        value = named[name]
-        if isinstance(value, float) and value.is_integer():
-            named[name] = int(value)
+    named["target"] = class_asked(named["target"])
+    named.update((name, whole(named[name])) for name in WHOLE)
     return ExplainConfig(**named, weights=Weights(*values[len(SETTINGS) :]))
+
+
+def class_asked(value: Any) -> Any:
+    """The class that the box of classes holds; None for the top one."""
+    return None if value in (None, "", TOP_CLASS) else value
+
+
+def whole(value: Any) -> Any:
+    """A number as an int where it is whole: the browser sends floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # --- explaining ----------------------------------------------------------------------------------
@@ -188,15 +215,8 @@ def explain_photograph(
     """The mask as it forms, then the whole result; in the order of `RESULT`."""
     stop = StopSignal(request.session_hash if request else None)
     try:
-        yield from run(stop, photograph, classifier_name, device, values)
-    except gr.Error as error:
-        yield failed(str(error.message))
-        raise
-    except Exception as error:
-        log.exception("an explanation failed")
-        words = "Something went wrong here, not with you. Please try again."
-        yield failed(words)
-        raise gr.Error(words, title="actmatch", print_exception=False) from error
+        frames = run(stop, photograph, classifier_name, device, values)
+        yield from or_failed(frames, failed, "an explanation")
     finally:
         stop.clear()
 

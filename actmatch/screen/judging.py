@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,15 +14,13 @@ from ..judgment import Judgment, ScoreConfig, judge
 from ..region import Region, read_strokes
 from ..render import divergence_overlay, marked, overlay
 from . import panels
-from .handlers import TOP_CLASS, classifier_for, in_words
+from .handlers import class_asked, classifier_for, in_words, or_failed, whole
 from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
 SOURCES = (PAINT, UPLOAD, LAST)
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
           "divergence", "maps")  # fmt: skip
-
-log = logging.getLogger(__name__)
 
 
 @in_words
@@ -79,16 +76,8 @@ def judge_region(
     """
     yield shown(status=panels.status("Judging the region on every background …", 0.3))
     region = (source, editor, mask_file, last)
-    try:
-        yield run(photograph, classifier_name, device, region, settings)
-    except gr.Error as error:
-        yield failed(str(error.message))
-        raise
-    except Exception as error:
-        log.exception("a judgment failed")
-        words = "Something went wrong here, not with you. Please try again."
-        yield failed(words)
-        raise gr.Error(words, title="actmatch", print_exception=False) from error
+    frames = run(photograph, classifier_name, device, region, settings)
+    yield from or_failed(frames, failed, "a judgment")
 
 
 @on_gpu
@@ -99,13 +88,13 @@ def run(
     device: str,
     region: tuple,
     settings: Sequence[Any],
-) -> tuple:
+) -> Iterator[tuple]:
     """One visitor's judgment, in a process of its own on ZeroGPU."""
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     mask = region_of(*region)
     config = config_from(*settings)
-    return finished(judge(classifier_for(classifier_name, device), photograph, mask, config))
+    yield finished(judge(classifier_for(classifier_name, device), photograph, mask, config))
 
 
 def config_from(target: Any, fit: str, seed: Any, trials: Any, threshold: float) -> ScoreConfig:
@@ -114,12 +103,10 @@ def config_from(target: Any, fit: str, seed: Any, trials: Any, threshold: float)
     Raises:
         ValueError: a value is not acceptable.
     """
-    target = None if target in (None, "", TOP_CLASS) else target
-    seed, trials = (
-        int(value) if isinstance(value, float) and value.is_integer() else value
-        for value in (seed, trials)
-    )  # the browser sends whole numbers as floats
-    return ScoreConfig(target=target, fit=fit, seed=seed, trials=trials, threshold=threshold)
+    return ScoreConfig(
+        target=class_asked(target), fit=fit, seed=whole(seed), trials=whole(trials),
+        threshold=threshold,
+    )  # fmt: skip
 
 
 def shown(**updates: Any) -> tuple:

@@ -191,11 +191,10 @@ def judged(sentences: Sequence[str], seconds: float) -> str:
 
 def figures_table(card: ScoreCard) -> str:
     """The figures of a card as on the command line, and its gain."""
-    rows = [(name, figure, remark) for name, figure, remark in figures(card)]
     body = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{_unbroken(figure)}</td>"
         f"<td class='am-words'>{_unbroken(remark)}</td></tr>"
-        for name, figure, remark in rows
+        for name, figure, remark in figures(card)
     )
     return f"<table class='am-table'><tbody>{body}</tbody></table>"
 
