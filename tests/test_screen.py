@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from actmatch import markup
 from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph
+from actmatch.scorecard import Prediction
 from actmatch.screen import comparing, handlers, judging, panels
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
@@ -258,8 +260,8 @@ def test_an_upload_is_read_by_our_own_reader(tmp_path):
 
 
 def test_names_from_outside_are_escaped():
-    rows = [panels.Prediction("<script>alert(1)</script>", 0.5)]
-    assert "<script>" not in panels.top5(rows)
+    rows = [Prediction("<script>alert(1)</script>", 0.5)]
+    assert "<script>" not in markup.top5(rows)
     assert "<script>" not in panels.status("<script>", 0.5)
     assert "<script>" not in panels.failure("<script>")
     assert "<script>" not in panels.judged(["<script>"], 1.0)

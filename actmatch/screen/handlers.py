@@ -16,6 +16,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from .. import markup
 from ..classifier import Classifier
 from ..config import PRESETS, ExplainConfig, Weights
 from ..explanation import Explanation, pose_photograph, search
@@ -147,7 +148,7 @@ def look(photograph: Image.Image | None, classifier_name: str, fit: str) -> tupl
     seen = to_image(pixels[0])
     if fit == "crop":
         seen = marked(photograph, seen_box(photograph.size, classifier.data_config))
-    return gr.update(visible=True), seen, panels.top5(predictions)
+    return gr.update(visible=True), seen, markup.top5(predictions)
 
 
 @in_words
@@ -325,10 +326,10 @@ def finished(explanation: Explanation) -> tuple:
         status=panels.result(explanation),
         live=gr.update(visible=False),
         slider=gr.update(value=pair, visible=True),
-        predictions=panels.predictions(explanation),
+        predictions=markup.predictions(explanation.card),
         layers=charts.layers_chart(explanation.card.layers),
-        layers_table=panels.layers_table(explanation.card.layers),
-        backgrounds=panels.backgrounds_table(explanation.keep_rate),
+        layers_table=markup.layers_table(explanation.card.layers),
+        backgrounds=markup.backgrounds_table(explanation.keep_rate),
         progress=charts.progress_chart(explanation.history),
         terms=charts.terms_chart(explanation.history, explanation.config.weights),
         save=gr.update(value=zipped(explanation), interactive=True),

@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from .. import markup
 from ..images import seen_box
 from ..judgment import Judgment, ScoreConfig, judge
 from ..region import Region, read_strokes
@@ -135,10 +136,10 @@ def finished(judgment: Judgment) -> tuple:
         status=panels.judged(sentences, judgment.seconds),
         overlay=panels.enlarged(overlay(judgment.pixels, judgment.mask)),
         figures=panels.figures_table(card),
-        backgrounds=panels.backgrounds_table(card.keep_rate),
-        checks=panels.checks(card.checks),
+        backgrounds=markup.backgrounds_table(card.keep_rate),
+        checks=markup.checks(card.checks),
         worst=[(picture, rates[kind]) for kind, picture in pictures.worst.items()],
-        alone=panels.top5(card.top5["explanation"], card.label),
+        alone=markup.top5(card.top5["explanation"], card.label),
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=maps[deepest],
         maps=maps,

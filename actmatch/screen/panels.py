@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
@@ -11,9 +9,8 @@ from PIL import Image
 
 from ..compare import Comparison
 from ..explanation import Explanation
-from ..keep_rate import KeepRate
-from ..scorecard import LayerMatch, Prediction, ScoreCard
-from ..suspicion import Check
+from ..markup import data_uri, unbroken
+from ..scorecard import ScoreCard
 from ..table import compared_figures, figures
 from ..wording import percent
 
@@ -36,10 +33,7 @@ def enlarged(picture: Image.Image) -> Image.Image:
 
 def live_picture(picture: Image.Image, alt_text: str) -> str:
     """The forming mask as one JPEG inside the page: nothing is written to disk."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=88)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f"<img class='am-live' alt='{escape(alt_text)}' src='data:image/jpeg;base64,{data}'>"
+    return f"<img class='am-live' alt='{escape(alt_text)}' src='{data_uri(picture)}'>"
 
 
 def status(text: str, share: float) -> str:
@@ -82,14 +76,9 @@ def result(explanation: Explanation) -> str:
     if explanation.promise_kept is False:
         note = f"<p class='am-note'>{escape(explanation.promise_sentence)}</p>"
     return (
-        f"<p class='am-sentence' role='status'>{_unbroken(explanation.sentence)}</p>"
+        f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
         f"<div class='am-badges'>{''.join(badges)}</div>{note}"
     )
-
-
-def _unbroken(sentence: str) -> str:
-    """The escaped sentence with no line break between a figure and its percent sign."""
-    return escape(sentence).replace(" %", "&nbsp;%")
 
 
 def _promise_badge(explanation: Explanation) -> str:
@@ -106,85 +95,18 @@ def _badge(text: str, title: str, kind: str = "") -> str:
     return f"<span class='am-badge {kind}' title='{escape(title)}'>{escape(text)}</span>"
 
 
-def predictions(explanation: Explanation) -> str:
-    """Top-5 of the photograph, the explanation and the complement, side by side."""
-    titles = {
-        "photograph": "Whole photograph",
-        "explanation": "Kept pixels only",
-        "complement": "Everything else",
-    }
-    columns = [
-        f"<section><h4>{titles[name]}</h4>{_bars(rows, explanation.card.label)}</section>"
-        for name, rows in explanation.card.top5.items()
-    ]
-    return f"<div class='am-columns'>{''.join(columns)}</div>"
-
-
-def _bars(rows: Sequence[Prediction], target: str) -> str:
-    parts = []
-    for row in rows:
-        kind = " am-target" if row.name == target else ""
-        parts.append(
-            f"<div class='am-bar{kind}'><span>{escape(row.name)}</span>"
-            f"<b>{percent(row.probability)}</b>"
-            f"<i style='width:{100 * row.probability:.1f}%'></i></div>"
-        )
-    return "".join(parts)
-
-
-def top5(rows: Sequence[Prediction], target: str | None = None) -> str:
-    """What the classifier says of one image; the target, or else the first class, in color."""
-    return f"<div class='am-top5'>{_bars(rows, target or rows[0].name)}</div>"
-
-
-def layers_table(layers: Sequence[LayerMatch]) -> str:
-    """The figures behind the layer plot."""
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(layer.name)}</th>"
-        f"<td>{layer.cosine:.3f}</td><td>{layer.random_cosine:.3f}</td>"
-        f"<td>{layer.relative_l2:.3f}</td><td>{layer.random_relative_l2:.3f}</td></tr>"
-        for layer in layers
-    )
-    return (
-        "<table class='am-table'><thead><tr><th scope='col'>stage</th><th scope='col'>cosine</th>"
-        "<th scope='col'>random</th><th scope='col'>relative L2</th><th scope='col'>random</th>"
-        f"</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def backgrounds_table(rates: Sequence[KeepRate]) -> str:
-    """How often the label survived each kind of background, with the exact 95 % interval."""
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(rate.kind)}</th><td>{rate.kept} of {rate.trials}</td>"
-        f"<td>{_interval(rate)}</td></tr>"
-        for rate in rates
-    )
-    return (
-        "<table class='am-table'><thead><tr><th scope='col'>background</th>"
-        "<th scope='col'>label kept</th><th scope='col'>95 % interval</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
-    )
-
-
-def _interval(rate: KeepRate) -> str:
-    if rate.trials == 1:
-        return "one trial"
-    return f"{percent(rate.low)} to {percent(rate.high)}"
-
-
 NOT_JUDGED = (
     "<p class='am-status'>Paint over a part of the photograph, then press Judge this region.</p>"
 )
-LIGHTS = {"green": "✓", "amber": "!", "red": "✗", None: "–"}
 
 
 def judged(sentences: Sequence[str], seconds: float) -> str:
     """What a judgment says in words, the first sentence large."""
     first, *more = [sentence for sentence in sentences if sentence]
-    notes = "".join(f"<p class='am-note'>{_unbroken(sentence)}</p>" for sentence in more)
+    notes = "".join(f"<p class='am-note'>{unbroken(sentence)}</p>" for sentence in more)
     badge = _badge(f"{seconds:.1f} s", "Wall time of the judgment.")
     return (
-        f"<p class='am-sentence' role='status'>{_unbroken(first)}</p>"
+        f"<p class='am-sentence' role='status'>{unbroken(first)}</p>"
         f"<div class='am-badges'>{badge}</div>{notes}"
     )
 
@@ -192,28 +114,11 @@ def judged(sentences: Sequence[str], seconds: float) -> str:
 def figures_table(card: ScoreCard) -> str:
     """The figures of a card as on the command line, and its gain."""
     body = "".join(
-        f"<tr><th scope='row'>{escape(name)}</th><td>{_unbroken(figure)}</td>"
-        f"<td class='am-words'>{_unbroken(remark)}</td></tr>"
+        f"<tr><th scope='row'>{escape(name)}</th><td>{unbroken(figure)}</td>"
+        f"<td class='am-words'>{unbroken(remark)}</td></tr>"
         for name, figure, remark in figures(card)
     )
     return f"<table class='am-table'><tbody>{body}</tbody></table>"
-
-
-def checks(rows: Sequence[Check]) -> str:
-    """Reasons to distrust a mask, each with its light, and the setting that would mend it."""
-    return f"<ul class='am-checks'>{''.join(map(_check, rows))}</ul>"
-
-
-def _check(check: Check) -> str:
-    light = check.light or "untested"
-    mend = ""
-    if check.light in ("amber", "red"):
-        mend = f" <em>Mend: {escape(check.direction)} <code>{escape(check.setting)}</code>.</em>"
-    return (
-        f"<li class='am-{light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
-        f"<span><strong>{escape(check.name)}</strong> <small>{light}</small><br>"
-        f"{_unbroken(check.reason)}{mend}</span></li>"
-    )
 
 
 def comparison_table(comparison: Comparison) -> str:
@@ -231,5 +136,5 @@ def comparison_table(comparison: Comparison) -> str:
 
 def _compared(words: str, best: bool) -> str:
     return (
-        f"<td class='am-best'>★ {_unbroken(words)}</td>" if best else f"<td>{_unbroken(words)}</td>"
+        f"<td class='am-best'>★ {unbroken(words)}</td>" if best else f"<td>{unbroken(words)}</td>"
     )
