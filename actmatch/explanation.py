@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,12 +20,14 @@ from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
 from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
 from .frontier import Frontier, measure_frontier
-from .images import Source, read_photograph, to_pixels
+from .html_report import html_report
+from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .keep_rate import KeepRate
 from .optimize import Candidates, Problem, Step, optimize, pose
 from .promise import Draws, Judge, Verdict, cut, mask_of
 from .prune import Irreducible
+from .record import Record, record_of
 from .scorecard import Pictures, ScoreCard, measure
 from .wording import percent
 
@@ -55,6 +58,8 @@ class Explanation:
         history: one row per step: step, area, probability, kept and the terms of the objective.
         classifier: its name; `device` is where it ran.
         seconds: wall time of the search, the judging and the score card.
+        stopped: whether the search was ended early.
+        threads: of PyTorch on the CPU, which a replay needs.
     """
 
     pixels: Tensor
@@ -73,6 +78,8 @@ class Explanation:
     seconds: float
     passes: float
     seed_agreement: float | None = None
+    stopped: bool = False
+    threads: int = field(default_factory=torch.get_num_threads)
     versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
 
     @property
@@ -114,6 +121,12 @@ class Explanation:
             "Try an easier promise, more steps, or another class."
         )
 
+    @property
+    def record(self) -> Record:
+        """What a replay needs beyond the settings, and what it should come to."""
+        steps = len(self.history)
+        return record_of(self.pixels, self.mask, steps, self.stopped, self.threads)
+
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
@@ -132,12 +145,14 @@ class Explanation:
             "seed": self.config.seed,
             "seconds": self.seconds,
             "versions": dict(self.versions),
+            "replay": self.record.report(),
         }
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Write mask.png, explanation.png, complement.png, overlay.png and report.json.
+        """Write the pictures, soft_mask.npy, report.html and report.json.
 
-        The files are made aside and moved in when all are complete, the report last; a failed save
+        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32. The
+        files are made aside and moved in when all are complete, the report last; a failed save
         leaves nothing behind.
 
         Returns:
@@ -150,10 +165,14 @@ class Explanation:
 
     def _write(self, folder: Path) -> None:
         write_mask(folder, self.pixels, self.mask, self.gray)
+        to_image(self.pixels).save(folder / PHOTOGRAPH_FILE)
+        np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)
+        (folder / PAGE_FILE).write_text(html_report(self), encoding="utf-8")
         write_report(folder, self.report())
 
 
-FILES = (*MASK_FILES, REPORT_FILE)
+PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
+FILES = (*MASK_FILES, PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
 
 
 def explain(
@@ -261,6 +280,7 @@ def conclude(
         device=str(problem.pixels.device),
         seconds=0.0,
         passes=classifier.passes,
+        stopped=hurried,
     )
 
 

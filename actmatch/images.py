@@ -55,7 +55,7 @@ def read_image(
     if isinstance(source, Image.Image):
         image, data = source, b""
     else:
-        data = _read_bytes(source, name, noun)
+        data = read_bytes(source, name, noun)
         with _decoding_errors_in_words(name, noun, data):
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     _checked_size(image, name)
@@ -78,7 +78,14 @@ def _decoding_errors_in_words(name: str, noun: str, data: bytes) -> Iterator[Non
         ) from error
 
 
-def _read_bytes(source: str | Path | bytes | BinaryIO, name: str, noun: str) -> bytes:
+def read_bytes(
+    source: str | Path | bytes | BinaryIO, name: str, noun: str, accepted: str = ACCEPTED
+) -> bytes:
+    """The bytes of an uploaded file of acceptable size.
+
+    Raises:
+        ValueError: one sentence saying what was wrong with the file and what is accepted.
+    """
     if isinstance(source, (str, Path)):
         path = Path(source)
         if not path.is_file():
@@ -102,7 +109,7 @@ def _read_bytes(source: str | Path | bytes | BinaryIO, name: str, noun: str) -> 
             f"got {type(source).__name__}."
         )
     if not data:
-        raise ValueError(f"{name} is empty; accepted is {ACCEPTED}.")
+        raise ValueError(f"{name} is empty; accepted is {accepted}.")
     if len(data) > MAX_BYTES:
         raise ValueError(f"{name} is too large; at most {MAX_BYTES // 2**20} MB are accepted.")
     return data

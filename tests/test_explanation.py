@@ -280,6 +280,25 @@ def test_the_report_has_every_figure_of_the_card_at_its_top_level(result):
     assert report["insertion"]["area"] == result.card.insertion.area
 
 
+def test_the_soft_mask_is_saved_as_an_array_that_holds_no_code(result, tmp_path):
+    soft_mask = np.load(result.save(tmp_path) / "soft_mask.npy", allow_pickle=False)
+    assert soft_mask.dtype == np.float32
+    assert (soft_mask == result.soft_mask.numpy()).all()
+
+
+def test_the_photograph_is_saved_as_the_classifier_saw_it(result, tmp_path):
+    photograph = np.asarray(Image.open(result.save(tmp_path) / "photograph.png"))
+    pixels = torch.from_numpy(photograph.copy()).permute(2, 0, 1).float() / 255
+    assert torch.equal(pixels, result.pixels)
+
+
+def test_the_report_holds_the_record_of_the_run(result):
+    record = result.report()["replay"]
+    assert (record["steps"], record["stopped"]) == (len(result.history), False)
+    assert record["threads"] == torch.get_num_threads()
+    assert record["mask_size"] == [32, 32]
+
+
 def test_saving_again_replaces_the_files_and_leaves_others_alone(result, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "report.json").write_text("old")

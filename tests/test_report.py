@@ -1,0 +1,142 @@
+"""Reports read back: whatever was uploaded, settings or one sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from actmatch import ExplainConfig, explain
+from actmatch.report import read_report
+from actmatch.settings import Settings
+
+CONFIG = ExplainConfig(preset="smallest", steps=3, resolution=8, weights={"kl": 1.5}, seed=4)
+
+
+@pytest.fixture(scope="module")
+def explanation(quadrant):
+    """A very short explanation of the toy's photograph."""
+    image = Image.new("RGB", (32, 32), (128, 128, 128))
+    image.paste((255, 255, 255), (0, 0, 16, 16))
+    return explain(quadrant, image, CONFIG)
+
+
+@pytest.fixture
+def report(explanation):
+    """Its report as it lies on disk."""
+    return json.loads(json.dumps(explanation.report()))
+
+
+def read(report) -> object:
+    return read_report(json.dumps(report).encode())
+
+
+def test_a_report_gives_back_settings_versions_and_record(explanation, tmp_path):
+    path = explanation.save(tmp_path) / "report.json"
+    found = read_report(path)
+    assert found.settings == Settings(CONFIG, "quadrant", "cpu")
+    assert found.versions == explanation.versions
+    assert (found.record.mask == (explanation.mask.numpy() > 0)).all()
+    assert (found.record.steps, found.record.stopped) == (3, False)
+    assert found.notes == ()
+    assert read_report(io.BytesIO(path.read_bytes())).settings == found.settings
+
+
+def test_a_mask_of_any_size_survives_its_record(explanation):
+    from dataclasses import replace
+
+    from actmatch.record import read_record
+
+    mask = np.random.default_rng(0).random((5, 7)) > 0.5
+    record = replace(explanation.record, mask=mask)
+    assert (read_record(record.report(), "report.json").mask == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "is empty; accepted is a report.json"),
+        (b"\xff\xd8\xff\xe0", "is not JSON text"),
+        (b"[" * 100_000, "is not JSON text"),
+        (b"[1, 2]", "has no settings"),
+        (b"{}", "has no settings"),
+        (b'{"config": 3}', "has no settings"),
+        (b'{"config": {"trials": 20, "preset": "robust"}}', "something other than an explanation"),
+        (b'{"config": {"seed": 0}}', "something other than an explanation"),
+        (b'{"config": {"preset": "robust", "area": NaN}}', "holds NaN"),
+        (b'{"config": {"preset": "robust", "area": -Infinity}}', "holds -Infinity"),
+        (b'{"config": {"preset": "robust", "area": 1e999}}', "holds 1e999"),
+        (b'{"config": {"preset": "robust", "seed": ' + b"9" * 5000 + b"}}", "holds 999"),
+    ],
+)
+def test_a_file_that_is_no_report_is_refused_in_a_sentence(data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_report(data)
+
+
+@pytest.mark.parametrize("source", ["/nowhere/report.json", 7, None])
+def test_something_that_is_no_file_is_refused_in_a_sentence(source):
+    with pytest.raises(ValueError, match="report"):
+        read_report(source)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "sentence"),
+    [
+        (("config", "steps"), 0, "steps must be a whole number from 1"),
+        (("config", "steps"), "90", "steps must be a whole number from 1"),
+        (("config", "seed"), 1e30, "seed must be a whole number"),
+        (("config", "preset"), "best", "preset must be one of"),
+        (("config", "preset"), ["robust"], "preset must be one of"),
+        (("config", "target"), {"a": 1}, "target must be"),
+        (("config", "weights"), [1, 2], "weights must be an object"),
+        (("config", "weights", "area"), None, "area must be a number"),
+        (("config", "weights", "aera"), 1, "a weight 'aera' that this version does not know"),
+        (("config", "__class__"), "os", "a setting '__class__' that this version does not know"),
+        (("classifier",), "", "does not name its classifier"),
+        (("classifier",), 5, "does not name its classifier"),
+        (("device",), "toaster", "device must be one of"),
+        (("device",), [], "device must be one of"),
+        (("replay",), [], "replay must be an object"),
+        (("replay", "steps"), 0, r"replay\.steps must be a whole number"),
+        (("replay", "steps"), True, r"replay\.steps must be a whole number"),
+        (("replay", "threads"), 10**6, r"replay\.threads must be a whole number"),
+        (("replay", "stopped"), "no", r"replay\.stopped must be true or false"),
+        (("replay", "pixels_sha256"), "abc", r"replay\.pixels_sha256 must be 64"),
+        (("replay", "mask_size"), [10**9, 10**9], r"replay\.mask_size must be two"),
+        (("replay", "mask_size"), [32, -32], r"replay\.mask_size must be two"),
+        (("replay", "mask_size"), [32, 40], r"replay\.mask_bits must be 32 x 40 bits"),
+        (("replay", "mask_bits"), "!", r"replay\.mask_bits must be 32 x 32 bits"),
+        (("replay", "mask_bits"), None, r"replay\.mask_bits must be 32 x 32 bits"),
+        (("replay", "mask_bits"), 170 * "A" + "A=", "was changed: replay.mask_bits do not have"),
+    ],
+)
+def test_a_tampered_report_is_refused_in_a_sentence(report, place, value, sentence):
+    part = report
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    with pytest.raises(ValueError, match=sentence) as refused:
+        read(report)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["steps", "stopped", "mask_bits", "mask_size", "pixels_sha256"])
+def test_a_record_without_a_part_is_refused_in_a_sentence(report, key):
+    del report["replay"][key]
+    with pytest.raises(ValueError, match=rf"lacks replay\.{key}"):
+        read(report)
+
+
+def test_an_old_report_gives_its_settings_and_says_what_it_lacks(report):
+    del report["replay"], report["config"]["fit"], report["config"]["weights"]["kl"]
+    found = read(report)
+    assert found.record is None
+    assert found.settings.config.weights.kl == 0.2
+    assert found.notes == (
+        "The report does not say fit; the preset's default is taken.",
+        "The report does not say kl; the preset's default is taken.",
+    )
