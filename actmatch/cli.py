@@ -1,8 +1,8 @@
 """The command line: `python -m actmatch COMMAND`.
 
-Commands: explain, judge, compare, transfer, classifiers.
+Commands: explain, replay, judge, compare, transfer, classifiers.
 
-Bad input ends a command with one sentence and status 2.
+Bad input ends a command with one sentence and status 2; a replay that differs ends with status 1.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -23,12 +24,21 @@ from .config import (
     ExplainConfig,
     Weights,
 )
-from .explanation import FILES, explain
+from .explanation import FILES, PHOTOGRAPH_FILE, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
 from .judgment import ScoreConfig, judge
 from .methods import METHODS
-from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_classifiers
+from .model_zoo import (
+    DEFAULT_CLASSIFIER,
+    HUB_ADVICE,
+    available_devices,
+    load_classifier,
+    offline_classifiers,
+)
 from .optimize import Step
+from .replay import replay
+from .report import read_report
+from .settings import OPTIONS, read_setting
 from .table import card_table, comparison_table, transfer_table
 from .transfer import spread, transfer
 from .wording import percent
@@ -40,17 +50,19 @@ CLASSIFIER = dict(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of one command: 0, or 2 after a sentence on what was wrong."""
+    """Exit status of one command: 0, or 2 after a sentence on what was wrong.
+
+    1 after a replay whose mask is not the recorded one.
+    """
     options = build_parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except ValueError as error:
         print(f"actmatch: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("actmatch: stopped; nothing was written.", file=sys.stderr)
         return 130
-    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands.add_parser("explain", help="find the pixels a decision rests on"))
+    _add_replay(commands.add_parser("replay", help="make a mask again from its report"))
     _add_judge(commands.add_parser("judge", help="score any mask of a photograph"))
     _add_compare(commands.add_parser("compare", help="set a mask beside those of other methods"))
     _add_transfer(commands.add_parser("transfer", help="show a mask to several classifiers"))
@@ -102,9 +115,27 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
         help=f"weight of a term, repeatable: {', '.join(Weights.__dataclass_fields__)}",
     )  # fmt: skip
     command.add_argument(
+        "--setting", action="append", default=[], metavar="name=value",
+        help="any other setting of ExplainConfig, repeatable",
+    )  # fmt: skip
+    command.add_argument(
         "--agreement", action="store_true",
         help="run two more seeds and report how much their masks overlap",
     )  # fmt: skip
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=run_replay)
+    command.add_argument("report", metavar="REPORT", help="the report.json of an explanation")
+    command.add_argument(
+        "photo", metavar="PHOTO", nargs="?",
+        help="the photograph (default: photograph.png beside the report)",
+    )  # fmt: skip
+    command.add_argument(
+        "--classifier", metavar="NAME", help="where the report's classifier is now, if it moved"
+    )
+    command.add_argument("--out", metavar="DIR", help="folder for the new result")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -223,16 +254,9 @@ def run_transfer(options: argparse.Namespace) -> None:
 def run_explain(options: argparse.Namespace) -> None:
     """Explain one photograph and save the result."""
     check_folder(options.out, FILES)
-    config = ExplainConfig(
-        preset=options.preset,
-        target=options.target,
-        seed=options.seed,
-        fit=options.fit,
-        area=options.area,
-        generator=options.generator,
-        steps=options.steps,
-        weights=parse_weights(options.weight),
-    )
+    named = {name: getattr(options, name) for name in OPTIONS}
+    named |= dict(map(read_setting, options.setting))
+    config = ExplainConfig(**named, weights=parse_weights(options.weight))
     classifier = load_classifier(options.classifier, options.device)
     run = explain_with_agreement if options.agreement else explain
     with tqdm(unit="step", disable=options.quiet) as bar:
@@ -243,6 +267,24 @@ def run_explain(options: argparse.Namespace) -> None:
     if explanation.seed_agreement is not None:
         print(f"The masks of {SEEDS} seeds overlap at an IoU of {explanation.seed_agreement:.2f}.")
     print(f"Written to {folder}.")
+
+
+def run_replay(options: argparse.Namespace) -> int:
+    """Make the mask of a report again and say whether it is the same: status 0, or 1 if not."""
+    if options.out is not None:
+        check_folder(options.out, FILES)
+    report = read_report(options.report)
+    photo = options.photo or Path(options.report).with_name(PHOTOGRAPH_FILE)
+    kind = report.settings.device
+    device = kind if kind in available_devices() else "cpu"
+    classifier = load_classifier(options.classifier or report.settings.classifier, device)
+    with tqdm(unit="step", disable=options.quiet) as bar:
+        again = replay(classifier, report, photo, on_step=_progress(bar))
+    folder = None if options.out is None else again.explanation.save(options.out)
+    print("\n".join((again.sentence, *again.differences, *report.notes)))
+    if folder:
+        print(f"Written to {folder}.")
+    return 0 if again.identical else 1
 
 
 def _progress(bar: tqdm) -> Callable[[Step], None]:

@@ -154,6 +154,7 @@ def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options)
         [],
         ["explain"],
         ["explain", "photo.png"],
+        ["replay"],
         ["judge", "photo.png"],
         ["compare", "photo.png"],
         ["transfer", "photo.png"],
@@ -195,6 +196,73 @@ def test_an_interrupt_exits_with_130_and_writes_nothing(run, monkeypatch, tmp_pa
     assert run("--quiet")[0] == 130
     assert "nothing was written" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_any_other_setting_can_be_given(asked, run):
+    status, config = run("--quiet", "--setting", "resolution=8", "--setting", "distances=cosine")
+    assert status == 0
+    assert (config["resolution"], config["distances"]) == (8, ["cosine"])
+
+
+@pytest.fixture
+def report(asked, run, tmp_path, capsys):
+    """The report of a short explanation."""
+    run("--quiet")
+    capsys.readouterr()
+    return tmp_path / "out" / "report.json"
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_replay_says_that_the_mask_is_identical(report, photo, given, capsys):
+    assert cli.main(["replay", str(report), *([photo] if given else []), "--quiet"]) == 0
+    assert capsys.readouterr().out == (
+        "Identical: the mask is the recorded one in all of its 1024 pixels.\n"
+    )
+
+
+def test_replay_writes_the_result_anew(report, tmp_path, capsys):
+    again = tmp_path / "again"
+    assert cli.main(["replay", str(report), "--out", str(again)]) == 0
+    assert {path.name for path in again.iterdir()} == set(FILES)
+    assert (again / "mask.png").read_bytes() == report.with_name("mask.png").read_bytes()
+    assert f"Written to {again}." in capsys.readouterr().out
+
+
+def test_replay_of_other_settings_ends_with_1_and_says_how_many_pixels_differ(report, capsys):
+    saved = json.loads(report.read_text())
+    saved["config"] |= dict(area=0.1)
+    saved["versions"]["torch"] = "1.0"
+    report.write_text(json.dumps(saved))
+    assert cli.main(["replay", str(report), "--quiet"]) == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("Different: ")
+    assert "and was 1.0." in printed
+
+
+def test_replay_takes_the_classifier_from_elsewhere(report, asked):
+    assert cli.main(["replay", str(report), "--classifier", "moved.pth", "--quiet"]) == 0
+    assert asked[-1] == ("moved.pth", "cpu")
+
+
+@pytest.mark.parametrize("spoil", ["photograph", "text", "record", "value"])
+def test_a_replay_of_bad_input_exits_with_2_and_one_sentence(report, spoil, tmp_path, capsys):
+    arguments = ["replay", str(report), "--quiet", "--out", str(tmp_path / "again")]
+    saved = json.loads(report.read_text())
+    if spoil == "photograph":
+        arguments.insert(2, str(report.with_name("complement.png")))
+    elif spoil == "text":
+        report.write_text("not a report")
+    elif spoil == "record":
+        del saved["replay"]
+        report.write_text(json.dumps(saved))
+    else:
+        saved["config"]["steps"] = -1
+        report.write_text(json.dumps(saved))
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("actmatch: ")
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.fixture

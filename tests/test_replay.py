@@ -1,0 +1,125 @@
+"""A mask made again from its report, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from PIL import Image
+from toys import tiny_classifier
+
+from actmatch import ExplainConfig, explain, explain_steps
+from actmatch.explanation import drain
+from actmatch.replay import replay
+from actmatch.report import read_report
+
+CONFIG = ExplainConfig(preset="robust", steps=6, resolution=8, seed=4)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """A tiny network whose sums depend on their order."""
+    return tiny_classifier()
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    """A photograph of another size than the input's."""
+    return Image.effect_noise((90, 70), 80).convert("RGB")
+
+
+def saved(explanation, folder):
+    return read_report(explanation.save(folder) / "report.json")
+
+
+@pytest.mark.parametrize("fit", ["crop", "letterbox"])
+def test_a_replay_is_identical_from_either_photograph(classifier, photograph, fit, tmp_path):
+    first = explain(classifier, photograph, dataclasses.replace(CONFIG, fit=fit))
+    report = saved(first, tmp_path)
+    for source in (photograph, tmp_path / "photograph.png"):
+        again = replay(classifier, report, source)
+        assert again.identical
+        assert again.differences == ()
+        assert again.sentence.startswith("Identical: ")
+        assert torch.equal(again.explanation.soft_mask, first.soft_mask)
+        assert again.explanation.config == first.config
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_explanation_that_was_stopped_is_stopped_again(classifier, photograph, after, tmp_path):
+    asked = []
+
+    def stopped():
+        asked.append(True)
+        return len(asked) == after
+
+    first = drain(explain_steps(classifier, photograph, CONFIG, stopped))
+    report = saved(first, tmp_path)
+    assert (report.record.steps, report.record.stopped) == (after, True)
+    again = replay(classifier, report, photograph)
+    assert again.identical
+    assert len(again.explanation.history) == after
+    assert again.explanation.stopped
+
+
+def test_a_replay_uses_as_many_threads_as_there_were(classifier, photograph, tmp_path):
+    torch.set_num_threads(2)
+    try:
+        report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    finally:
+        torch.set_num_threads(1)
+    used = []
+    again = replay(
+        classifier, report, photograph, on_step=lambda step: used.append(torch.get_num_threads())
+    )
+    assert report.record.threads == again.explanation.threads == 2
+    assert set(used) == {2}
+    assert torch.get_num_threads() == 1
+    assert again.identical
+
+
+def test_a_mask_that_differs_is_counted(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    mask = report.record.mask.copy()
+    mask[3, 4:9] ^= True
+    again = replay(
+        classifier,
+        report._replace(record=dataclasses.replace(report.record, mask=mask)),
+        photograph,
+    )
+    assert not again.identical
+    assert again.sentence == "Different: 5 of the mask's 4096 pixels are not as recorded."
+
+
+def test_what_is_not_as_it_was_is_said(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    versions = report.versions | {"torch": "1.0"}
+    del versions["timm"]
+    record = dataclasses.replace(report.record, processor="ABACUS")
+    again = replay(classifier, report._replace(versions=versions, record=record), photograph)
+    assert [sentence.split(" is ")[0] for sentence in again.differences] == [
+        "torch", "timm", "processor",
+    ]  # fmt: skip
+    assert "and was 1.0." in again.differences[0]
+    assert "and was not recorded." in again.differences[1]
+
+
+def test_another_photograph_is_refused_in_a_sentence(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    other = tmp_path / "other.png"
+    photograph.transpose(Image.Transpose.ROTATE_180).save(other)
+    with pytest.raises(ValueError, match=r"other\.png is another photograph than the report's"):
+        replay(classifier, report, other)
+
+
+def test_another_classifier_is_refused_in_a_sentence(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    with pytest.raises(ValueError, match="sees other pixels"):
+        replay(tiny_classifier(size=96), report, photograph)
+
+
+def test_a_report_without_a_record_is_refused_in_a_sentence(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    with pytest.raises(ValueError, match="lacks replay"):
+        replay(classifier, report._replace(record=None), photograph)
