@@ -244,7 +244,7 @@ def _more_figures(explanation: Explanation, card: ScoreCard) -> list[tuple[str, 
         )
     steps = len(explanation.history)
     cost = f"{steps} steps, {explanation.passes:.0f} passes on {explanation.device}"
-    return [*rows, ("time", f"{explanation.seconds:.1f} s", cost)]
+    return [*rows, ("time", f"{explanation.seconds:.1f}\N{NO-BREAK SPACE}s", cost)]
 
 
 def _frontier(explanation: Explanation) -> Iterable[tuple[str, ...]]:
