@@ -71,7 +71,7 @@ def to_query(settings: Settings) -> str:
     weights = changed.pop("weights", {})
     rows = _chosen(settings) | changed | {WEIGHT + name: value for name, value in weights.items()}
     words = {name: written(value) for name, value in rows.items()}
-    return f"?{urlencode(words, safe=',/:')}"
+    return f"?{urlencode(words, safe=',/:')}" if words else ""
 
 
 def from_query(query: str | Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:

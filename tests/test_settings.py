@@ -35,7 +35,7 @@ def test_the_changes_make_the_configuration(config):
 
 
 def test_a_link_says_only_what_differs():
-    assert to_query(Settings(ExplainConfig())) == "?"
+    assert to_query(Settings(ExplainConfig())) == ""
     chosen = ExplainConfig(preset="paper", weights={"area": 8.0})
     assert to_query(Settings(chosen)) == "?preset=paper&weight.area=8"
     assert to_query(Settings(chosen, "lite")) == "?classifier=lite&preset=paper&weight.area=8"
