@@ -15,7 +15,7 @@ import gradio as gr
 from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
-from actmatch.screen import compare_tab, handlers, judge_tab, panels
+from actmatch.screen import compare_tab, handlers, judge_tab, panels, taking
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -43,10 +43,12 @@ def build() -> gr.Blocks:
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
                 result, judging, comparing = answer_column()
+                take = taking.take_row()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
         controls = {**ask, **controls}
         connect(screen, ask, controls, result)
+        taking.connect(screen, take, controls)
         judge_tab.connect(judging, controls, result["mask"])
         compare_tab.connect(comparing, judging, controls, result["mask"])
     return screen
@@ -176,7 +178,7 @@ def answer_column() -> tuple[dict, dict, dict]:
         with gr.Tab("Compare"):
             comparing = compare_tab.compare_tab()
     parts["save"] = gr.DownloadButton(
-        "Download mask, pictures and report (ZIP)", interactive=False, elem_id="am-save"
+        "Download masks, pictures and reports (ZIP)", interactive=False, elem_id="am-save"
     )
     return parts, judging, comparing
 
@@ -210,11 +212,10 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, result: dict) -> None:
     ask["photograph"].change(**seen, **looking)
     controls["fit"].change(**seen, **looking)
     ask["classifier"].change(
-        handlers.choose_classifier, ask["classifier"], ask["target"], **looking
+        handlers.choose_classifier, [ask["classifier"], ask["target"]], ask["target"], **looking
     ).success(**seen, **looking)
-    screen.load(handlers.choose_classifier, ask["classifier"], ask["target"], **looking)
     tuned = [controls[name] for name in (*handlers.PRESET_SETTINGS, *handlers.WEIGHTS)]
-    ask["preset"].change(
+    ask["preset"].input(  # not when a link or a report sets it with its own weights
         handlers.choose_preset, ask["preset"], [ask["promise"], *tuned], queue=False, **private
     )
     settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)]

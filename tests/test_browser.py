@@ -5,6 +5,7 @@ Screenshots go to tests/screenshots, or to the folder named in ACTMATCH_SCREENSH
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
+from actmatch.explanation import FILES
+from actmatch.model_zoo import DEFAULT_CLASSIFIER
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -82,7 +86,7 @@ def visit(browser, address):
         if message.type == "error" and "ERR_ABORTED" not in message.text:
             errors.append(message.text)
 
-    def open_page(viewport=DESKTOP, scheme="light"):
+    def open_page(viewport=DESKTOP, scheme="light", query=""):
         context = browser.new_context(viewport=viewport, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
@@ -96,7 +100,7 @@ def visit(browser, address):
                 else foreign.append(request.url)
             ),
         )
-        page.goto(address)
+        page.goto(address + query)
         page.wait_for_selector("#am-explain")
         page.wait_for_selector("#am-target input")
         return page
@@ -160,7 +164,28 @@ def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):
         page.click("#am-save")
     archive = tmp_path / "result.zip"
     download.value.save_as(archive)
-    assert set(zipfile.ZipFile(archive).namelist()) >= {"mask.png", "report.json"}
+    with zipfile.ZipFile(archive) as files:
+        assert set(files.namelist()) == set(FILES)
+        files.extractall(tmp_path / "result")
+    reads_without_a_server(page.context.browser, tmp_path / "result" / "report.html", sentence)
+
+
+def reads_without_a_server(browser, path, sentence):
+    """The saved page shows the sentence, asks for nothing and fits every window and theme."""
+    asked = []
+    for scheme in ("light", "dark"):
+        for name, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+            context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
+            page = context.new_page()
+            page.on("request", lambda request: asked.append(request.url))
+            page.on("console", lambda message: asked.append(message.text))
+            page.goto(path.as_uri())
+            assert page.inner_text("h1").replace("\u00a0", " ") == sentence
+            assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+            assert not overflow(page)
+            screenshot(page, f"report-{name}-{scheme}")
+            context.close()
+    assert all(url.startswith(("file:", "data:")) for url in asked)
 
 
 def test_stop_ends_a_long_run_with_the_best_mask_so_far(visit):
@@ -213,6 +238,72 @@ def test_a_preset_sets_its_sliders(visit):
     page.get_by_role("button", name="Mask priors").click()
     box = page.locator("#am-total_variation input[type=number]")
     sync_api.expect(box).to_have_value("500", timeout=MINUTE)
+
+
+def typed(page, name):
+    """What the number box of a slider holds."""
+    return page.locator(f"#am-{name} input[type=number]")
+
+
+def shows(page, preset, area, target):
+    """The controls show these settings, and the classifier still has its classes on offer."""
+    sync_api.expect(page.get_by_label(preset, exact=True)).to_be_checked(timeout=MINUTE)
+    sync_api.expect(typed(page, "area")).to_have_value(area, timeout=MINUTE)
+    sync_api.expect(page.locator("#am-target input")).to_have_value(target, timeout=MINUTE)
+
+
+def warned(page, words):
+    """Wait for a warning in these words."""
+    page.locator(".toast-body").get_by_text(words).wait_for()
+
+
+def test_a_copied_link_restores_the_settings(visit, address):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+    page.get_by_label("confident").check()
+    page.get_by_role("button", name="Mask priors").click()
+    typed(page, "area").fill("7.5")
+    typed(page, "area").press("Tab")
+    page.locator("#am-target input").fill("tiger cat")
+    page.locator("#am-target input").press("Enter")
+    page.click("#am-copy-link")
+    query = "/?preset=confident&target=tiger+cat&weight.area=7.5"
+    page.locator("#am-copied").get_by_text("weight.area=7.5").wait_for()
+    page.wait_for_function("async (text) => await navigator.clipboard.readText() == text",
+                           arg=address + query)  # fmt: skip
+    page = visit(query=query)
+    page.get_by_role("button", name="Mask priors").click()
+    shows(page, "confident", "7.5", "tiger cat")
+    page.wait_for_timeout(2000)  # nothing that follows from the preset or classifier undoes it
+    shows(page, "confident", "7.5", "tiger cat")
+    page.click("#am-copy-program")
+    page.locator("#am-copied").get_by_text("load_classifier").first.wait_for()
+    screenshot(page, "take")
+
+
+def test_a_link_with_nonsense_says_so_and_leaves_the_defaults(visit):
+    page = visit(query="/?steps=many&preset=paper")
+    warned(page, "steps must be a whole number")
+    sync_api.expect(page.get_by_label("robust")).to_be_checked(timeout=MINUTE)
+
+
+def test_an_earlier_report_restores_the_settings(visit, tmp_path):
+    config = ExplainConfig(preset="necessary", target=281, weights={"area": 2.5}, seed=11)
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(dict(config=config.as_dict(), classifier=DEFAULT_CLASSIFIER)))
+    page = visit()
+    page.set_input_files("#am-take input[type=file]", str(report))
+    page.get_by_role("button", name="Mask priors").click()
+    shows(page, "necessary", "2.5", "281")
+    page.get_by_role("button", name="Advanced").click()
+    sync_api.expect(page.get_by_label("Seed")).to_have_value("11", timeout=MINUTE)
+    page.get_by_label("Seed").fill("")
+    page.get_by_label("Seed").press("Tab")
+    page.click("#am-copy-command")
+    warned(page, "seed must be a whole number")
+    report.write_text("{}")
+    page.set_input_files("#am-take input[type=file]", str(report))
+    warned(page, "has no settings")
 
 
 def open_tab(page, name):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import gradio as gr
 import numpy as np
@@ -17,7 +19,7 @@ from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph
 from actmatch.scorecard import Prediction
-from actmatch.screen import comparing, handlers, judging, panels
+from actmatch.screen import comparing, handlers, judging, panels, taking
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
 
@@ -219,6 +221,81 @@ def test_the_painted_region_can_be_compared(lion):
 def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sentence):
     with pytest.raises(gr.Error, match=sentence):
         list(comparing.compare_region(*asked(lion, **changes)))
+
+
+def shown_by(restored) -> dict:
+    """What the controls are set to."""
+    return dict(zip(taking.RESTORED, restored, strict=True))
+
+
+def visited(query: str) -> SimpleNamespace:
+    """A page load with this query."""
+    return SimpleNamespace(query_params=dict(parse_qsl(query.removeprefix("?"))))
+
+
+def test_a_copied_link_sets_the_controls_it_was_copied_from():
+    config = ExplainConfig(preset="necessary", target="lion", seed=7, weights={"area": 3.5})
+    link = taking.text_of("link")(LITE0, "cpu", *values_of(config))["value"]
+    restored = shown_by(taking.from_link(visited(link)))
+    assert [restored[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)] == values_of(config)
+    assert (restored["classifier"], restored["device"]) == (LITE0, "cpu")
+    assert "loses the label" in restored["promise"]
+
+
+def test_the_command_and_the_program_say_what_the_controls_show():
+    values = (LITE0, "auto", *values_of(ExplainConfig(preset="smallest", seed=7)))
+    command = taking.text_of("command")(*values)["value"]
+    assert command.endswith("explain photo.jpg --out out --preset smallest --seed 7")
+    assert "preset='smallest', seed=7" in taking.text_of("program")(*values)["value"]
+
+
+@pytest.mark.parametrize("query", ["", "?__theme=dark", "?utm_source=mail"])
+def test_an_address_without_settings_leaves_the_controls_alone(query):
+    untouched = taking.from_link(visited(query))
+    assert all(update == gr.skip() for update in untouched)
+
+
+def test_a_link_that_makes_no_sense_is_refused_in_words():
+    with pytest.warns(UserWarning, match="steps must be a whole number"):
+        assert taking.from_link(visited("?steps=0")) == taking.UNTOUCHED
+
+
+def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
+    config = ExplainConfig(preset="smallest", target=3, area=0.1)
+    report = dict(config=config.as_dict(), classifier="birds", device="cuda:1")
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(taking.gr, "Warning", lambda words, title: said.append(words))
+        patch.setattr(taking, "local_checkpoints", lambda: ["checkpoints/birds.pth"])
+        patch.setattr(taking, "available_devices", lambda: ("cpu",))
+        restored = shown_by(taking.from_report(str(path)))
+    assert (restored["preset"], restored["target"]) == ("smallest", "3")
+    assert (restored["classifier"], restored["device"]) == ("checkpoints/birds.pth", "auto")
+    assert said == [
+        "There is no cuda here; the best device is taken.",
+        "This screen has no control for area; left as usual.",
+    ]
+
+
+def test_a_report_that_cannot_be_read_is_refused_in_words():
+    with pytest.warns(UserWarning, match=r"There is no report at 'no\.json'"):
+        assert taking.from_report("no.json") == taking.UNTOUCHED
+
+
+def test_controls_that_make_no_sense_cannot_be_copied():
+    values = values_of(ExplainConfig())
+    values[handlers.SETTINGS.index("seed")] = None
+    with pytest.raises(gr.Error, match="seed must be a whole number"):
+        taking.text_of("link")(LITE0, "auto", *values)
+
+
+def test_another_classifier_keeps_the_class_where_it_has_it():
+    for kept in ("lion", None, handlers.TOP_CLASS):
+        assert "value" not in handlers.choose_classifier(LITE0, kept)
+    with pytest.warns(UserWarning, match="no class named 'zebu'"):
+        assert handlers.choose_classifier(LITE0, "zebu")["value"] == handlers.TOP_CLASS
 
 
 def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():

@@ -152,10 +152,17 @@ def look(photograph: Image.Image | None, classifier_name: str, fit: str) -> tupl
 
 
 @in_words
-def choose_classifier(classifier_name: str) -> Any:
-    """The target classes of a classifier."""
-    names = classifier_for(classifier_name).class_names
-    return gr.update(choices=[TOP_CLASS, *names], value=TOP_CLASS)
+def choose_classifier(classifier_name: str, target: Any = TOP_CLASS) -> Any:
+    """The target classes of a classifier; the class asked for stays where it is one of them."""
+    classifier = classifier_for(classifier_name)
+    classes = gr.update(choices=[TOP_CLASS, *classifier.class_names])
+    try:
+        if class_asked(target) is not None:
+            classifier.class_index(target)
+    except ValueError as error:
+        gr.Warning(f"{error} The top class is explained.", title="Class to explain")
+        classes["value"] = TOP_CLASS
+    return classes
 
 
 def choose_preset(preset: str) -> list[Any]:
@@ -338,7 +345,7 @@ def finished(explanation: Explanation) -> tuple:
 
 
 def zipped(explanation: Explanation) -> str:
-    """Path of a ZIP with the five files of `Explanation.save`; those of earlier visits go."""
+    """Path of a ZIP with the files of `Explanation.save`; those of earlier visits go."""
     folder = own_folder()
     for earlier in folder.glob("download-*"):
         with suppress(FileNotFoundError):  # another visitor's run may have removed it
