@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from .agreement import SEEDS, explain_with_agreement
+from .classifier import Classifier
 from .compare import CUTS, SHEET, CompareConfig, Comparison, compare_rows
 from .config import (
     DEVICES,
@@ -31,12 +32,16 @@ from .model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, load_classifier, offline_
 from .optimize import Step
 from .table import card_table, comparison_table, transfer_table
 from .transfer import spread, transfer
+from .views import contrast, similarity
 from .wording import percent
 
 CLASSIFIER = dict(
     metavar="NAME",
     help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
 )
+
+
+RIVAL = ""  # --against without a class
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,6 +94,14 @@ def _add_photograph(command: argparse.ArgumentParser) -> None:
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_explain)
     _add_shared(command)
+    question = command.add_mutually_exclusive_group()
+    question.add_argument(
+        "--against", nargs="?", const=RIVAL, metavar="CLASS",
+        help="ask why the target and not this class (no class given: its strongest rival)",
+    )  # fmt: skip
+    question.add_argument(
+        "--similar-to", metavar="PHOTO2", help="ask what makes PHOTO similar to this photograph"
+    )
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
     command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
     command.add_argument(
@@ -225,7 +238,7 @@ def run_explain(options: argparse.Namespace) -> None:
     check_folder(options.out, FILES)
     config = ExplainConfig(
         preset=options.preset,
-        target=options.target,
+        target=options.target if options.against is None else None,  # the view's own
         seed=options.seed,
         fit=options.fit,
         area=options.area,
@@ -233,7 +246,9 @@ def run_explain(options: argparse.Namespace) -> None:
         steps=options.steps,
         weights=parse_weights(options.weight),
     )
-    classifier = load_classifier(options.classifier, options.device)
+    if options.similar_to is not None and options.target is not None:
+        raise ValueError("--similar-to asks about no class, so --target must be left out.")
+    classifier = _asked(load_classifier(options.classifier, options.device), options)
     run = explain_with_agreement if options.agreement else explain
     with tqdm(unit="step", disable=options.quiet) as bar:
         explanation = run(classifier, options.photo, config, on_step=_progress(bar))
@@ -243,6 +258,16 @@ def run_explain(options: argparse.Namespace) -> None:
     if explanation.seed_agreement is not None:
         print(f"The masks of {SEEDS} seeds overlap at an IoU of {explanation.seed_agreement:.2f}.")
     print(f"Written to {folder}.")
+
+
+def _asked(classifier: Classifier, options: argparse.Namespace) -> Classifier:
+    """The classifier, or the view of it that answers another question than about one class."""
+    if options.similar_to is not None:
+        return similarity(classifier, options.photo, options.similar_to, options.fit)
+    if options.against is not None:
+        other = None if options.against == RIVAL else options.against
+        return contrast(classifier, options.photo, other, options.target, options.fit)
+    return classifier
 
 
 def _progress(bar: tqdm) -> Callable[[Step], None]:
