@@ -77,14 +77,15 @@ class Answer(NamedTuple):
         kind: "contrast" (the margin z_y - z_y', in logits) or "similarity" (a cosine).
         target: name of y; None where no class is asked about.
         other: name of y', or of the other photograph.
-        gray, photograph, explanation, complement: the figure of each.
-        bar: from where on the label is kept.
+        nothing: the figure of an image that shows nothing.
+        bar: the figure from which on the label is kept.
+        photograph, explanation, complement: the figure of each.
     """
 
     kind: str
     target: str | None
     other: str
-    gray: float
+    nothing: float
     bar: float
     photograph: float
     explanation: float
@@ -94,7 +95,7 @@ class Answer(NamedTuple):
     def sentence(self) -> str:
         """The figures in plain words."""
         subject = (
-            f"The cosine with {self.other}"
+            f"The similarity to {self.other}"
             if self.target is None
             else f"The margin of {self.target} over {self.other}"
         )

@@ -5,15 +5,14 @@
 
 A view is a classifier: `explain`, `judge`, `compare` and all that works on logits take it, with the
 presets and the score card as they are. Its activations are those of the classifier, and its logits
-come from one score of an image: the margin z_y - z_y', or the cosine of two pooled embeddings. The
-first class is the answer asked about, the second one is anything else, and the two tie at the bar:
+come from one score of an image. The first class is the answer asked about, the second one is
+anything else, and the two tie at the bar, half of the way from nothing to the photograph x:
 
-    logits = (SURE * (score - bar) / (score(x) - bar), 0),   bar = (score(gray) + score(x)) / 2
+    logits = (SURE * (score - bar) / (score(x) - bar), 0),   bar = (score(nothing) + score(x)) / 2
 
-Gray is the explanation of an empty mask, so that "label kept" means at least half of the way from
-nothing to the photograph x. Without the bar, nothing at all would often do: on plain gray most
-classifiers prefer one of two classes by a hair. x itself gets SURE = 4, a probability of 0.98, so
-that the 90 % of the preset `confident` are three quarters of the way.
+Without the bar, nothing at all would often do: on plain gray most classifiers prefer one of two
+classes by a hair. x itself gets SURE = 4, a probability of 0.98, so that the 90 % of the preset
+`confident` are three quarters of the way.
 """
 
 from __future__ import annotations
@@ -22,16 +21,18 @@ import inspect
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .classifier import Classifier
 from .config import ExplainConfig
 from .explanation import memory_errors_in_words, pose_photograph
 from .images import Source, read_photograph, to_pixels
+from .infill import draw
+from .losses import EPSILON
 from .scorecard import Answer
 
 SURE = 4.0  # logit of the photograph
+EMPTY, DRAWS = ("gray", "black", "white", "noise", "color", "clouds"), 4  # infills, and of each
 
 
 class View(Classifier):
@@ -41,7 +42,7 @@ class View(Classifier):
 
     Attributes:
         kind, about, other: see `Answer`; `about` is its target.
-        gray_score, bar, photograph_score: the scale of the score.
+        nothing, bar, photograph: the scale of the score.
     """
 
     kind: str
@@ -63,29 +64,35 @@ class View(Classifier):
         """N scores of the final features."""
         raise NotImplementedError
 
+    def empty(self, pixels: Tensor) -> Tensor:
+        """N x 3 x H x W images that show nothing; the best score of them counts. Here gray."""
+        return self.gray.expand_as(pixels)
+
     def place(self, pixels: Tensor) -> bool:
-        """Set the scale for 1 x 3 x H x W pixels; whether they lie above gray and the least bar."""
+        """Set the scale for 1 x 3 x H x W pixels; whether they lie above the bar."""
         with torch.no_grad():
-            both = torch.cat((self.gray.expand_as(pixels), pixels))
-            self.gray_score, self.photograph_score = self.score(self.features(both)[0]).tolist()
-        self.bar = max(self.least, (self.gray_score + self.photograph_score) / 2)
-        return self.photograph_score > self.bar
+            images = torch.cat((pixels, self.empty(pixels)))
+            self.photograph, *empty = self.score(self.features(images)[0]).tolist()
+        self.nothing = max(empty)
+        self.bar = max(self.least, (self.nothing + self.photograph) / 2)
+        return self.photograph > self.bar
 
     def head(self, final: Tensor) -> Tensor:
         """N x 2 logits."""
-        scaled = SURE * (self.score(final).float() - self.bar) / (self.photograph_score - self.bar)
-        return torch.stack((scaled, torch.zeros_like(scaled)), dim=1)
+        way = (self.score(final).float() - self.bar) / (self.photograph - self.bar)
+        return torch.stack((SURE * way, torch.zeros_like(way)), dim=1)
 
     def answer(self, logits: Tensor) -> Answer:
         """The scores behind 3 x 2 logits of a photograph, its explanation and its complement."""
-        scores = self.bar + logits[:, 0] * (self.photograph_score - self.bar) / SURE
-        return Answer(
-            self.kind, self.about, self.other, self.gray_score, self.bar, *scores.tolist()
-        )
+        scores = self.bar + logits[:, 0] * (self.photograph - self.bar) / SURE
+        return Answer(self.kind, self.about, self.other, self.nothing, self.bar, *scores.tolist())
 
 
 class Contrast(View):
-    """Why y and not y'? The score is z_y - z_y'; the bar is at least 0, where the two tie."""
+    """Why y and not y'? The score is the margin z_y - z_y', and gray shows nothing.
+
+    The bar is at least 0, where the classifier itself says y rather than y'.
+    """
 
     kind = "contrast"
     least = 0.0
@@ -104,8 +111,8 @@ class Contrast(View):
         if not self.place(pixels):
             raise ValueError(
                 f"The photograph must speak for {name} and against {rival}: its margin must be "
-                f"above 0 and above the {self.gray_score:.2f} of plain gray, and is "
-                f"{self.photograph_score:.2f}."
+                f"above 0 and above the {self.nothing:.2f} of plain gray, and is "
+                f"{self.photograph:.2f}."
             )
 
     def score(self, final: Tensor) -> Tensor:
@@ -116,9 +123,16 @@ class Contrast(View):
 
 
 class Similarity(View):
-    """What makes a photograph similar to another? The score is the cosine of their embeddings.
+    """What makes a photograph x similar to another one r? The score is a cosine of embeddings,
 
-    An embedding is what the last layer reads: timm's pooled features, `pre_logits`.
+        h(e) . h(r) / (|h(r)| max(|h(e)|, |h(x)|)),
+
+    -1 to 1, where h is what the last layer reads: timm's pooled features, `pre_logits`. The cosine
+    alone would not do: a speck on gray gives an embedding as faint as it likes in the direction
+    that it likes. An embedding shorter than that of x counts by its length.
+
+    Of what shows nothing (gray, black, white, noise, colors, clouds) the most similar one counts:
+    the embeddings of any two pictures have something in common.
     """
 
     kind = "similarity"
@@ -133,7 +147,7 @@ class Similarity(View):
 
         Raises:
             ValueError: the architecture has no pooled embedding, or the photograph is no more
-                similar to the other one than plain gray is.
+                similar to the other one than nothing is.
         """
         if "pre_logits" not in inspect.signature(classifier.model.forward_head).parameters:
             raise ValueError(
@@ -141,28 +155,36 @@ class Similarity(View):
                 "photographs are; nearly every other timm architecture can."
             )
         super().__init__(classifier, (f"similar to {name}", "not similar"), name)
-        self.register_buffer("reference", reference)
-        self.register_buffer("embedding", None)
+        self.register_buffer("pair", torch.cat((reference, pixels)))
+        self.register_buffer("embeddings", None)  # of the pair, 2 x D
         if not self.place(pixels):
             raise ValueError(
-                f"The photograph must be more similar to {name} than plain gray is: its cosine "
-                f"must be above {self.gray_score:.2f}, and is {self.photograph_score:.2f}."
+                f"The photograph must be more similar to {name} than noise or a plain color is: "
+                f"its cosine must be above {self.nothing:.2f}, and is {self.photograph:.2f}."
             )
 
+    def empty(self, pixels: Tensor) -> Tensor:
+        """N x 3 x H x W infills of every kind that is not made from the photograph."""
+        random = torch.Generator(device=pixels.device).manual_seed(0)
+        return torch.cat([draw(kind, pixels, self.gray, DRAWS, random) for kind in EMPTY])
+
     def reset_parameters(self) -> None:
-        """Forget the reference's embedding: it belongs to the parameters that it was made with."""
-        self.embedding = None
+        """Forget the embeddings of the pair: they belong to the parameters they were made with."""
+        self.embeddings = None
 
     def score(self, final: Tensor) -> Tensor:
-        """N cosines with the reference, -1 to 1."""
-        if self.embedding is None:
+        """N cosines with the reference, -1 to 1, less where the embedding is faint."""
+        if self.embeddings is None:
             with torch.no_grad():
-                self.embedding = self.embed(self.features(self.reference)[0])
-        return F.cosine_similarity(self.embed(final), self.embedding)
+                self.embeddings = self.embed(self.features(self.pair)[0])
+        embedding = self.embed(final)
+        reference, photograph = self.embeddings
+        length = embedding.norm(dim=1).clamp_min(photograph.norm())
+        return embedding @ reference / (reference.norm() * length).clamp_min(EPSILON)
 
     def embed(self, final: Tensor) -> Tensor:
         """N x D pooled embeddings of the final features."""
-        return self.model.forward_head(final, pre_logits=True).flatten(1)
+        return self.model.forward_head(final, pre_logits=True).flatten(1).float()
 
 
 def contrast(
@@ -209,7 +231,7 @@ def similarity(
 
     Raises:
         ValueError: a photograph or the fit is not acceptable, the architecture has no pooled
-            embedding, or the two are no more similar than plain gray and the reference.
+            embedding, or the photograph is no more similar to the reference than nothing is.
     """
     problem = pose_photograph(classifier, photograph, ExplainConfig(fit=fit))
     name = Path(reference).name if isinstance(reference, (str, Path)) else "the other photograph"
