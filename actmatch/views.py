@@ -40,6 +40,9 @@ class View(Classifier):
 
     Subclasses say what the score is, and call `place` once they can.
 
+    Raises:
+        ValueError: the classifier is a view itself.
+
     Attributes:
         kind, about, other: see `Answer`; `about` is its target.
         nothing, bar, photograph: the scale of the score.
@@ -50,6 +53,8 @@ class View(Classifier):
     least = -torch.inf  # the bar is no lower
 
     def __init__(self, classifier: Classifier, class_names: tuple[str, str], other: str) -> None:
+        if isinstance(classifier, View):
+            raise ValueError("A question is asked of a classifier; got one that is a view already.")
         nn.Module.__init__(self)  # neither copied nor prepared again
         self.name, self.data_config, self.size = (
             classifier.name, classifier.data_config, classifier.size
@@ -111,8 +116,8 @@ class Contrast(View):
         if not self.place(pixels):
             raise ValueError(
                 f"The photograph must speak for {name} and against {rival}: its margin must be "
-                f"above 0 and above the {self.nothing:.2f} of plain gray, and is "
-                f"{self.photograph:.2f}."
+                f"above 0 and above the {self.nothing:.3f} of plain gray, and is "
+                f"{self.photograph:.3f}."
             )
 
     def score(self, final: Tensor) -> Tensor:
@@ -160,7 +165,7 @@ class Similarity(View):
         if not self.place(pixels):
             raise ValueError(
                 f"The photograph must be more similar to {name} than noise or a plain color is: "
-                f"its cosine must be above {self.nothing:.2f}, and is {self.photograph:.2f}."
+                f"its cosine must be above {self.nothing:.3f}, and is {self.photograph:.3f}."
             )
 
     def empty(self, pixels: Tensor) -> Tensor:

@@ -24,11 +24,20 @@ from toys import (
     tiny_classifier,
 )
 
-from actmatch import ExplainConfig, contrast, explain, explain_with_agreement, judge, similarity
+from actmatch import (
+    CompareConfig,
+    ExplainConfig,
+    ScoreConfig,
+    contrast,
+    explain,
+    explain_with_agreement,
+    judge,
+    similarity,
+)
 from actmatch.classifier import FORWARD, Classifier
+from actmatch.compare import compare
 from actmatch.images import to_image
 from actmatch.infill import composite
-from actmatch.judgment import ScoreConfig
 from actmatch.suspicion import randomized
 from actmatch.views import DRAWS, EMPTY, SURE, Contrast, Similarity, View
 
@@ -274,6 +283,12 @@ def test_a_view_has_the_activations_of_its_classifier(kind):
 
 
 @KINDS
+def test_a_view_of_a_view_is_refused(across, kind):
+    with pytest.raises(ValueError, match="a view already"):
+        view_of(kind, view_of("contrast", across, X), X)
+
+
+@KINDS
 def test_the_passes_of_a_view_are_its_own(across, kind):
     view = view_of(kind, across, X)
     spent, others = view.passes, across.passes
@@ -295,7 +310,7 @@ def test_gradients_of_a_view_reach_the_pixels(kind):
 
 
 @KINDS
-def test_views_are_judged_and_agree_over_seeds_as_classifiers_do(across, image, reference, kind):
+def test_views_are_judged_compared_and_seeded_as_classifiers_are(across, image, reference, kind):
     view = (
         contrast(across, image, "lower")
         if kind == "contrast"
@@ -305,3 +320,5 @@ def test_views_are_judged_and_agree_over_seeds_as_classifiers_do(across, image, 
     assert judgment.card.label_kept and judgment.card.necessary
     assert judgment.card.question.explanation > judgment.card.question.bar
     assert explain_with_agreement(view, image, SHORT, seeds=2).seed_agreement > 0.3
+    config = CompareConfig(methods=("grad_cam",), trials=2)
+    assert len(compare(view, image, quadrant_mask(1.0), config).rows) > 1
