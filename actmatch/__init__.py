@@ -18,12 +18,14 @@ from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
 from .scorecard import ScoreCard
 from .threshold import ThresholdCurve, threshold_curve
+from .views import Contrast, Similarity, contrast, similarity
 
 __all__ = [
     "PRESETS",
     "Classifier",
     "CompareConfig",
     "Comparison",
+    "Contrast",
     "ExplainConfig",
     "Explanation",
     "Judgment",
@@ -31,8 +33,10 @@ __all__ = [
     "Response",
     "ScoreCard",
     "ScoreConfig",
+    "Similarity",
     "ThresholdCurve",
     "Weights",
+    "contrast",
     "explain",
     "explain_steps",
     "explain_with_agreement",
@@ -40,5 +44,6 @@ __all__ = [
     "load_classifier",
     "offline_classifiers",
     "score",
+    "similarity",
     "threshold_curve",
 ]

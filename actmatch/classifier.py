@@ -101,12 +101,23 @@ class Classifier(nn.Module):
 
     def forward(self, pixels: Tensor) -> Response:
         """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        final, stages = self.features(pixels)
+        return Response(self.head(final).float(), tuple(stage.float() for stage in stages))
+
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the head reads, as the model lays it out, and one activation map per stage."""
         self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
         normalized = (pixels - self.mean) / self.std
         normalized = normalized.contiguous(memory_format=torch.channels_last)
-        final, stages = self.model.forward_intermediates(normalized)
-        logits = self.model.forward_head(final)
-        return Response(logits.float(), tuple(stage.float() for stage in stages))
+        return self.model.forward_intermediates(normalized)
+
+    def head(self, final: Tensor) -> Tensor:
+        """N x K logits of the final features."""
+        return self.model.forward_head(final)
+
+    def answer(self, logits: Tensor) -> Any | None:
+        """Figures of a question that is not about one class; None here, see `views`."""
+        return None
 
     def metered(self) -> Classifier:
         """The same network with a meter of its own, `passes`, that starts at 0."""

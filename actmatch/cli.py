@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .agreement import SEEDS, explain_with_agreement
+from .classifier import Classifier
 from .compare import CUTS, SHEET, CompareConfig, Comparison, compare_rows
 from .config import (
     DEVICES,
@@ -41,12 +42,16 @@ from .report import read_report
 from .settings import OPTIONS, read_setting
 from .table import card_table, comparison_table, transfer_table
 from .transfer import spread, transfer
+from .views import contrast, similarity
 from .wording import percent
 
 CLASSIFIER = dict(
     metavar="NAME",
     help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
 )
+
+
+RIVAL = ""  # --against without a class
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,6 +107,14 @@ def _add_photograph(command: argparse.ArgumentParser) -> None:
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_explain)
     _add_shared(command)
+    question = command.add_mutually_exclusive_group()
+    question.add_argument(
+        "--against", nargs="?", const=RIVAL, metavar="CLASS",
+        help="ask why the target and not this class (no class given: its strongest rival)",
+    )  # fmt: skip
+    question.add_argument(
+        "--similar-to", metavar="PHOTO2", help="ask what makes PHOTO similar to this photograph"
+    )
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
     command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
     command.add_argument(
@@ -256,8 +269,12 @@ def run_explain(options: argparse.Namespace) -> None:
     check_folder(options.out, FILES)
     named = {name: getattr(options, name) for name in OPTIONS}
     named |= dict(map(read_setting, options.setting))
+    if options.against is not None:
+        named["target"] = None  # the view's own
     config = ExplainConfig(**named, weights=parse_weights(options.weight))
-    classifier = load_classifier(options.classifier, options.device)
+    if options.similar_to is not None and options.target is not None:
+        raise ValueError("--similar-to asks about no class, so --target must be left out.")
+    classifier = _asked(load_classifier(options.classifier, options.device), options)
     run = explain_with_agreement if options.agreement else explain
     with tqdm(unit="step", disable=options.quiet) as bar:
         explanation = run(classifier, options.photo, config, on_step=_progress(bar))
@@ -267,6 +284,16 @@ def run_explain(options: argparse.Namespace) -> None:
     if explanation.seed_agreement is not None:
         print(f"The masks of {SEEDS} seeds overlap at an IoU of {explanation.seed_agreement:.2f}.")
     print(f"Written to {folder}.")
+
+
+def _asked(classifier: Classifier, options: argparse.Namespace) -> Classifier:
+    """The classifier, or the view of it that answers another question than about one class."""
+    if options.similar_to is not None:
+        return similarity(classifier, options.photo, options.similar_to, options.fit)
+    if options.against is not None:
+        other = None if options.against == RIVAL else options.against
+        return contrast(classifier, options.photo, other, options.target, options.fit)
+    return classifier
 
 
 def run_replay(options: argparse.Namespace) -> int:

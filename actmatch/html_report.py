@@ -6,6 +6,7 @@ policy forbids the rest. Every name from outside is escaped.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import fields
 from html import escape
@@ -39,7 +40,7 @@ def html_report(explanation: Explanation) -> str:
     parts = {
         "title": f"{card.label}, as {explanation.classifier} sees it",
         "preset": config.preset,
-        "command": to_command(settings),
+        "command": to_command(settings) + _asked(card),
         "version": explanation.versions["actmatch"],
     }
     blocks = {
@@ -67,6 +68,16 @@ def html_report(explanation: Explanation) -> str:
     }
     template = Template(TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute({name: escape(text) for name, text in parts.items()} | blocks)
+
+
+def _asked(card: ScoreCard) -> str:
+    """The options of a question that is not about one class."""
+    if card.question is None:
+        return ""
+    if card.question.target is None:
+        return f" --similar-to {shlex.quote(card.question.other)}"
+    target, other = map(shlex.quote, (card.question.target, card.question.other))
+    return f" --target {target} --against {other}"
 
 
 def _promise(explanation: Explanation) -> str:

@@ -16,7 +16,8 @@ from .explanation import Explanation, drain, memory_errors_in_words, search
 from .images import Source, read_photograph, to_pixels
 from .optimize import Step, pose
 from .record import Record, pixels_sha256, processor
-from .report import Report
+from .report import SIMILARITY, Question, Report
+from .views import Contrast
 
 AS_IT_IS = "squash"  # the fit that leaves a photograph of the input's own size untouched
 
@@ -77,7 +78,9 @@ def replay(
         return record.stopped and steps == record.steps
 
     with _threads(record.threads), memory_errors_in_words():
-        problem = pose(classifier, pixels.to(classifier.device), config.target)
+        pixels = pixels.to(classifier.device)
+        classifier = _asked(classifier, pixels, report.question)
+        problem = pose(classifier, pixels, config.target)
         explanation = drain(search(classifier, problem, config, stopped), on_step)
     mask = explanation.mask.numpy() > 0.5
     if mask.shape != record.mask.shape:
@@ -87,6 +90,23 @@ def replay(
         )
     differing = int(np.sum(mask != record.mask))
     return Replay(explanation, differing, _differences(report, record, explanation))
+
+
+def _asked(classifier: Classifier, pixels: Tensor, question: Question | None) -> Classifier:
+    """The classifier, or the view of it that answers the report's question.
+
+    Raises:
+        ValueError: the question is about another photograph, which the report does not hold.
+    """
+    if question is None:
+        return classifier
+    if question.kind == SIMILARITY:
+        raise ValueError(
+            f"The report is about the similarity to {question.other}, which it does not hold, so "
+            "it cannot be replayed; explain it again with --similar-to."
+        )
+    target, other = map(classifier.class_index, (question.target, question.other))
+    return Contrast(classifier, pixels, target, other)
 
 
 def _as_seen(classifier: Classifier, photograph: Source, fit: str, record: Record) -> Tensor:

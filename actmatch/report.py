@@ -15,8 +15,17 @@ from .record import Record, read_record
 from .settings import CONFIG_FIELDS, WEIGHT_FIELDS, Settings
 
 ACCEPTED = "a report.json that an explanation was saved with"
+CONTRAST, SIMILARITY = "contrast", "similarity"
 LONGEST_NAME = 500  # letters of a classifier's name
 LARGEST = 1e40  # number; figures may be large, settings have bounds of their own
+
+
+class Question(NamedTuple):
+    """What was asked other than about one class: a kind of view and its names; see `views`."""
+
+    kind: str
+    target: str | None
+    other: str
 
 
 class Report(NamedTuple):
@@ -26,12 +35,14 @@ class Report(NamedTuple):
         settings: all of them; the device is the kind that was used.
         versions: of the libraries that made it.
         record: of the run; None in reports of versions that kept none.
+        question: that was asked other than about one class; None where there was none.
         notes: one sentence on every setting that the report does not have.
     """
 
     settings: Settings
     versions: dict[str, str]
     record: Record | None
+    question: Question | None
     notes: tuple[str, ...]
 
 
@@ -53,9 +64,8 @@ def read_report(source: str | os.PathLike | bytes | BinaryIO) -> Report:
     versions = report.get("versions")
     versions = versions if isinstance(versions, Mapping) else {}
     record = read_record(report["replay"], name) if "replay" in report else None
-    return Report(
-        settings, {str(key): str(value) for key, value in versions.items()}, record, missing
-    )
+    versions = {str(key): str(value) for key, value in versions.items()}
+    return Report(settings, versions, record, _question(report, name), missing)
 
 
 def _parsed(data: bytes, name: str) -> dict[str, Any]:
@@ -120,6 +130,18 @@ def _classifier(report: Mapping[str, Any], name: str) -> str:
     if not isinstance(classifier, str) or not 0 < len(classifier.strip()) <= LONGEST_NAME:
         raise ValueError(f"{name} does not name its classifier; accepted is {ACCEPTED}.")
     return classifier
+
+
+def _question(report: Mapping[str, Any], name: str) -> Question | None:
+    found = report.get("question")
+    if found is None:
+        return None
+    if isinstance(found, dict):
+        kind, target, other = (found.get(key) for key in Question._fields)
+        named = isinstance(other, str) and isinstance(target, str if kind == CONTRAST else object)
+        if kind in (CONTRAST, SIMILARITY) and named:
+            return Question(kind, target, other)
+    raise ValueError(f"{name}: question must be a {CONTRAST} or a {SIMILARITY} with its names.")
 
 
 def _device(report: Mapping[str, Any], name: str) -> str:

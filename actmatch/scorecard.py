@@ -70,6 +70,41 @@ class Curve(NamedTuple):
         return float(np.trapezoid(self.probabilities, self.shares))
 
 
+class Answer(NamedTuple):
+    """What stands behind the two classes of a view, in the unit of its question; see `views`.
+
+    Attributes:
+        kind: "contrast" (the margin z_y - z_y', in logits) or "similarity" (a cosine).
+        target: name of y; None where no class is asked about.
+        other: name of y', or of the other photograph.
+        nothing: the figure of an image that shows nothing.
+        bar: the figure from which on the label is kept.
+        photograph, explanation, complement: the figure of each.
+    """
+
+    kind: str
+    target: str | None
+    other: str
+    nothing: float
+    bar: float
+    photograph: float
+    explanation: float
+    complement: float
+
+    @property
+    def sentence(self) -> str:
+        """The figures in plain words."""
+        subject = (
+            f"The similarity to {self.other}"
+            if self.target is None
+            else f"The margin of {self.target} over {self.other}"
+        )
+        return (
+            f"{subject} is {self.photograph:.2f} for the photograph, {self.explanation:.2f} for "
+            f"the explanation and {self.complement:.2f} without it; {self.bar:.2f} is asked for."
+        )
+
+
 @dataclass(frozen=True)
 class ScoreCard:
     """The figures of one mask for one class y of one photograph x, in plain values.
@@ -91,6 +126,7 @@ class ScoreCard:
         gain: how much nearer the mask brings the logits than random masks of its area do, and
             `randomized_gain` the same on a re-initialized classifier; see `suspicion.gain`.
         checks: reasons to distrust the mask, each a traffic light.
+        question: the figures of a contrast or a similarity; None where a class is explained.
     """
 
     target: int
@@ -115,6 +151,7 @@ class ScoreCard:
     gain: float | None
     randomized_gain: float | None
     checks: tuple[Check, ...]
+    question: Answer | None = None
 
     @property
     def remark(self) -> str:
@@ -140,9 +177,12 @@ class ScoreCard:
         )
         without = self.top5["complement"][0].name
         if without != self.label:
-            return f"{first} Without them it says {without}."
-        left = percent(self.complement_probability)
-        return f"{first} Without them it still says {without}, {left}."
+            second = f"Without them it says {without}."
+        else:
+            left = percent(self.complement_probability)
+            second = f"Without them it still says {without}, {left}."
+        third = self.question and self.question.sentence
+        return " ".join(filter(None, (first, second, third)))
 
     def agreeing(self, agreement: float) -> ScoreCard:
         """The same card with its check of the seeds made from the IoU with other seeds' masks."""
@@ -167,6 +207,7 @@ class ScoreCard:
             curve = getattr(self, name)
             report[name] = curve and {"area": curve.area, **curve._asdict()}
         report["checks"] = [check._asdict() for check in self.checks]
+        report["question"] = self.question and self.question._asdict()
         return report
 
 
@@ -275,6 +316,7 @@ def _predictions(classifier: Classifier, problem: Problem, response: Response) -
             name: tuple(Prediction(*pair) for pair in classifier.top(row))
             for name, row in zip(names, logits, strict=True)
         },
+        question=classifier.answer(logits),
     )
 
 

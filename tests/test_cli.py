@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from toys import quadrant_classifier, quadrant_mask
+from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_mask
 
 from actmatch import cli
 from actmatch.explanation import FILES
@@ -103,6 +103,31 @@ def test_without_options_the_defaults_of_the_config_hold(asked, run):
     assert (config["preset"], config["seed"], config["fit"]) == ("robust", 0, "crop")
 
 
+@pytest.mark.parametrize("options", [["--against"], ["--against", "dark", "--target", "bright"]])
+def test_a_contrast_is_asked_and_reported(asked, run, tmp_path, capsys, options):
+    status, config = run("--quiet", *options)
+    question = json.loads((tmp_path / "out" / "report.json").read_text())["question"]
+    assert status == 0
+    assert config["target"] is None
+    assert (question["kind"], question["target"], question["other"]) == (
+        "contrast", "bright", "dark",
+    )  # fmt: skip
+    assert "The margin of bright over dark is" in capsys.readouterr().out
+
+
+def test_a_similarity_is_asked_and_reported(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(cli, "load_classifier", lambda name, device: across_classifier())
+    photo, reference, out = (str(tmp_path / name) for name in ("photo.png", "other.png", "out"))
+    to_image(across_pixels()[0]).save(photo)
+    to_image(across_pixels(lower=0)[0]).save(reference)
+    status = cli.main(
+        ["explain", photo, "--similar-to", reference, "--out", out, "--steps", "3", "--quiet"]
+    )
+    assert status == 0
+    assert json.loads(Path(out, "report.json").read_text())["question"]["other"] == "other.png"
+    assert "The similarity to other.png is 0.75" in capsys.readouterr().out
+
+
 def test_weights_can_be_given_one_by_one(asked, run):
     status, config = run("--quiet", "--weight", "area=20", "--weight", " kl = 0.5")
     assert status == 0
@@ -121,6 +146,11 @@ def test_weights_can_be_given_one_by_one(asked, run):
         (["--weight", "area=nan"], "area must be"),
         (["--weight", "area=-1"], "area must be"),
         (["--weight", "aera=1"], "Did you mean 'area'"),
+        (["--against", "bright"], "must be another than bright"),
+        (["--against", "zebra"], "no class named 'zebra'"),
+        (["--against", "bright", "--target", "dark"], "must speak for dark and against bright"),
+        (["--similar-to", "missing.png"], "no photograph at 'missing.png'"),
+        (["--similar-to", "missing.png", "--target", "dark"], "--target must be left out"),
     ],
 )
 def test_a_bad_option_exits_with_2_and_one_sentence(
@@ -139,7 +169,7 @@ def test_a_bad_option_exits_with_2_and_one_sentence(
 @pytest.mark.parametrize(
     "options",
     [["--preset", "best"], ["--fit", "zoom"], ["--generator", "vae"], ["--device", "tpu"],
-     ["--steps", "many"], ["--no-such-option"]],
+     ["--steps", "many"], ["--no-such-option"], ["--similar-to", "b.png", "--against", "dark"]],
 )  # fmt: skip
 def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options):
     with pytest.raises(SystemExit) as exit_:
@@ -237,6 +267,19 @@ def test_replay_of_other_settings_ends_with_1_and_says_how_many_pixels_differ(re
     printed = capsys.readouterr().out
     assert printed.startswith("Different: ")
     assert "and was 1.0." in printed
+
+
+def test_a_contrast_is_replayed_and_a_similarity_refused(asked, run, tmp_path, capsys):
+    run("--quiet", "--against", "dark")
+    report = tmp_path / "out" / "report.json"
+    assert cli.main(["replay", str(report), "--quiet"]) == 0
+    page = report.with_name("report.html").read_text(encoding="utf-8")
+    assert "--target bright --against dark" in page
+    saved = json.loads(report.read_text())
+    saved["question"] |= dict(kind="similarity", target=None, other="other.png")
+    report.write_text(json.dumps(saved))
+    assert cli.main(["replay", str(report), "--quiet"]) == 2
+    assert "the similarity to other.png, which it does not hold" in capsys.readouterr().err
 
 
 def test_replay_takes_the_classifier_from_elsewhere(report, asked):

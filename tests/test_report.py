@@ -100,6 +100,8 @@ def test_something_that_is_no_file_is_refused_in_a_sentence(source):
         (("classifier",), 5, "does not name its classifier"),
         (("device",), "toaster", "device must be one of"),
         (("device",), [], "device must be one of"),
+        (("question",), [], "question must be a contrast or a similarity"),
+        (("question",), {"kind": "contrast", "other": "b"}, "question must be a contrast"),
         (("replay",), [], "replay must be an object"),
         (("replay", "steps"), 0, r"replay\.steps must be a whole number"),
         (("replay", "steps"), True, r"replay\.steps must be a whole number"),

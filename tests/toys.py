@@ -123,6 +123,52 @@ def quadrant_problem(classifier: Classifier | None = None) -> Problem:
     return pose(classifier or quadrant_classifier(), quadrant_pixels(), "bright")
 
 
+class AcrossModel(nn.Module):
+    """Embeds a picture as (a, b, 1): upper left minus upper right, lower right minus lower left.
+
+    Of quadrants, in mean normalized brightness (-2 to 2). Logits: a + 3 b + bias, 3 b and 0; the
+    first two differ by what the upper half shows alone.
+    """
+
+    num_classes = 3
+    pretrained_cfg: ClassVar = QuadrantModel.pretrained_cfg
+    feature_info = (dict(module="quadrants"),)
+
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 3, bias=False)
+        self.head.weight.data = torch.tensor([[1.0, 3, bias], [0, 3, 0], [0, 0, 0]])
+
+    def forward_intermediates(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """N x 3 x 2 x 2 mean brightness of the quadrants."""
+        quadrants = F.adaptive_avg_pool2d(pixels, 2)
+        return quadrants, [quadrants]
+
+    def forward_head(self, quadrants: Tensor, pre_logits: bool = False) -> Tensor:
+        """N x 3 logits, or the N x 3 embeddings."""
+        upper_left, upper_right, lower_left, lower_right = quadrants.mean(1).flatten(1).T
+        a, b = upper_left - upper_right, lower_right - lower_left
+        embedding = torch.stack((a, b, torch.ones_like(a)), dim=1)
+        return embedding if pre_logits else self.head(embedding)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """N x 3 logits."""
+        return self.forward_head(self.forward_intermediates(pixels)[0])
+
+
+def across_classifier(bias: float = 0) -> Classifier:
+    """A frozen `AcrossModel` with class names."""
+    return Classifier(AcrossModel(bias), "across", ("both", "lower", "neither"))
+
+
+def across_pixels(upper: float = 2, lower: float = 2) -> Tensor:
+    """1 x 3 x 32 x 32 gray with an upper left and a lower right quadrant this bright, -2 to 2."""
+    pixels = torch.full((1, 3, SIDE, SIDE), 0.5)
+    pixels[..., :HALF, :HALF] += 0.25 * upper
+    pixels[..., HALF:, HALF:] += 0.25 * lower
+    return pixels
+
+
 class WindowModel(nn.Module):
     """Logits gain * mean_of_window(normalized brightness) + bias, 0 and -1; gray is 0, white 2."""
 

@@ -120,7 +120,10 @@ def from_report(path: str) -> list[Any]:
         report = read_report(path)
     except ValueError as error:
         return _refused(error)
-    return restored(report.settings, report.notes)
+    notes = report.notes
+    if report.question:
+        notes = (*notes, f"The report is of a {report.question.kind}; here one class is explained.")
+    return restored(report.settings, notes)
 
 
 UNTOUCHED = [gr.skip()] * len(RESTORED)
