@@ -212,6 +212,10 @@ class Preset:
     weights: Mapping[str, float]
 
 
+# Where drawn infills decide: all the steps, and a match that leaves the mask free to shrink.
+ON_DRAWS = dict(steps=70, patience=70)
+LIGHT_MATCH = dict(activation=0.3, kl=0.05)
+
 PRESETS: dict[str, Preset] = {
     "smallest": Preset(
         "The fewest pixels on which the label is still the top one, on a gray background.",
@@ -223,11 +227,12 @@ PRESETS: dict[str, Preset] = {
     ),
     "robust": Preset(
         "As confident, and the label survives at least 95 % of every kind of background.",
-        Promise(confidence=0.9, keep_rate=0.95), {}, {},
+        Promise(confidence=0.9, keep_rate=0.95), ON_DRAWS, LIGHT_MATCH,
     ),
     "necessary": Preset(
         "As robust, and the photograph without these pixels loses the label.",
-        Promise(confidence=0.9, keep_rate=0.95, necessary=True), {}, dict(necessity=1.0),
+        Promise(confidence=0.9, keep_rate=0.95, necessary=True), ON_DRAWS,
+        LIGHT_MATCH | dict(necessity=1.0),
     ),
     "paper": Preset(
         "The published recipe: fixed weights, 880 steps, no promise; it reports what came out.",
@@ -242,7 +247,7 @@ PRESETS: dict[str, Preset] = {
 
 # Cells a side and Adam's step size that suit each generator; the U-Net's are the published ones.
 RESOLUTIONS = {"pyramid": 56, "autoencoder": 28, "unet": 1024}
-LEARNING_RATES = {"pyramid": 0.2, "autoencoder": 3e-3, "unet": 5e-5}
+LEARNING_RATES = {"pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .infill import composite, draw_all_but_gray
 from .optimize import Problem
 from .scorecard import on_gray, ratios
 
-POINTS = 8  # masks measured, spread over the sizes seen
+POINTS = 6  # masks measured, spread over the sizes seen
 
 
 class FrontierPoint(NamedTuple):

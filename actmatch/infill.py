@@ -16,8 +16,8 @@ BLUR_SIDE, BLUR_TIMES = 31, 3
 NOISE_STD = 0.25
 SHUFFLE_GRID = 8
 CLOUD_GRID = 7
-BANK_DRAWS = 8  # infills of each random kind that a search trains on
-UNSEEN_HARDNESS = 10.0  # logits; infills not yet met come first
+UNSEEN_HARDNESS = 10.0  # logits; kinds not yet met come first
+RENEWED = 0.5  # of what is known of a kind's hardness, with every draw
 
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
@@ -109,27 +109,37 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
 
 
 class InfillSampler:
-    """A bank of infills of every kind but gray, of which the hardest come up most often.
+    """Infills of every kind but gray, random ones drawn anew each time; hard kinds come up most.
 
-    Each is drawn about once before any comes again. Lives on the device, never synchronizes it;
+    A mask that meets the same draws again and again learns these draws and breaks on others. Each
+    kind is drawn about once before any comes again. Lives on the device, never synchronizes it;
     all randomness comes from its own generator.
     """
 
     def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
-        self.generator = generator
-        kinds = draw_all_but_gray(pixels, gray, BANK_DRAWS, generator)  # gray is in every step
-        self.bank = torch.cat(kinds)
-        shares = [-math.log(len(kind)) for kind in kinds for _ in kind]  # all kinds as likely
-        self.log_share = torch.tensor(shares, device=pixels.device)
-        self.hardness = torch.full_like(self.log_share, UNSEEN_HARDNESS)
+        self.pixels, self.gray, self.generator = pixels, gray, generator
+        fixed = [kind for kind in DETERMINISTIC if kind != "gray"]
+        self.fixed = torch.cat([draw(kind, pixels, gray, 1, generator) for kind in fixed])
+        self.hardness = pixels.new_full((len(fixed) + len(RANDOM),), UNSEEN_HARDNESS)
 
     def next(self, count: int) -> Tensor:
         """`count` x 3 x H x W infills, drawn without replacement (Gumbel top-k)."""
-        noise = torch.rand(len(self.bank), generator=self.generator, device=self.bank.device)
+        fixed, device = len(self.fixed), self.pixels.device
+        each = max(1, math.ceil((count - fixed) / len(RANDOM)))
+        drawn = [draw(kind, self.pixels, self.gray, each, self.generator) for kind in RANDOM]
+        kinds = torch.arange(fixed, device=device)
+        random = torch.arange(fixed, len(self.hardness), device=device).repeat_interleave(each)
+        kinds = torch.cat((kinds, random))
+        noise = torch.rand(len(kinds), generator=self.generator, device=device)
         gumbel = -(-noise.clamp(1e-6, 1 - 1e-6).log()).log()
-        self.chosen = (self.hardness + self.log_share + gumbel).topk(count).indices
-        return self.bank[self.chosen]
+        chosen = (self.hardness[kinds] + gumbel).topk(count).indices
+        self.chosen = kinds[chosen]
+        return torch.cat((self.fixed, *drawn))[chosen]
 
     def tell(self, hardness: Tensor) -> None:
         """Remember how hard the last infills were: minus their margins, in logits."""
-        self.hardness.index_copy_(0, self.chosen, hardness)
+        zeros = torch.zeros_like(self.hardness)
+        count = zeros.index_add(0, self.chosen, torch.ones_like(hardness))
+        mean = zeros.index_add(0, self.chosen, hardness) / count.clamp_min(1)
+        known = torch.where(self.hardness == UNSEEN_HARDNESS, mean, self.hardness)
+        self.hardness = torch.where(count > 0, known.lerp(mean, RENEWED), self.hardness)

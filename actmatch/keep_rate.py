@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from . import losses
-from .batches import in_batches, logits_of
+from .batches import in_batches
 from .classifier import Classifier
 from .images import to_image
 from .infill import DETERMINISTIC, KINDS, composite, draw
@@ -45,32 +45,19 @@ def infill_kinds(trials: int = TRIALS, kinds: Sequence[str] = KINDS) -> list[tup
     return [(kind, 1 if kind in DETERMINISTIC else trials) for kind in kinds]
 
 
-def composites(
-    classifier: Classifier,
-    problem: Problem,
-    mask: Tensor,
-    kinds: Sequence[tuple[str, int]],
-    seed: int,
+def infills(
+    classifier: Classifier, problem: Problem, kinds: Sequence[tuple[str, int]], seed: int
 ) -> Iterator[Tensor]:
-    """The composites c(m, r) of each kind in turn: number of trials x 3 x H x W."""
-    pixels = problem.pixels
-    random = torch.Generator(device=pixels.device).manual_seed(seed)
+    """The infills of each kind in turn: number of trials x 3 x H x W."""
+    random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     for kind, count in kinds:
-        infills = draw(kind, pixels, classifier.gray, count, random)
-        yield composite(mask, pixels.expand_as(infills), infills)
+        yield draw(kind, problem.pixels, classifier.gray, count, random)
 
 
-def labels_kept(
-    classifier: Classifier,
-    problem: Problem,
-    mask: Tensor,
-    kinds: Sequence[tuple[str, int]],
-    seed: int,
-) -> dict[str, list[bool]]:
-    """Per kind, whether the top-1 of each composite c(m, r) is the target."""
-    logits = logits_of(classifier, composites(classifier, problem, mask, kinds, seed))
-    answers = iter((logits.argmax(-1) == problem.target).tolist())
-    return {kind: [next(answers) for _ in range(count)] for kind, count in kinds}
+def composites(problem: Problem, mask: Tensor, drawn: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The composites c(m, r) of pieces of N x 3 x H x W infills."""
+    for piece in drawn:
+        yield composite(mask, problem.pixels.expand_as(piece), piece)
 
 
 class Trials(NamedTuple):
@@ -101,7 +88,7 @@ def try_infills(
     owners = iter([kind for kind, count in kinds for _ in range(count)])
     kept: dict[str, list[bool]] = {kind: [] for kind, _ in kinds}
     worst: dict[str, tuple[float, Tensor]] = {}
-    pieces = composites(classifier, problem, mask, kinds, seed)
+    pieces = composites(problem, mask, infills(classifier, problem, kinds, seed))
     for batch, response in in_batches(classifier, pieces):
         top = (response.logits.argmax(-1) == problem.target).tolist()
         margins = losses.margin(response.logits, problem.target).tolist()

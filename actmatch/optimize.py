@@ -28,9 +28,10 @@ START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with
 RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
 SHARE_RANGE = (0.005, 0.95)
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
-AREA_WEIGHT = 4.0  # weight of the area at which masks shrink as fast as they grow
+AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
+SHRINKING, GROWING = 0.8, 2.0  # of the rate, where drawn infills decide: most draws must hold
 AVERAGE = 0.9  # memory of the running average of the logits
-SIZES = 32  # candidate masks kept, one per size class
+SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
 CHECK_EVERY = 10  # steps between looks at whether to stop early
 LESS = 0.99  # a mask below this share of the smallest so far counts as smaller
@@ -59,10 +60,22 @@ class Problem:
 class Candidates:
     """The best mask seen in each size class: logits whose step had the most slack.
 
+    Under a promise, the running average at the latest step that kept it: all that keep it are as
+    good, and a mask that is good at one size is not when it is merely cut larger or smaller.
     Lives on the device and is updated without a synchronization.
+
+    Args:
+        promised: whether there is a promise.
     """
 
-    def __init__(self, size: tuple[int, int], device: torch.device, count: int = SIZES) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        device: torch.device,
+        promised: bool = False,
+        count: int = SIZES,
+    ) -> None:
+        self.promised = promised
         edges = torch.logspace(torch.tensor(SMALLEST_SIZE).log10().item(), 0, count)
         self.edges = edges[:-1].to(device)
         self.logits = torch.zeros(count, *size, device=device)
@@ -77,7 +90,9 @@ class Candidates:
         self.sum = AVERAGE * self.sum + (1 - AVERAGE) * logits[0, 0]
         self.weight = AVERAGE * self.weight + (1 - AVERAGE)
         place = torch.bucketize(area, self.edges).view(1)
-        better = slack > self.slack[place]
+        if self.promised:
+            logits, slack = self.average[None, None], slack.clamp(max=0)
+        better = slack >= self.slack[place]
         kept = torch.where(better.view(1, 1, 1), logits[0], self.logits[place])
         self.logits.index_copy_(0, place, kept)
         self.slack.index_copy_(0, place, torch.where(better, slack, self.slack[place]))
@@ -149,7 +164,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     optimizer = torch.optim.Adam(
         generator.parameters(), lr=config.learning_rate, fused=device.type in ("cpu", "cuda")
     )
-    candidates = Candidates(classifier.size, device)
+    candidates = Candidates(classifier.size, device, config.promise is not None)
     steering = steering_for(config, device)
     for index in range(1, config.steps + 1):
         with torch.enable_grad():
@@ -215,12 +230,15 @@ class KeepPromise(Steering):
     """The kept share led to the edge of a promise.
 
     It shrinks while the promise holds on the composites of a step and grows while it does not, ever
-    more slowly.
+    more slowly. Where a promise is about drawn infills, it grows faster than it shrinks, so that it
+    settles where nearly every draw holds, not every other one.
     """
 
     def __init__(self, config: ExplainConfig, device: torch.device) -> None:
         super().__init__(config, device)
         self.share = torch.full((), START_SHARE, device=device)
+        drawn = config.promise.keep_rate > 0
+        self.shrinking, self.growing = (SHRINKING, GROWING) if drawn else (1.0, 1.0)
 
     def cut(self, logits: Tensor) -> Tensor:
         """The logits shifted so that about the share is positive, going by every fourth pixel."""
@@ -231,8 +249,9 @@ class KeepPromise(Steering):
         """Whether the promise held at this step; the share moves accordingly."""
         held = outcome.slack > 0
         rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * index / self.config.steps
-        shrink = math.exp(-rate * self.config.weights.area / AREA_WEIGHT)
-        factor = held * shrink + ~held * math.exp(rate)  # where() would copy its two numbers
+        shrink = math.exp(-self.shrinking * rate * self.config.weights.area / AREA_WEIGHT)
+        grow = math.exp(self.growing * rate)
+        factor = held * shrink + ~held * grow  # where() would copy its two numbers
         self.share = (self.share * factor).clamp(*SHARE_RANGE)
         self.compare(area, held)
         return held

@@ -15,6 +15,7 @@ from .infill import composite, draw_all_but_gray
 from .optimize import Problem
 
 BATCH = 32  # composites a forward pass
+AT_ONCE = 4  # infills on which a single mask is asked before the next
 
 
 class Panel:
@@ -48,18 +49,28 @@ class Panel:
         self.add(drawn[margins.argsort()[:count]])
 
     def add(self, infills: Tensor) -> None:
-        """Ask of every mask that it holds on R x 3 x H x W more infills."""
-        self.infills = torch.cat((self.infills, infills))
+        """Ask of every mask that it holds on R x 3 x H x W more infills, right after gray."""
+        self.infills = torch.cat((self.infills[:1], infills, self.infills[1:]))
 
     def holds(self, mask: Tensor) -> bool:
-        """Whether the promise holds for a 1 x 1 x H x W mask on every infill here."""
+        """Whether the promise holds for a 1 x 1 x H x W mask on every infill here.
+
+        A few are asked at a time, as most masks that fail do so on the latest of them.
+        """
+        first, *more = self.infills.split(AT_ONCE)
         with torch.no_grad():
-            return self.slack(mask).item() >= 0
+            return self._slack(mask, first, self.promise).item() >= 0 and all(
+                self._slack(mask, part, Promise()).item() >= 0 for part in more
+            )
 
     def slack(self, masks: Tensor) -> Tensor:
         """The least margin of the promise, in logits, for each of N x 1 x H x W masks, N >= 1."""
-        target, promise = self.problem.target, self.promise
-        rows = self.logits(masks)
+        return self._slack(masks, self.infills, self.promise)
+
+    def _slack(self, masks: Tensor, infills: Tensor, promise: Promise) -> Tensor:
+        """The same on some of the infills; a promise of confidence needs gray to be the first."""
+        target = self.problem.target
+        rows = self._logits(masks, infills, promise.necessary)
         margins = losses.margin(rows.flatten(0, 1), target).unflatten(0, rows.shape[:2])
         if promise.necessary:
             margins = torch.cat((margins[:-1], -margins[-1:]))
@@ -68,17 +79,21 @@ class Panel:
             margins = torch.cat((margins, rows[:1].log_softmax(-1)[..., target] - least))
         return margins.amin(0)
 
-    def logits(self, masks: Tensor) -> Tensor:
-        """R x N x K logits of N masks: a row an infill, and one for the complement if promised."""
-        rows = len(self.infills) + self.promise.necessary
+    def _logits(self, masks: Tensor, infills: Tensor, complements: bool) -> Tensor:
+        """R x N x K logits of N masks: a row an infill, and one for the complements if wanted."""
+        rows = len(infills) + complements
         return torch.cat(
-            [self._logits(batch) for batch in masks.split(max(1, BATCH // rows))], dim=1
+            [
+                self._batch(part, infills, complements)
+                for part in masks.split(max(1, BATCH // rows))
+            ],
+            dim=1,
         )
 
-    def _logits(self, masks: Tensor) -> Tensor:
-        grid = self.problem.pixels.expand(len(self.infills), len(masks), -1, -1, -1)
-        batch = composite(masks[None], grid, self.infills[:, None]).flatten(0, 1)
-        if self.promise.necessary:
-            complements = composite(1 - masks, grid[0], self.classifier.gray)
-            batch = torch.cat((batch, complements))
+    def _batch(self, masks: Tensor, infills: Tensor, complements: bool) -> Tensor:
+        grid = self.problem.pixels.expand(len(infills), len(masks), -1, -1, -1)
+        batch = composite(masks[None], grid, infills[:, None]).flatten(0, 1)
+        if complements:
+            left = composite(1 - masks, grid[0], self.classifier.gray)
+            batch = torch.cat((batch, left))
         return self.classifier.logits(batch).unflatten(0, (-1, len(masks)))

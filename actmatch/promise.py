@@ -5,28 +5,30 @@ The infills that decide here are drawn from another seed than those that trained
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from enum import IntEnum
 from itertools import islice
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from . import losses
+from .batches import logits_of
 from .classifier import Classifier
 from .config import Promise
 from .infill import DETERMINISTIC
-from .keep_rate import TRIALS, infill_kinds, labels_kept
+from .keep_rate import TRIALS, composites, infill_kinds, infills
 from .optimize import Candidates, Problem
 from .panel import Panel
-from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune
+from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
 
-PANEL_DRAWS, PANEL_SIZE = 16, 8  # infills drawn of each random kind; the hardest added to a panel
+PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel
 ACCEPTANCE_TRIALS = 30  # infills drawn of each random kind to accept a mask
 MOST_LOST = 1  # of these, all kinds together, that may lose the label
-FEW_PIECES, FEWER_COST = 3, 1.75  # pieces preferred, and the growth in area they may cost
-LARGE, BETTER = 0.3, 0.95  # areas above which other rankings are tried, and that they must reach
-GENEROUS = (1.08, 1.17, 1.3, 1.5, 2.0, 3.0)  # areas judged last, as multiples of the smallest
+FEW_PIECES, FEWER_COST = 3, 1.5  # pieces preferred, and the growth in area they may cost
+ATTEMPTS = 8  # masks judged before nearly everything is
+WIDER = 1.06  # least growth in area from a refused mask to the next
 LARGEST_AREA = 0.95  # short of the whole image
 SMALLEST_AREA = 0.002
 STRIDE, PRECISION = 1.25, 1.05  # steps and precision of the search for the smallest cut
@@ -55,6 +57,18 @@ class Verdict(NamedTuple):
     kept: bool
 
 
+class Trial(NamedTuple):
+    """What came of asking whether a promise holds.
+
+    Attributes:
+        kept: whether it does.
+        lost: R x 3 x H x W drawn infills met on the way that lose the label, the closest first.
+    """
+
+    kept: bool
+    lost: Tensor
+
+
 def holds(
     classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
 ) -> bool:
@@ -62,33 +76,36 @@ def holds(
 
     The cheap parts are asked first; the first broken one decides.
     """
-    return failures(classifier, problem, mask, promise, seed) is not None
+    return put_to_trial(classifier, problem, mask, promise, seed).kept
 
 
-def failures(
+def put_to_trial(
     classifier: Classifier,
     problem: Problem,
     mask: Tensor,
     promise: Promise,
     seed: int,
     trials: int = TRIALS,
-) -> int | None:
-    """How many drawn infills lose the label although the promise holds; None where it breaks.
+) -> Trial:
+    """Whether the promise holds, and the infills to learn from where it does not.
 
     Args:
         trials: infills drawn of each random kind.
     """
     gray = replace(promise, keep_rate=0.0)
-    if not Panel(classifier, problem, gray).holds(mask):
-        return None
-    lost = 0
-    for offset, kinds in enumerate(GROUPS if promise.keep_rate else ()):
-        asked = infill_kinds(trials, kinds)
-        answers = labels_kept(classifier, problem, mask, asked, seed + offset)
-        if any(sum(kept) < promise.keep_rate * len(kept) for kept in answers.values()):
-            return None
-        lost += sum(len(kept) - sum(kept) for kept in answers.values())
-    return lost
+    kept = Panel(classifier, problem, gray).holds(mask)
+    lost, margins = problem.pixels[:0], problem.pixels.new_empty(0)
+    for offset, kinds in enumerate(GROUPS if promise.keep_rate and kept else ()):
+        pieces = infills(classifier, problem, infill_kinds(trials, kinds), seed + offset)
+        for drawn in pieces:
+            logits = logits_of(classifier, composites(problem, mask, [drawn]))
+            survived = logits.argmax(-1) == problem.target
+            kept = kept and survived.float().mean().item() >= promise.keep_rate
+            lost = torch.cat((lost, drawn[~survived]))
+            margins = torch.cat((margins, losses.margin(logits[~survived], problem.target)))
+        if not kept:
+            break
+    return Trial(kept, lost[margins.argsort(descending=True)])
 
 
 class Cut(NamedTuple):
@@ -110,9 +127,21 @@ class Cut(NamedTuple):
         mask = mask_of(cut(self.ranking, self.area))
         return mask if self.pieces is None else largest_pieces(mask, self.pieces)
 
+    @property
+    def soft_mask(self) -> Tensor:
+        """1 x 1 x H x W in (0, 1), 0.5 at the cut."""
+        return cut(self.ranking, self.area).sigmoid()[None, None]
+
     def wider(self, growth: float) -> Cut:
-        """The same ranking cut at so many times the area."""
+        """The same ranking cut at so many times the area, short of the whole image."""
         return self._replace(area=min(self.area * growth, LARGEST_AREA))
+
+    def ladder(self) -> list[Cut]:
+        """Ever wider cuts of the ranking, up to `LARGEST_AREA`."""
+        rungs = [self._replace(area=max(self.area, SMALLEST_AREA))]
+        while rungs[-1].area < LARGEST_AREA:
+            rungs.append(rungs[-1].wider(STRIDE))
+        return rungs
 
 
 class Judge:
@@ -130,65 +159,73 @@ class Judge:
         self.judged = 0
 
     def smallest(self, candidates: Candidates) -> Verdict:
-        """The verdict of a careful judgment: the smallest cut, pruned.
-
-        Should that fail on the infills that judge, ever more generous cuts follow.
-        """
-        self.learn(mask_of(candidates.average))
-        choice = self.select(candidates)
-        soft_mask = cut(choice.ranking, choice.area).sigmoid()[None, None]
-        *_, pruned = (choice.mask, *prune(self.panel, choice.mask))
-        masks = [pruned]
+        """The verdict of a careful judgment."""
         if self.promise.keep_rate:
-            masks += [choice.mask, *(choice.wider(growth).mask for growth in GENEROUS)]
-        return self.first(masks, soft_mask)
+            return self.smallest_on_draws(candidates)
+        choice = self.smallest_cut(_cut_at_zero(candidates.average))
+        *_, pruned = (choice.mask, *prune(self.panel, choice.mask))
+        return Verdict(pruned, choice.soft_mask, self.accepts(pruned))
 
-    def select(self, candidates: Candidates) -> Cut:
-        """The smallest cut that holds on the panel.
+    def smallest_on_draws(self, candidates: Candidates) -> Verdict:
+        """The smallest mask found that is accepted on drawn infills, of a few pieces if it can be.
 
-        Of the average of the search, or of the first or an early mask where that does better; where
-        many infills are promised, of a few pieces if they are not much larger.
+        Where one is refused, the panel learns an infill that it lost on, and the next is larger.
         """
-        average = candidates.average
-        best = self.smallest_cut(Cut(average, _share(average)))
-        if not self.promise.keep_rate:
-            return best
-        if best.area > LARGE:
-            smaller = [
-                logits for logits in candidates.smallest_first() if _share(logits) < best.area
-            ]
-            held = filter(lambda logits: self.panel.holds(mask_of(logits)), smaller[::2])
-            for ranking in (candidates.first, *islice(held, 1)):
-                rival = Cut(ranking, BETTER * best.area)
-                if self.panel.holds(rival.mask):
-                    best = self.smallest_cut(rival)
-        few = self.smallest_cut(
-            best._replace(pieces=FEW_PIECES), min(FEWER_COST * best.area, LARGEST_AREA)
-        )
-        return few if self.panel.holds(few.mask) else best
+        cuts = [_cut_at_zero(logits) for logits in candidates.smallest_first()]
+        for ranking in (candidates.average, candidates.first):
+            cuts += _cut_at_zero(ranking).ladder()
+        cuts.sort(key=lambda cut: cut.area)
+        self.learn(mask_of(candidates.average))
+        best = self.shrunk(self.select(cuts))
+        for _ in range(ATTEMPTS):
+            for choice in (*self.of_few_pieces(best, cuts), best):
+                mask = without_specks(choice.mask)
+                if self.accepts(mask):
+                    return Verdict(mask, choice.soft_mask, True)
+            larger = [cut for cut in cuts if cut.area > WIDER * best.area]
+            if not larger:
+                break
+            cuts = larger
+            best = self.select(cuts)
+        widest = cuts[-1]
+        return Verdict(widest.mask, widest.soft_mask, self.accepts(widest.mask))
 
-    def smallest_cut(self, start: Cut, most: float = LARGEST_AREA) -> Cut:
+    def select(self, cuts: list[Cut]) -> Cut:
+        """The first cut that holds on the panel, or else the last; cuts come smallest first.
+
+        Every one is asked: the small masks of a search are its late ones, and may hold where
+        larger, earlier ones do not.
+        """
+        return next((cut for cut in cuts if self.panel.holds(cut.mask)), cuts[-1])
+
+    def of_few_pieces(self, best: Cut, cuts: list[Cut]) -> list[Cut]:
+        """The smallest cut of a few pieces that holds on the panel, if it is not much larger."""
+        near = [cut for cut in cuts if best.area < cut.area <= FEWER_COST * best.area]
+        few = (cut._replace(pieces=FEW_PIECES) for cut in (best, *near))
+        return list(islice(filter(lambda cut: self.panel.holds(cut.mask), few), 1))
+
+    def smallest_cut(self, start: Cut) -> Cut:
         """The smallest cut of a ranking that holds, found by strides and bisection.
 
-        At the area `most` where none does.
+        At `LARGEST_AREA` where none does.
         """
+        high = start._replace(area=max(start.area, SMALLEST_AREA))
+        while high.area < LARGEST_AREA and not self.panel.holds(high.mask):
+            high = high.wider(STRIDE)
+        return self.shrunk(high)
 
-        def at(area: float) -> Cut:
-            return start._replace(area=area)
-
-        high = min(max(start.area, SMALLEST_AREA), most)
-        if self.panel.holds(at(high).mask):
-            while (low := high / STRIDE) > SMALLEST_AREA and self.panel.holds(at(low).mask):
-                high = low
-        else:
-            low = high
-            while (high := low * STRIDE) < most and not self.panel.holds(at(high).mask):
-                low = high
-            high = min(high, most)
-        while high / low > PRECISION:
-            middle = (low * high) ** 0.5
-            low, high = (low, middle) if self.panel.holds(at(middle).mask) else (middle, high)
-        return at(high)
+    def shrunk(self, high: Cut) -> Cut:
+        """The smallest cut of the ranking of one that holds, found by strides and bisection."""
+        high = high.wider(1.0)  # not above the largest area
+        while True:
+            low = high.wider(1 / STRIDE)
+            if low.area < SMALLEST_AREA or not self.panel.holds(low.mask):
+                break
+            high = low
+        while high.area / low.area > PRECISION:
+            middle = high.wider((low.area / high.area) ** 0.5)
+            low, high = (low, middle) if self.panel.holds(middle.mask) else (middle, high)
+        return high
 
     def quickest(self, candidates: Candidates) -> Verdict:
         """The verdict of a hurried judgment: candidates as they are, or the average cut wide."""
@@ -196,7 +233,9 @@ class Judge:
         masks = map(mask_of, candidates.smallest_first())
         held = list(islice(filter(self.panel.holds, masks), HURRIED))
         held.append(mask_of(cut(candidates.average, LARGEST_AREA)))
-        return self.first(held, candidates.best().sigmoid()[None, None])
+        accepted = next(filter(self.accepts, held), None)
+        mask = held[-1] if accepted is None else accepted
+        return Verdict(mask, candidates.best().sigmoid()[None, None], accepted is not None)
 
     def irreducible(self, mask: Tensor) -> Irreducible:
         """How many of the mask's tiles were tested, and how many found necessary.
@@ -204,13 +243,6 @@ class Judge:
         All of them where the promise is about gray alone; else the `TESTED` least important ones.
         """
         return count_necessary_tiles(self.panel, mask, TESTED if self.promise.keep_rate else None)
-
-    def first(self, masks: Iterable[Tensor], soft_mask: Tensor) -> Verdict:
-        """The first of some masks, smallest first, that is accepted."""
-        for mask in masks:
-            if self.accepts(mask):
-                return Verdict(mask, soft_mask, True)
-        return Verdict(mask, soft_mask, False)
 
     def learn(self, mask: Tensor) -> None:
         """Make the panel hard for a mask."""
@@ -221,12 +253,17 @@ class Judge:
         """Whether a mask keeps the promise on infills drawn for this question alone.
 
         With room to spare: a mask that fails once in several kinds breaks its promise on other
-        draws too often.
+        draws too often. The panel learns the infill that a refused mask lost on most narrowly.
         """
         self.judged += 1
         seed = Draws.JUDGE.seed(self.seed) + len(GROUPS) * self.judged
-        lost = failures(self.classifier, self.problem, mask, self.promise, seed, ACCEPTANCE_TRIALS)
-        return lost is not None and lost <= MOST_LOST
+        trial = put_to_trial(
+            self.classifier, self.problem, mask, self.promise, seed, ACCEPTANCE_TRIALS
+        )
+        accepted = trial.kept and len(trial.lost) <= MOST_LOST
+        if not accepted:
+            self.panel.add(trial.lost[:1])
+        return accepted
 
 
 def mask_of(logits: Tensor) -> Tensor:
@@ -240,6 +277,6 @@ def cut(logits: Tensor, area: float) -> Tensor:
     return logits - logits.flatten().kthvalue(logits.numel() - kept).values
 
 
-def _share(logits: Tensor) -> float:
-    """The share of logits that is positive."""
-    return (logits > 0).float().mean().item()
+def _cut_at_zero(logits: Tensor) -> Cut:
+    """H x W logits cut where they are."""
+    return Cut(logits, (logits > 0).float().mean().item())

@@ -12,28 +12,24 @@ from torch import Tensor
 from .panel import Panel
 
 TILE_SIDE = 14  # pixels
-ROUNDS = 1  # of ranking tiles by gradient and dropping
-SWEEPS = 30  # at most, of dropping every tile alone, where the promise is about gray alone
+SPECK = 0.001  # share of the image below which a piece is a speck
+SWEEPS = 30  # at most, of dropping every tile alone
 
 
 def prune(panel: Panel, mask: Tensor) -> Iterator[Tensor]:
     """Ever smaller 1 x 1 x H x W masks for which the promise holds on the panel.
 
-    Small pieces go first, then tiles by the gradient of the slack. Where the promise is about gray
-    alone, tiles go on being dropped until each one left is necessary.
+    Small pieces go first, then tiles by the gradient of the slack, and then any tile that can be
+    dropped alone, until each one left is necessary.
     """
     if not mask.any() or not panel.holds(mask):
         return
     smaller = drop_pieces(panel, mask)
     if smaller is not mask:
         yield (mask := smaller)
-    for _ in range(ROUNDS):
-        smaller = _drop_tiles(panel, mask, _by_gradient(panel, mask))
-        if smaller is mask:
-            break
+    smaller = _drop_tiles(panel, mask, _by_gradient(panel, mask))
+    if smaller is not mask:
         yield (mask := smaller)
-    if panel.promise.keep_rate:
-        return
     for _ in range(SWEEPS):
         droppable = _by_dropping(panel, mask)
         if not len(droppable):
@@ -51,6 +47,13 @@ def largest_pieces(mask: Tensor, most: int) -> Tensor:
     """A 1 x 1 x H x W mask's largest 4-connected pieces, `most` of them."""
     index, order = _pieces(mask)
     return mask * torch.isin(index, order[-most:])
+
+
+def without_specks(mask: Tensor) -> Tensor:
+    """A 1 x 1 x H x W mask without the 4-connected pieces smaller than `SPECK` of the image."""
+    index, order = _pieces(mask)
+    sizes = index.flatten().bincount()[order]
+    return mask * torch.isin(index, order[sizes >= SPECK * mask.numel()])
 
 
 def _pieces(mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,11 +74,13 @@ def count_necessary_tiles(panel: Panel, mask: Tensor, most: int | None = None) -
     """The kept tiles without which the promise breaks on the panel.
 
     Args:
-        most: test only so many tiles, those that the slack leans on least per pixel.
+        most: test only so many tiles, those with the fewest kept pixels.
     """
     if not mask.any():
         return Irreducible(0, 0)
-    order = _by_gradient(panel, mask)[:most]
+    index = tiles(mask.shape[-2:], mask.device)
+    kept = index[mask[0, 0] > 0].bincount()
+    order = kept.where(kept > 0, mask.numel()).argsort()[: min(most or len(kept), (kept > 0).sum())]
     droppable = (_slack_without(panel, mask, order) >= 0).sum().item()
     return Irreducible(len(order), len(order) - droppable)
 

@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 from .classifier import Classifier
+from .prune import SPECK
 from .wording import percent
 
 GREEN, AMBER, RED = "green", "amber", "red"
 SHIFT, BLUR = 2, 2.0  # pixels; BLUR is the standard deviation
 BLUR_SIDE = 13  # pixels, three standard deviations to each side
 SHIFTS = ((0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0))  # down and right
-SPECK = 0.001  # share of the image below which a piece is a speck
 # Up to the first figure a check is green, up to the second amber, beyond it red.
 CONFIDENCE_LIMITS = (1.05, 1.5)  # p_y(e) / p_y(x)
 SHIFT_LIMITS = (0, 1)  # shifts that lose the label

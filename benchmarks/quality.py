@@ -6,9 +6,9 @@
 A row is one photograph, one method and one promise. Rows already in the file are not made again, so
 the run can be stopped and taken up; the table of all rows is printed at the end. Every mask, ours
 or not, is judged by the same code on infills drawn for this file alone. A compared method's
-ranking is cut at the smallest of `FRACTIONS` that keeps the promise. One pass is a forward and a
-backward of one image; a forward alone counts a third. The ablation runs the default preset with one
-term or device switched off.
+ranking is cut at the smallest of `FRACTIONS` that is accepted by the rule that accepts our masks.
+One pass is a forward and a backward of one image; a forward alone counts a third. The ablation runs
+the default preset with one term or device switched off.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from actmatch.losses import margin
 from actmatch.methods import METHODS
 from actmatch.optimize import Objective, Problem
 from actmatch.panel import Panel
-from actmatch.promise import holds
+from actmatch.promise import Judge
 from actmatch.prune import count_necessary_tiles
 from actmatch.scorecard import measure
 
@@ -68,9 +68,11 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     **{f"no {term}": (dict(weights={term: 0.0}), {}) for term in
        ("activation", "kl", "cross_entropy", "binarization", "total_variation", "robustness")},
     "no Grad-CAM start": (dict(start="none"), {}),
-    "no pruning": ({}, {"actmatch.promise.prune": lambda panel, mask: iter(())}),
-    "no hard infills first": ({}, {"actmatch.infill.InfillSampler.tell": lambda *told: None}),
-    "no early stop": (dict(patience=2000), {}),
+    "all pieces, specks too": ({}, {"actmatch.promise.Judge.of_few_pieces": lambda *asked: [],
+                                    "actmatch.promise.without_specks": lambda mask: mask}),
+    "no hard kinds first": ({}, {"actmatch.infill.InfillSampler.tell": lambda *told: None}),
+    "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
+    "grows as fast as it shrinks": ({}, {"actmatch.optimize.GROWING": 0.8}),
     "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
     "no straight-through in robustness": ({}, {"actmatch.optimize.Objective.composites": cut_off}),
     "autoencoder": (dict(generator="autoencoder"), {}),
@@ -150,8 +152,9 @@ class Rankings:
         if self.key != (photograph, method):
             self.rank(classifier, photograph, method)
         promise = PRESETS[preset].promise
+        judge = Judge(classifier, self.problem, promise, SELECT_SEED)
         for mask in cuts(self.saliency, classifier.size):
-            if holds(classifier, self.problem, mask, promise, SELECT_SEED):
+            if judge.accepts(mask):
                 break
         return measured(classifier, self.problem, mask, promise) | self.cost
 

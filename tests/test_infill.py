@@ -176,3 +176,25 @@ def test_the_sampler_draws_as_many_as_asked_and_differs_between_steps():
 def test_the_sampler_repeats_itself_from_the_same_seed():
     draws = [InfillSampler(random_pixels(), GRAY, dice(3)).next(9) for _ in range(2)]
     assert torch.equal(*draws)
+
+
+def test_the_sampler_meets_every_kind_before_any_comes_again():
+    sampler = InfillSampler(random_pixels(), GRAY, dice())
+    met = []
+    for _ in range(7):
+        sampler.next(1)
+        met += sampler.chosen.tolist()
+        sampler.tell(torch.zeros(1))
+    assert sorted(met) == list(range(7))
+
+
+def test_the_sampler_draws_the_hardest_kind_most_and_never_the_same_infill_twice():
+    sampler = InfillSampler(random_pixels(), GRAY, dice())
+    sampler.next(7)
+    sampler.tell((sampler.chosen == 4).float() * 20)  # shuffled patches
+    drawn = []
+    for _ in range(20):
+        drawn.append(sampler.next(1))
+        assert sampler.chosen.tolist() == [4]
+        sampler.tell(torch.full((1,), 20.0))
+    assert len({one.sum().item() for one in drawn}) > 1 or len(torch.cat(drawn).unique(dim=0)) == 20

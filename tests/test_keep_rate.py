@@ -9,7 +9,7 @@ from toys import HALF, quadrant_mask
 from actmatch import batches
 from actmatch.images import to_image
 from actmatch.infill import DETERMINISTIC, KINDS
-from actmatch.keep_rate import composites, infill_kinds, keep_rates, labels_kept, try_infills
+from actmatch.keep_rate import composites, infill_kinds, infills, keep_rates, try_infills
 
 
 def rates_of(quadrant, problem, share: float, seed: int = 0) -> dict:
@@ -63,7 +63,8 @@ def test_the_worst_composite_of_a_kind_is_the_one_with_the_least_margin(quadrant
     """The toy's margin is twice the quadrant's mean, so the darkest quadrant is the worst."""
     mask = quadrant_mask(0.25)
     (tried,) = [each for each in try_infills(quadrant, problem, mask, 5) if each.kind == "noise"]
-    *_, all_noise = composites(quadrant, problem, mask, infill_kinds()[:5], 5)
+    drawn = infills(quadrant, problem, infill_kinds()[:5], 5)
+    *_, all_noise = composites(problem, mask, drawn)
     darkest = all_noise[..., :HALF, :HALF].mean((1, 2, 3)).argmin()
     assert tried.worst == to_image(all_noise[darkest])
 
@@ -72,14 +73,6 @@ def test_the_worst_composite_of_a_flat_kind_is_its_only_one(quadrant, problem):
     mask = quadrant_mask(0.25)
     worst = {each.kind: each.worst for each in try_infills(quadrant, problem, mask, 0, trials=2)}
     assert worst["black"] == to_image((problem.pixels * mask)[0])
-
-
-def test_keep_rates_and_labels_kept_agree(quadrant, problem):
-    kept = labels_kept(quadrant, problem, quadrant_mask(0.4), infill_kinds(7), 1)
-    rates = keep_rates(quadrant, problem, quadrant_mask(0.4), 1, trials=7)
-    assert [(rate.kind, rate.kept, rate.trials) for rate in rates] == [
-        (kind, sum(answers), len(answers)) for kind, answers in kept.items()
-    ]
 
 
 def test_keep_rates_are_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
