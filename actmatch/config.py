@@ -187,16 +187,14 @@ PUBLISHED_WEIGHTS = {
 
 @dataclass(frozen=True)
 class Promise:
-    """What a mask must keep to be returned as an answer.
+    """What a mask must keep, beside the label on gray, to be returned as an answer.
 
     Attributes:
-        label: top-1 of the explanation is the target.
         confidence: least p_y(e) as a share of p_y(x).
         keep_rate: least share of drawn infills, of every promised kind, that keep the label.
         necessary: top-1 of the complement is not the target.
     """
 
-    label: bool = True
     confidence: float = 0.0
     keep_rate: float = 0.0
     necessary: bool = False

@@ -24,7 +24,7 @@ from .panel import Panel
 from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
 
 PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel
-ACCEPTANCE_TRIALS = 30  # infills drawn of each random kind to accept a mask
+ACCEPTANCE_TRIALS = 45  # infills drawn of each random kind to accept a mask
 MOST_LOST = 1  # of these, all kinds together, that may lose the label
 FEW_PIECES, FEWER_COST = 3, 1.5  # pieces preferred, and the growth in area they may cost
 ATTEMPTS = 8  # masks judged before nearly everything is

@@ -28,7 +28,7 @@ def test_the_default_preset_is_robust_and_every_field_has_a_value():
 def test_presets_are_the_five_promises_of_the_method():
     promises = {name: preset.promise for name, preset in PRESETS.items()}
     assert promises == {
-        "smallest": Promise(label=True),
+        "smallest": Promise(),
         "confident": Promise(confidence=0.9),
         "robust": Promise(confidence=0.9, keep_rate=0.95),
         "necessary": Promise(confidence=0.9, keep_rate=0.95, necessary=True),
