@@ -7,10 +7,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 from toys import SIDE, nothing_there, quadrant_classifier, quadrant_mask, two_tiles
 
-from actmatch import PRESETS, ExplainConfig, Promise, explain
+from actmatch import PRESETS, ExplainConfig, Promise, explain, losses
 from actmatch.explanation import drain, search
+from actmatch.infill import composite
 from actmatch.optimize import optimize
-from actmatch.promise import Draws, Judge, holds
+from actmatch.promise import LARGEST_AREA, Cut, Draws, Judge, holds, put_to_trial
 
 WEAKEST_SHARE = {"smallest": 0.5, "confident": 0.75, "robust": 1.0, "necessary": 1.0}
 TOO_SMALL_SHARE = {"smallest": 0.1875, "confident": 0.625, "robust": 0.5, "necessary": 0.0}
@@ -184,3 +185,51 @@ def test_the_same_seed_gives_the_same_mask(quadrant, problem):
     )
     assert torch.equal(first.mask, again.mask)
     assert first.frontier.points == again.frontier.points
+
+
+# --- how a mask is chosen ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judge(quadrant, problem):
+    """Of a label kept on any background, its panel holding gray alone."""
+    return Judge(quadrant, problem, Promise(keep_rate=0.95), 0)
+
+
+def test_a_small_late_mask_is_chosen_although_a_larger_one_fails(judge):
+    quadrant = Cut(quadrant_mask(1)[0, 0], 0.25)
+    rest = Cut(1 - quadrant_mask(1)[0, 0], 0.75)
+    assert judge.panel.holds(quadrant.mask)
+    assert not judge.panel.holds(rest.mask)
+    assert judge.select([quadrant, rest]) is quadrant
+    assert judge.select([rest, rest]) is rest  # none holds: the last
+
+
+def test_a_refusal_teaches_the_panel_one_infill_on_which_the_mask_fails(judge):
+    mask = quadrant_mask(0.5)  # enough on gray, too little on black
+    assert judge.panel.holds(mask)
+    assert not judge.accepts(mask)
+    assert len(judge.panel.infills) == 2
+    assert not judge.panel.holds(mask)
+    assert judge.panel.holds(quadrant_mask(1))
+
+
+def test_the_lost_infills_of_a_trial_lose_the_label_the_closest_first(quadrant, problem):
+    mask = quadrant_mask(0.3)
+    trial = put_to_trial(quadrant, problem, mask, Promise(keep_rate=0.95), 3)
+    margins = [
+        losses.margin(quadrant.logits(composite(mask, problem.pixels, infill[None])), 0).item()
+        for infill in trial.lost
+    ]
+    assert not trial.kept
+    assert margins
+    assert all(margin < 0 for margin in margins)
+    assert margins == sorted(margins, reverse=True)
+
+
+@pytest.mark.parametrize("area", [0.0, 0.3, 0.95, 1.0])
+def test_the_ladder_of_a_cut_rises_to_the_largest_area(area):
+    areas = [rung.area for rung in Cut(torch.rand(8, 8), area).ladder()]
+    assert areas[-1] >= LARGEST_AREA
+    assert areas == sorted(areas)
+    assert len(areas) < 40

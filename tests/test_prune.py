@@ -10,7 +10,14 @@ from toys import SIDE, quadrant_mask
 
 from actmatch import Promise
 from actmatch.panel import Panel
-from actmatch.prune import TILE_SIDE, count_necessary_tiles, drop_pieces, prune, tiles
+from actmatch.prune import (
+    TILE_SIDE,
+    count_necessary_tiles,
+    drop_pieces,
+    prune,
+    tiles,
+    without_specks,
+)
 
 
 def panel_of(quadrant, problem, promise):
@@ -88,3 +95,11 @@ def test_an_empty_mask_has_nothing_to_prune(quadrant, problem, promise):
     panel = panel_of(quadrant, problem, promise)
     assert list(prune(panel, empty)) == []
     assert count_necessary_tiles(panel, empty) == (0, 0)
+
+
+def test_specks_go_and_pieces_of_a_thousandth_of_the_image_stay():
+    speck, piece = torch.zeros(2, 1, 1, 100, 100)
+    speck[..., :3, :3] = 1  # 9 of 10,000 pixels
+    piece[..., 50:52, 50:55] = 1  # 10
+    assert torch.equal(without_specks(speck + piece), piece)
+    assert not without_specks(speck).any()
