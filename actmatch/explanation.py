@@ -20,6 +20,7 @@ from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
 from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
 from .frontier import Frontier, measure_frontier
+from .guidance import Guidance, logits_to_continue
 from .html_report import html_report
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
@@ -60,6 +61,7 @@ class Explanation:
         seconds: wall time of the search, the judging and the score card.
         stopped: whether the search was ended early.
         threads: of PyTorch on the CPU, which a replay needs.
+        guidance: what the search was told beforehand; None where it was told nothing.
     """
 
     pixels: Tensor
@@ -81,6 +83,12 @@ class Explanation:
     stopped: bool = False
     threads: int = field(default_factory=torch.get_num_threads)
     versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
+    guidance: Mapping[str, Any] | None = None
+
+    @property
+    def logits(self) -> Tensor:
+        """H x W logits from which another search can go on; see `Guidance`."""
+        return logits_to_continue(self.mask, self.soft_mask)
 
     @property
     def keep_rate(self) -> tuple[KeepRate, ...]:
@@ -145,6 +153,7 @@ class Explanation:
             "seed": self.config.seed,
             "seconds": self.seconds,
             "versions": dict(self.versions),
+            "guidance": self.guidance,
             "replay": self.record.report(),
         }
 
@@ -180,18 +189,21 @@ def explain(
     photograph: Source,
     config: ExplainConfig | None = None,
     on_step: Callable[[Step], None] | None = None,
+    guidance: Guidance | None = None,
 ) -> Explanation:
     """The pixels on which a classifier's decision rests, and how well they account for it.
 
     Args:
         photograph: a path, bytes, an open file or a PIL image.
         on_step: called after every step of the search.
+        guidance: where to go on from, and pixels to keep or to leave out, at the size of the
+            classifier's input.
 
     Raises:
-        ValueError: the photograph, the target class or a setting is not acceptable, or memory ran
-            out; the message says what is accepted.
+        ValueError: the photograph, the target class, a setting or the guidance is not acceptable,
+            or memory ran out; the message says what is accepted.
     """
-    return drain(explain_steps(classifier, photograph, config), on_step)
+    return drain(explain_steps(classifier, photograph, config, guidance=guidance), on_step)
 
 
 def drain(
@@ -212,6 +224,7 @@ def explain_steps(
     photograph: Source,
     config: ExplainConfig | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    guidance: Guidance | None = None,
 ) -> Generator[Step, None, Explanation]:
     """The steps of `explain` as they are made; the generator's return value is the `Explanation`.
 
@@ -220,7 +233,7 @@ def explain_steps(
     """
     config = config or ExplainConfig()
     problem = pose_photograph(classifier, photograph, config)
-    return (yield from search(classifier, problem, config, stopped))
+    return (yield from search(classifier, problem, config, stopped, guidance))
 
 
 def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
@@ -235,9 +248,11 @@ def search(
     problem: Problem,
     config: ExplainConfig,
     stopped: Callable[[], bool] = lambda: False,
+    guidance: Guidance | None = None,
 ) -> Generator[Step, None, Explanation]:
     """The steps of one problem; see `explain_steps`."""
     started = time.perf_counter()
+    problem = problem.guided(guidance)
     classifier = classifier.metered()
     history = History()
     with memory_errors_in_words():
@@ -263,7 +278,7 @@ def conclude(
     verdict, irreducible = _verdict(classifier, problem, config, candidates, hurried)
     seed = Draws.REPORT.seed(config.seed)
     measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
-    seen = map(mask_of, candidates.smallest_first())
+    seen = (problem.guidance.apply(mask_of(logits)) for logits in candidates.smallest_first())
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
@@ -281,6 +296,7 @@ def conclude(
         seconds=0.0,
         passes=classifier.passes,
         stopped=hurried,
+        guidance=problem.guidance.report(),
     )
 
 
@@ -302,7 +318,8 @@ def _verdict(
         logits = candidates.best()
     else:
         logits = cut(candidates.best(config.area), config.area)
-    return Verdict(mask_of(logits), logits.sigmoid()[None, None], False), None
+    mask = problem.guidance.apply(mask_of(logits))
+    return Verdict(mask, logits.sigmoid()[None, None], False), None
 
 
 class History:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -20,13 +20,16 @@ from torch import Tensor
 from . import losses
 from .classifier import Classifier, Response
 from .config import ExplainConfig, Promise
+from .guidance import Guidance, logits_to_continue
 from .infill import InfillSampler, composite
 from .mask_generator import Mask, MaskGenerator, binarize, build_generator
 from .methods import grad_cam
+from .wording import percent
 
 START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
 RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
 SHARE_RANGE = (0.005, 0.95)
+SAMPLE = 4096  # pixels at most that decide where a guided mask is cut
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
 SHRINKING, GROWING = 0.8, 2.0  # of the rate, where drawn infills decide: most draws must hold
@@ -45,11 +48,23 @@ class Problem:
         pixels: 1 x 3 x H x W in [0, 1].
         response: of the classifier to `pixels`, computed once.
         target: index of the class.
+        guidance: what the search is told beforehand; nothing unless `guided`.
     """
 
     pixels: Tensor
     response: Response
     target: int
+    guidance: Guidance = field(default_factory=Guidance)
+
+    def guided(self, guidance: Guidance | None) -> Problem:
+        """The same problem for a search that is told this; None tells it nothing new.
+
+        Raises:
+            ValueError: the guidance has another size than the pixels.
+        """
+        if guidance is None:
+            return self
+        return replace(self, guidance=guidance.placed(self.pixels))
 
     @property
     def log_probability(self) -> Tensor:
@@ -66,6 +81,7 @@ class Candidates:
 
     Args:
         promised: whether there is a promise.
+        guidance: of the search; the average is a ranking that obeys it, too.
     """
 
     def __init__(
@@ -74,8 +90,9 @@ class Candidates:
         device: torch.device,
         promised: bool = False,
         count: int = SIZES,
+        guidance: Guidance | None = None,
     ) -> None:
-        self.promised = promised
+        self.promised, self.guidance = promised, guidance or Guidance()
         edges = torch.logspace(torch.tensor(SMALLEST_SIZE).log10().item(), 0, count)
         self.edges = edges[:-1].to(device)
         self.logits = torch.zeros(count, *size, device=device)
@@ -100,7 +117,7 @@ class Candidates:
     @property
     def average(self) -> Tensor:
         """H x W running average of the logits offered, the late ones weighing most."""
-        return self.sum / self.weight
+        return self.guidance.rank(self.sum / self.weight)
 
     def best(self, area: float = 1.0) -> Tensor:
         """H x W logits of the mask with the most slack, of those no larger than `area`.
@@ -142,6 +159,11 @@ class Step(NamedTuple):
     candidates: Candidates
     last: bool
 
+    @property
+    def logits(self) -> Tensor:
+        """H x W logits from which another search can go on; see `Guidance`."""
+        return logits_to_continue(self.mask, self.soft_mask)
+
 
 def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
     """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
@@ -152,7 +174,7 @@ def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Pr
 
 
 def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) -> Iterator[Step]:
-    """Steps towards the smallest mask that keeps the preset's promise.
+    """Steps towards the smallest mask that keeps the preset's promise, as the problem is guided.
 
     The same seed gives the same steps on the same device. Nothing is left changed when the
     generator is closed: the classifier is frozen, and all randomness is local.
@@ -164,11 +186,12 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     optimizer = torch.optim.Adam(
         generator.parameters(), lr=config.learning_rate, fused=device.type in ("cpu", "cuda")
     )
-    candidates = Candidates(classifier.size, device, config.promise is not None)
-    steering = steering_for(config, device)
+    guidance, promised = problem.guidance, config.promise is not None
+    candidates = Candidates(classifier.size, device, promised, guidance=guidance)
+    steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):
         with torch.enable_grad():
-            logits = steering.cut(generator())
+            logits = steering.cut(guidance.rank(generator()))
             mask = binarize(logits)
             outcome = objective(mask)
             optimizer.zero_grad(set_to_none=True)
@@ -204,8 +227,8 @@ class Steering:
         stale: steps since the mask last became clearly better.
     """
 
-    def __init__(self, config: ExplainConfig, device: torch.device) -> None:
-        self.config = config
+    def __init__(self, config: ExplainConfig, problem: Problem) -> None:
+        self.config, device = config, problem.pixels.device
         self.best = torch.full((), torch.inf, device=device)
         self.stale = torch.zeros((), device=device)
 
@@ -227,22 +250,27 @@ class Steering:
 
 
 class KeepPromise(Steering):
-    """The kept share led to the edge of a promise.
+    """The kept share of the pixels that are free to choose, led to the edge of a promise.
 
     It shrinks while the promise holds on the composites of a step and grows while it does not, ever
     more slowly. Where a promise is about drawn infills, it grows faster than it shrinks, so that it
     settles where nearly every draw holds, not every other one.
     """
 
-    def __init__(self, config: ExplainConfig, device: torch.device) -> None:
-        super().__init__(config, device)
-        self.share = torch.full((), START_SHARE, device=device)
+    def __init__(self, config: ExplainConfig, problem: Problem) -> None:
+        super().__init__(config, problem)
+        start = problem.guidance.start_share(START_SHARE)
+        self.share = torch.full((), start, device=self.best.device).clamp(*SHARE_RANGE)
+        self.free = problem.guidance.free()
         drawn = config.promise.keep_rate > 0
         self.shrinking, self.growing = (SHRINKING, GROWING) if drawn else (1.0, 1.0)
 
     def cut(self, logits: Tensor) -> Tensor:
-        """The logits shifted so that about the share is positive, going by every fourth pixel."""
-        sample = logits.detach()[..., ::4, ::4].flatten()
+        """The logits shifted so that about the share is positive, going by a sample of pixels."""
+        if self.free is None:
+            sample = logits.detach()[..., ::4, ::4].flatten()
+        else:
+            sample = logits.detach().flatten()[self.free[:: 1 + len(self.free) // SAMPLE]]
         return logits - torch.quantile(sample, 1 - self.share)
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
@@ -258,38 +286,57 @@ class KeepPromise(Steering):
 
 
 class ReachArea(Steering):
-    """The kept share led from half the pixels to the area asked for, and held there."""
+    """The kept share led from half the pixels to the area asked for, and held there.
 
-    def __init__(self, config: ExplainConfig, device: torch.device) -> None:
-        super().__init__(config, device)
-        self.share = START_SHARE
+    From the share of a guidance's logits where there are any.
+
+    Raises:
+        ValueError: the pixels to keep are more than the area asked for.
+    """
+
+    def __init__(self, config: ExplainConfig, problem: Problem) -> None:
+        super().__init__(config, problem)
+        self.least, self.most = problem.guidance.counts(problem.pixels[0, 0].numel())
+        given = self.least / problem.pixels[0, 0].numel()
+        if given > config.area:
+            raise ValueError(
+                f"keep covers {percent(given)} of the pixels, more than the area asked for, "
+                f"{percent(config.area)}."
+            )
+        self.start = max(problem.guidance.start_share(START_SHARE), SHARE_RANGE[0])
+        self.share = self.start
 
     def cut(self, logits: Tensor) -> Tensor:
         """The logits shifted so that no more than the share is positive."""
-        kept = int(self.share * logits.numel())
+        kept = min(max(int(self.share * logits.numel()), self.least), self.most)
         return logits - logits.detach().flatten().kthvalue(logits.numel() - kept).values
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """False: an area is not a promise. The share moves on."""
         progress = min(1.0, index / (REACHED_AFTER * self.config.steps))
-        self.share = START_SHARE ** (1 - progress) * self.config.area**progress
+        self.share = self.start ** (1 - progress) * self.config.area**progress
         self.compare(-outcome.slack, area <= self.config.area)
         return torch.zeros_like(outcome.slack, dtype=torch.bool)
 
 
-def steering_for(config: ExplainConfig, device: torch.device) -> Steering:
+def steering_for(config: ExplainConfig, problem: Problem) -> Steering:
     """What leads the kept share under these settings."""
     if config.area is not None:
-        return ReachArea(config, device)
-    return KeepPromise(config, device) if config.promise else Steering(config, device)
+        return ReachArea(config, problem)
+    return KeepPromise(config, problem) if config.promise else Steering(config, problem)
 
 
 def seeded_generator(
     classifier: Classifier, problem: Problem, config: ExplainConfig
 ) -> MaskGenerator:
-    """The mask generator with weights drawn from the seed, the global random state untouched."""
+    """The mask generator with weights drawn from the seed, the global random state untouched.
+
+    It begins at the logits of the problem's guidance where there are any.
+    """
     start = None
-    if config.start == "gradcam":
+    if problem.guidance.logits is not None:
+        start = problem.guidance.logits.sigmoid()[None, None]
+    elif config.start == "gradcam":
         start = grad_cam(classifier, problem.pixels, problem.target)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)  # the CPU's alone: modules start there

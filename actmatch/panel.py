@@ -68,8 +68,12 @@ class Panel:
         return self._slack(masks, self.infills, self.promise)
 
     def _slack(self, masks: Tensor, infills: Tensor, promise: Promise) -> Tensor:
-        """The same on some of the infills; a promise of confidence needs gray to be the first."""
-        target = self.problem.target
+        """The same on some of the infills; a promise of confidence needs gray to be the first.
+
+        Masks are asked as the problem's guidance has them; one that it does not allow has none.
+        """
+        target, guidance = self.problem.target, self.problem.guidance
+        masks = guidance.apply(masks)
         rows = self._logits(masks, infills, promise.necessary)
         margins = losses.margin(rows.flatten(0, 1), target).unflatten(0, rows.shape[:2])
         if promise.necessary:
@@ -77,7 +81,7 @@ class Panel:
         if promise.confidence:
             least = self.problem.log_probability + math.log(promise.confidence)
             margins = torch.cat((margins, rows[:1].log_softmax(-1)[..., target] - least))
-        return margins.amin(0)
+        return margins.amin(0).where(guidance.allows(masks), -torch.inf)
 
     def _logits(self, masks: Tensor, infills: Tensor, complements: bool) -> Tensor:
         """R x N x K logits of N masks: a row an infill, and one for the complements if wanted."""

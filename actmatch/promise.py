@@ -93,6 +93,7 @@ def put_to_trial(
         trials: infills drawn of each random kind.
     """
     gray = replace(promise, keep_rate=0.0)
+    mask = problem.guidance.apply(mask)
     kept = Panel(classifier, problem, gray).holds(mask)
     lost, margins = problem.pixels[:0], problem.pixels.new_empty(0)
     for offset, kinds in enumerate(GROUPS if promise.keep_rate and kept else ()):
@@ -161,10 +162,15 @@ class Judge:
     def smallest(self, candidates: Candidates) -> Verdict:
         """The verdict of a careful judgment."""
         if self.promise.keep_rate:
-            return self.smallest_on_draws(candidates)
+            return self.guided(self.smallest_on_draws(candidates))
         choice = self.smallest_cut(_cut_at_zero(candidates.average))
-        *_, pruned = (choice.mask, *prune(self.panel, choice.mask))
-        return Verdict(pruned, choice.soft_mask, self.accepts(pruned))
+        chosen = self.problem.guidance.chosen(choice.mask)
+        *_, pruned = (chosen, *prune(self.panel, chosen))
+        return self.guided(Verdict(pruned, choice.soft_mask, self.accepts(pruned)))
+
+    def guided(self, verdict: Verdict) -> Verdict:
+        """The verdict with its mask as it was judged: as the problem's guidance has it."""
+        return verdict._replace(mask=self.problem.guidance.apply(verdict.mask))
 
     def smallest_on_draws(self, candidates: Candidates) -> Verdict:
         """The smallest mask found that is accepted on drawn infills, of a few pieces if it can be.
@@ -235,14 +241,17 @@ class Judge:
         held.append(mask_of(cut(candidates.average, LARGEST_AREA)))
         accepted = next(filter(self.accepts, held), None)
         mask = held[-1] if accepted is None else accepted
-        return Verdict(mask, candidates.best().sigmoid()[None, None], accepted is not None)
+        soft_mask = candidates.best().sigmoid()[None, None]
+        return self.guided(Verdict(mask, soft_mask, accepted is not None))
 
     def irreducible(self, mask: Tensor) -> Irreducible:
         """How many of the mask's tiles were tested, and how many found necessary.
 
         All of them where the promise is about gray alone; else the `TESTED` least important ones.
+        Pixels kept whatever happens are no part of them.
         """
-        return count_necessary_tiles(self.panel, mask, TESTED if self.promise.keep_rate else None)
+        chosen = self.problem.guidance.chosen(mask)
+        return count_necessary_tiles(self.panel, chosen, TESTED if self.promise.keep_rate else None)
 
     def learn(self, mask: Tensor) -> None:
         """Make the panel hard for a mask."""

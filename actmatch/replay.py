@@ -63,11 +63,17 @@ def replay(
         on_step: called after every step of the search.
 
     Raises:
-        ValueError: the report holds no record of its run, or the photograph is another one.
+        ValueError: the report holds no record of its run or of what guided it, or the photograph
+            is another one.
     """
     record = report.record
     if record is None:
         raise ValueError("The report lacks replay: it was saved by a version that kept no record.")
+    if report.guided:
+        raise ValueError(
+            "The report is of a guided search, whose pixels to keep or to leave out and whose "
+            "start it does not hold, so it cannot be replayed."
+        )
     config = report.settings.config
     pixels = _as_seen(classifier, photograph, config.fit, record)
     steps = 0

@@ -37,6 +37,7 @@ class Report(NamedTuple):
         record: of the run; None in reports of versions that kept none.
         question: that was asked other than about one class; None where there was none.
         notes: one sentence on every setting that the report does not have.
+        guided: whether the search was told more than the settings; see `guidance`.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Report(NamedTuple):
     record: Record | None
     question: Question | None
     notes: tuple[str, ...]
+    guided: bool = False
 
 
 def read_report(source: str | os.PathLike | bytes | BinaryIO) -> Report:
@@ -65,7 +67,8 @@ def read_report(source: str | os.PathLike | bytes | BinaryIO) -> Report:
     versions = versions if isinstance(versions, Mapping) else {}
     record = read_record(report["replay"], name) if "replay" in report else None
     versions = {str(key): str(value) for key, value in versions.items()}
-    return Report(settings, versions, record, _question(report, name), missing)
+    guided = report.get("guidance") is not None
+    return Report(settings, versions, record, _question(report, name), missing, guided)
 
 
 def _parsed(data: bytes, name: str) -> dict[str, Any]:
