@@ -14,6 +14,7 @@ from .classifier import Classifier, Response
 from .compare import CompareConfig, Comparison
 from .config import PRESETS, ExplainConfig, Promise, Weights
 from .explanation import Explanation, explain, explain_steps
+from .guidance import Guidance
 from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
 from .scorecard import ScoreCard
@@ -28,6 +29,7 @@ __all__ = [
     "Contrast",
     "ExplainConfig",
     "Explanation",
+    "Guidance",
     "Judgment",
     "Promise",
     "Response",

@@ -16,8 +16,8 @@ from torch import Tensor
 from .config import is_number
 
 HELD = 1e4  # the logit of a pixel that is kept whatever happens; minus that, of one left out
-DECIDED = 0.5  # least logit, either way, from which a search goes on
-PRECISION = 1e-6  # of a soft mask near 0 and 1, and of a count of pixels
+DECIDED, REACH = 0.5, 4.0  # least and largest logit, either way, from which a search goes on
+PRECISION = 1e-6  # of a count of pixels
 ROUNDING = 0.01  # of a pixel
 
 
@@ -128,9 +128,13 @@ class Guidance:
         return torch.where(self.drop, -HELD, logits)
 
     def free(self) -> Tensor | None:
-        """Flat indices of the pixels that are neither kept nor dropped; None for all."""
-        masks = list(self._masks().values())
-        return (~torch.stack(masks).any(0)).flatten().nonzero()[:, 0] if masks else None
+        """Flat indices of the pixels neither kept nor dropped; None where nothing is guided."""
+        parts = self._parts().values()
+        if not parts:
+            return None
+        given = torch.stack([part if part.dtype == torch.bool else torch.zeros_like(part).bool()
+                             for part in parts]).any(0)  # fmt: skip
+        return (~given).flatten().nonzero()[:, 0]
 
     def counts(self, pixels: int) -> tuple[int, int]:
         """How many of so many pixels are kept at least, and at most short of all."""
@@ -141,8 +145,7 @@ class Guidance:
         """Share of the free pixels that the logits keep; the default where there are no logits."""
         if self.logits is None:
             return default
-        free, kept = self.free(), (self.logits > 0).flatten().float()
-        return (kept if free is None else kept[free]).mean().item()
+        return (self.logits.flatten()[self.free()] > 0).float().mean().item()
 
     def report(self) -> dict[str, Any] | None:
         """The shares of the pixels in plain values; None where nothing was guided."""
@@ -182,14 +185,14 @@ def limited(logits: Tensor, inside: Tensor, overlap: float) -> Tensor:
 
 
 def logits_to_continue(mask: Tensor, soft_mask: Tensor) -> Tensor:
-    """H x W logits from which a search goes on: positive just where the mask keeps.
+    """H x W logits from which a search goes on, within `REACH`: positive where the mask keeps.
 
     Args:
         mask: ... x H x W, 0 or 1; `soft_mask` in [0, 1], of the same shape.
     """
-    logits = soft_mask.logit(PRECISION)
-    decided = torch.where(mask > 0, logits.clamp_min(DECIDED), logits.clamp_max(-DECIDED))
-    return decided.view(mask.shape[-2:])
+    logits = soft_mask.logit()  # infinite at 0 and 1
+    kept, removed = logits.clamp(DECIDED, REACH), logits.clamp(-REACH, -DECIDED)
+    return torch.where(mask > 0, kept, removed).view(mask.shape[-2:])
 
 
 def _check_flat(name: str, part: Any, good: bool, wanted: str) -> None:

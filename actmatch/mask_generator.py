@@ -45,6 +45,9 @@ class MaskGenerator(nn.Module):
         guide: 1 x 3 x h x w image the network looks at, centered on 0.
         start: 1 x 1 x h' x w' logits to begin from.
         size: (H, W) of the classifier's input.
+
+    Attributes:
+        base: 1 x 1 x H x W logits of an earlier mask, to which all this is added; None for none.
     """
 
     def __init__(self, network: nn.Module, guide: Tensor, start: Tensor, size: tuple[int, int]):
@@ -55,10 +58,12 @@ class MaskGenerator(nn.Module):
         rows, columns = start.shape[-2:]
         self.register_buffer("up_rows", upsampling(rows, size[0]))
         self.register_buffer("up_columns", upsampling(columns, size[1]))
+        self.base: Tensor | None = None
 
     def forward(self) -> Tensor:
         """1 x 1 x H x W logits."""
-        return self.up_rows @ (self.network(self.guide) + self.start) @ self.up_columns.T
+        logits = self.up_rows @ (self.network(self.guide) + self.start) @ self.up_columns.T
+        return logits if self.base is None else self.base + logits
 
 
 def upsampling(cells: int, side: int) -> Tensor:

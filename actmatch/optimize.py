@@ -29,7 +29,7 @@ from .wording import percent
 START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
 RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
 SHARE_RANGE = (0.005, 0.95)
-SAMPLE = 4096  # pixels at most that decide where a guided mask is cut
+CALM = 0.25  # of the learning rate, where a search goes on from an earlier mask
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
 SHRINKING, GROWING = 0.8, 2.0  # of the rate, where drawn infills decide: most draws must hold
@@ -183,10 +183,11 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     generator = seeded_generator(classifier, problem, config)
     random = torch.Generator(device=device).manual_seed(config.seed)
     objective = Objective(classifier, problem, config, random)
-    optimizer = torch.optim.Adam(
-        generator.parameters(), lr=config.learning_rate, fused=device.type in ("cpu", "cuda")
-    )
     guidance, promised = problem.guidance, config.promise is not None
+    rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
+    optimizer = torch.optim.Adam(
+        generator.parameters(), lr=rate, fused=device.type in ("cpu", "cuda")
+    )
     candidates = Candidates(classifier.size, device, promised, guidance=guidance)
     steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):
@@ -260,17 +261,20 @@ class KeepPromise(Steering):
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
         super().__init__(config, problem)
         start = problem.guidance.start_share(START_SHARE)
-        self.share = torch.full((), start, device=self.best.device).clamp(*SHARE_RANGE)
+        self.range = (min(start, SHARE_RANGE[0]), SHARE_RANGE[1])
+        self.share = torch.full((), start, device=self.best.device).clamp(*self.range)
         self.free = problem.guidance.free()
         drawn = config.promise.keep_rate > 0
         self.shrinking, self.growing = (SHRINKING, GROWING) if drawn else (1.0, 1.0)
 
     def cut(self, logits: Tensor) -> Tensor:
-        """The logits shifted so that about the share is positive, going by a sample of pixels."""
-        if self.free is None:
-            sample = logits.detach()[..., ::4, ::4].flatten()
-        else:
-            sample = logits.detach().flatten()[self.free[:: 1 + len(self.free) // SAMPLE]]
+        """The logits shifted so that about the share is positive, going by every fourth pixel.
+
+        By all pixels that are free to choose where the search is guided.
+        """
+        sample = logits.detach()[..., ::4, ::4].flatten()
+        if self.free is not None:
+            sample = logits.detach().flatten()[self.free]
         return logits - torch.quantile(sample, 1 - self.share)
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
@@ -280,7 +284,7 @@ class KeepPromise(Steering):
         shrink = math.exp(-self.shrinking * rate * self.config.weights.area / AREA_WEIGHT)
         grow = math.exp(self.growing * rate)
         factor = held * shrink + ~held * grow  # where() would copy its two numbers
-        self.share = (self.share * factor).clamp(*SHARE_RANGE)
+        self.share = (self.share * factor).clamp(*self.range)
         self.compare(area, held)
         return held
 
@@ -333,14 +337,14 @@ def seeded_generator(
 
     It begins at the logits of the problem's guidance where there are any.
     """
-    start = None
-    if problem.guidance.logits is not None:
-        start = problem.guidance.logits.sigmoid()[None, None]
-    elif config.start == "gradcam":
+    start, earlier = None, problem.guidance.logits
+    if config.start == "gradcam" and earlier is None:
         start = grad_cam(classifier, problem.pixels, problem.target)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)  # the CPU's alone: modules start there
-        return build_generator(config.generator, config.resolution, problem.pixels, start)
+        generator = build_generator(config.generator, config.resolution, problem.pixels, start)
+    generator.base = earlier if earlier is None else earlier[None, None]
+    return generator
 
 
 class Outcome(NamedTuple):

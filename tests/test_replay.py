@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from toys import tiny_classifier
 
-from actmatch import ExplainConfig, explain, explain_steps
+from actmatch import ExplainConfig, Guidance, explain, explain_steps
 from actmatch.explanation import drain
 from actmatch.replay import replay
 from actmatch.report import read_report
@@ -61,6 +61,13 @@ def test_an_explanation_that_was_stopped_is_stopped_again(classifier, photograph
     assert again.identical
     assert len(again.explanation.history) == after
     assert again.explanation.stopped
+
+
+def test_a_guided_search_cannot_be_replayed(classifier, photograph, tmp_path):
+    guidance = Guidance(drop=torch.eye(classifier.size[0]).bool())
+    report = saved(explain(classifier, photograph, CONFIG, guidance=guidance), tmp_path)
+    with pytest.raises(ValueError, match="of a guided search"):
+        replay(classifier, report, photograph)
 
 
 def test_a_replay_uses_as_many_threads_as_there_were(classifier, photograph, tmp_path):
