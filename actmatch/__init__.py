@@ -18,6 +18,7 @@ from .guidance import Guidance
 from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
 from .scorecard import ScoreCard
+from .several import Explanations, Limits, explain_several, explain_several_steps
 from .threshold import ThresholdCurve, threshold_curve
 from .views import Contrast, Similarity, contrast, similarity
 
@@ -29,8 +30,10 @@ __all__ = [
     "Contrast",
     "ExplainConfig",
     "Explanation",
+    "Explanations",
     "Guidance",
     "Judgment",
+    "Limits",
     "Promise",
     "Response",
     "ScoreCard",
@@ -40,6 +43,8 @@ __all__ = [
     "Weights",
     "contrast",
     "explain",
+    "explain_several",
+    "explain_several_steps",
     "explain_steps",
     "explain_with_agreement",
     "judge",

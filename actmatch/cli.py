@@ -1,6 +1,6 @@
 """The command line: `python -m actmatch COMMAND`.
 
-Commands: explain, replay, judge, compare, transfer, classifiers.
+Commands: explain, several, replay, judge, compare, transfer, classifiers.
 
 Bad input ends a command with one sentence and status 2; a replay that differs ends with status 1.
 """
@@ -25,7 +25,7 @@ from .config import (
     ExplainConfig,
     Weights,
 )
-from .explanation import FILES, PHOTOGRAPH_FILE, explain
+from .explanation import FILES, PHOTOGRAPH_FILE, drain, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
 from .judgment import ScoreConfig, judge
 from .methods import METHODS
@@ -40,6 +40,8 @@ from .optimize import Step
 from .replay import replay
 from .report import read_report
 from .settings import OPTIONS, read_setting
+from .several import MOST, Limits, check_several, explain_several_steps
+from .several import SHEET as SEVERAL_SHEET
 from .table import card_table, comparison_table, transfer_table
 from .transfer import spread, transfer
 from .views import contrast, similarity
@@ -78,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands.add_parser("explain", help="find the pixels a decision rests on"))
+    _add_several(commands.add_parser("several", help="find explanations that share no pixels"))
     _add_replay(commands.add_parser("replay", help="make a mask again from its report"))
     _add_judge(commands.add_parser("judge", help="score any mask of a photograph"))
     _add_compare(commands.add_parser("compare", help="set a mask beside those of other methods"))
@@ -106,6 +109,27 @@ def _add_photograph(command: argparse.ArgumentParser) -> None:
 
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_explain)
+    _add_search(command)
+    command.add_argument(
+        "--agreement", action="store_true",
+        help="run two more seeds and report how much their masks overlap",
+    )  # fmt: skip
+
+
+def _add_several(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=run_several)
+    _add_search(command)
+    command.add_argument(
+        "--overlap", type=float, default=Limits().overlap, metavar="SHARE",
+        help="share of an explanation's pixels that may lie in earlier ones (default: none)",
+    )  # fmt: skip
+    command.add_argument(
+        "--most", type=int, default=MOST, metavar="N", help=f"at most so many (default: {MOST})"
+    )
+
+
+def _add_search(command: argparse.ArgumentParser) -> None:
+    """What every command that searches for masks takes."""
     _add_shared(command)
     question = command.add_mutually_exclusive_group()
     question.add_argument(
@@ -130,10 +154,6 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--setting", action="append", default=[], metavar="name=value",
         help="any other setting of ExplainConfig, repeatable",
-    )  # fmt: skip
-    command.add_argument(
-        "--agreement", action="store_true",
-        help="run two more seeds and report how much their masks overlap",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -267,13 +287,7 @@ def run_transfer(options: argparse.Namespace) -> None:
 def run_explain(options: argparse.Namespace) -> None:
     """Explain one photograph and save the result."""
     check_folder(options.out, FILES)
-    named = {name: getattr(options, name) for name in OPTIONS}
-    named |= dict(map(read_setting, options.setting))
-    if options.against is not None:
-        named["target"] = None  # the view's own
-    config = ExplainConfig(**named, weights=parse_weights(options.weight))
-    if options.similar_to is not None and options.target is not None:
-        raise ValueError("--similar-to asks about no class, so --target must be left out.")
+    config = _config(options)
     classifier = _asked(load_classifier(options.classifier, options.device), options)
     run = explain_with_agreement if options.agreement else explain
     with tqdm(unit="step", disable=options.quiet) as bar:
@@ -284,6 +298,35 @@ def run_explain(options: argparse.Namespace) -> None:
     if explanation.seed_agreement is not None:
         print(f"The masks of {SEEDS} seeds overlap at an IoU of {explanation.seed_agreement:.2f}.")
     print(f"Written to {folder}.")
+
+
+def run_several(options: argparse.Namespace) -> None:
+    """Find explanations of one photograph that share no pixels, and save them."""
+    check_folder(options.out, (SEVERAL_SHEET, REPORT_FILE))
+    config, limits = _config(options), Limits(options.overlap, options.most)
+    check_several(config, limits)
+    classifier = _asked(load_classifier(options.classifier, options.device), options)
+    with tqdm(unit="step", disable=options.quiet) as bar:
+        show = _progress(bar)
+        steps = explain_several_steps(classifier, options.photo, config, limits)
+        several = drain(steps, lambda finding: show(finding.step))
+    folder = several.save(options.out)
+    for number, explanation in enumerate(several.found, start=1):
+        print(f"{number}. {explanation.sentence}")
+    print(several.sentence)
+    print(f"Written to {folder}.")
+
+
+def _config(options: argparse.Namespace) -> ExplainConfig:
+    """The settings of a search as the options have them."""
+    named = {name: getattr(options, name) for name in OPTIONS}
+    named |= dict(map(read_setting, options.setting))
+    if options.against is not None:
+        named["target"] = None  # the view's own
+    config = ExplainConfig(**named, weights=parse_weights(options.weight))
+    if options.similar_to is not None and options.target is not None:
+        raise ValueError("--similar-to asks about no class, so --target must be left out.")
+    return config
 
 
 def _asked(classifier: Classifier, options: argparse.Namespace) -> Classifier:

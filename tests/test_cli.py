@@ -65,6 +65,39 @@ def test_explain_writes_the_files_and_prints_the_sentence(asked, run, tmp_path, 
     assert printed.err == ""
 
 
+def test_several_explanations_are_found_printed_and_written(asked, photo, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--preset", "smallest", "--setting", "resolution=16", "--steps", "20"]
+    options += ["--most", "2", "--overlap", ".2", "--quiet"]
+    assert cli.main(["several", photo, "--out", str(out), *options]) == 0
+    printed = capsys.readouterr()
+    report = json.loads((out / "report.json").read_text())
+    assert report["sentence"] in printed.out
+    assert "2. Keeping" in printed.out
+    assert (report["overlap"], report["most"]) == (0.2, 2)
+    assert {path.name for path in out.iterdir()} == {
+        "several.png", "mask-1.png", "mask-2.png", "report.json"
+    }  # fmt: skip
+    assert printed.err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--preset", "paper"], "need a promise"),
+        (["--area", ".1"], "need a promise"),
+        (["--overlap", "1"], "overlap must be a number from 0 to below 1"),
+        (["--most", "0"], "most must be a whole number from 1 to 12"),
+    ],
+)
+def test_several_explanations_that_cannot_be_looked_for_are_refused(
+    asked, photo, tmp_path, capsys, options, words
+):
+    assert cli.main(["several", photo, "--out", str(tmp_path / "out"), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert asked == []
+
+
 def test_progress_is_shown_on_stderr_unless_quiet(asked, run, capsys):
     run()
     assert "step" in capsys.readouterr().err

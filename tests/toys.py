@@ -170,7 +170,10 @@ def across_pixels(upper: float = 2, lower: float = 2) -> Tensor:
 
 
 class WindowModel(nn.Module):
-    """Logits gain * mean_of_window(normalized brightness) + bias, 0 and -1; gray is 0, white 2."""
+    """Logits gain * mean_of_window(normalized brightness) + bias, 0 and -1; gray is 0, white 2.
+
+    Of several windows, N x 1 x 32 x 32, the brightest decides.
+    """
 
     num_classes = 3
     pretrained_cfg: ClassVar = QuadrantModel.pretrained_cfg
@@ -182,13 +185,14 @@ class WindowModel(nn.Module):
         self.register_buffer("window", window)
 
     def forward_intermediates(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """N x 3 x 32 x 32 pixels, zero outside the window."""
-        seen = pixels * self.window
+        """N x 3 x 32 x 32 pixels, zero outside the windows."""
+        seen = pixels * self.window.amax(0)
         return seen, [seen]
 
     def forward_head(self, seen: Tensor) -> Tensor:
         """N x 3 logits."""
-        brightness = seen.sum((1, 2, 3)) / (3 * self.window.sum())
+        sums = (seen[:, None] * self.window).sum((2, 3, 4))  # N x windows
+        brightness = (sums / (3 * self.window.sum((1, 2, 3)))).amax(1)
         decisive = self.gain * brightness + self.bias
         return torch.stack((decisive, 0 * decisive, 0 * decisive - 1), dim=1)
 
@@ -207,6 +211,18 @@ def two_tiles() -> tuple[Classifier, Problem, Tensor]:
     window[..., :14, :14] = window[..., 14:28, 14:28] = 1
     classifier = Classifier(WindowModel(window, 2.0, -3.0), "tiles", ("both", "not both", "never"))
     return classifier, pose(classifier, 0.5 + 0.5 * window.expand(1, 3, -1, -1), "both"), window
+
+
+def either_tile() -> tuple[Classifier, Problem, Tensor]:
+    """Says "seen" when three quarters of one of two white tiles are kept on gray: q > 3/4.
+
+    The third value is the 2 x 1 x 32 x 32 window of each tile.
+    """
+    window = torch.zeros(2, 1, SIDE, SIDE)
+    window[0, :, :14, :14] = window[1, :, 14:28, 14:28] = 1
+    classifier = Classifier(WindowModel(window, 2.0, -3.0), "either", ("seen", "unseen", "never"))
+    white = 0.5 + 0.5 * window.amax(0).expand(1, 3, -1, -1)
+    return classifier, pose(classifier, white, "seen"), window
 
 
 def nothing_there() -> tuple[Classifier, Problem, Tensor]:

@@ -1,0 +1,298 @@
+"""Several explanations of one photograph: each on other pixels than those found before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .agreement import iou
+from .classifier import Classifier
+from .config import PRESETS, ExplainConfig, is_number
+from .explanation import Explanation, drain, library_versions, pose_photograph, search
+from .folder import REPORT_FILE, write_folder, write_report
+from .guidance import check_overlap
+from .images import Source, to_image
+from .optimize import Problem, Step
+from .render import contact_sheet, overlay
+from .wording import percent
+
+MOST = 5  # explanations looked for
+SHEET = "several.png"
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+            "tenth", "eleventh", "twelfth")  # fmt: skip
+
+
+class Limits(NamedTuple):
+    """How far explanations may share pixels, and how many are looked for.
+
+    Attributes:
+        overlap: share of each one's pixels that may lie in those before it, in [0, 1).
+        most: explanations after which nothing more is looked for.
+    """
+
+    overlap: float = 0.0
+    most: int = MOST
+
+    def check(self) -> None:
+        """Raise a ValueError where one of them is not acceptable."""
+        check_overlap(self.overlap)
+        whole = is_number(self.most) and isinstance(self.most, int)
+        if not whole or not 1 <= self.most <= len(ORDINALS):
+            raise ValueError(
+                f"most must be a whole number from 1 to {len(ORDINALS)}; got {self.most!r}."
+            )
+
+
+class Finding(NamedTuple):
+    """One step of one of the searches.
+
+    Attributes:
+        number: of the explanation looked for: 1, 2, ...
+        step: of its search.
+        found: the explanations so far.
+    """
+
+    number: int
+    step: Step
+    found: tuple[Explanation, ...]
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """Explanations of one photograph that each keep the promise, in the order they were found.
+
+    Attributes:
+        pixels: 3 x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
+        found: each explanation; there may be none.
+        exhausted: whether the last search found none that keeps the promise.
+        stopped: whether somebody ended the searches early.
+        seconds: wall time of all searches, the one in vain included; so are the `passes`.
+    """
+
+    pixels: Tensor
+    found: tuple[Explanation, ...]
+    exhausted: bool
+    stopped: bool
+    limits: Limits
+    config: ExplainConfig
+    classifier: str
+    seconds: float
+    passes: float
+    versions: Mapping[str, str] = field(default_factory=library_versions)
+
+    @property
+    def sentence(self) -> str:
+        """How many there are, and why no more, in plain words."""
+        count = len(self.found)
+        kind = "disjoint " if self.limits.overlap == 0 else ""
+        alone = f", each with at most {percent(self.limits.overlap)} of its pixels in earlier ones"
+        were = "explanation was" if count < 2 else "explanations were"
+        sentence = f"{count or 'No'} {kind}{were} found{alone if count > 1 and not kind else ''}"
+        if self.stopped:
+            return f"{sentence} before the search was stopped."
+        if self.exhausted and count:
+            return (
+                f"{sentence}; no {ORDINALS[count]} one keeps the promise, as far as was searched."
+            )
+        if self.exhausted:
+            return f"{sentence} that keeps the promise {self.config.preset}."
+        return f"{sentence}; no more were looked for."
+
+    @property
+    def iou(self) -> tuple[tuple[float, ...], ...]:
+        """Intersection over union of each pair of masks."""
+        masks = [explanation.mask for explanation in self.found]
+        return tuple(tuple(iou(one, other) for other in masks) for one in masks)
+
+    @property
+    def shared(self) -> tuple[tuple[float, ...], ...]:
+        """Share of each mask's pixels (a row) that lie in each other one (a column)."""
+        masks = [explanation.mask for explanation in self.found]
+        return tuple(
+            tuple(((one * other).sum() / one.sum().clamp_min(1)).item() for other in masks)
+            for one in masks
+        )
+
+    def pictures(self) -> list[tuple[str, Image.Image]]:
+        """The photograph, and every mask outlined on it and alone on gray, each with a title."""
+        pictures = [("photograph", to_image(self.pixels))]
+        for number, one in enumerate(self.found, start=1):
+            area, sure = percent(one.card.area), f"{one.card.confidence_ratio:.2f}"
+            pictures += [
+                (f"{number}: {area} of the pixels", overlay(self.pixels, one.mask)),
+                (f"{number}: confidence ratio {sure}", to_image(one.explanation)),
+            ]
+        return pictures
+
+    def sheet(self) -> Image.Image:
+        """The pictures side by side."""
+        return contact_sheet(self.pictures())
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the pictures, in plain values ready for JSON."""
+        return {
+            "sentence": self.sentence,
+            "preset": self.config.preset,
+            "overlap": self.limits.overlap,
+            "most": self.limits.most,
+            "exhausted": self.exhausted,
+            "stopped": self.stopped,
+            "iou": self.iou,
+            "shared": self.shared,
+            "explanations": [explanation.report() for explanation in self.found],
+            "classifier": self.classifier,
+            "seconds": self.seconds,
+            "passes": self.passes,
+            "versions": dict(self.versions),
+        }
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that `save` writes."""
+        masks = (_mask_file(number) for number in range(1, 1 + len(self.found)))
+        return (SHEET, *masks, REPORT_FILE)
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write several.png, mask-1.png, mask-2.png, ... and report.json, all or none.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: the folder cannot be written.
+        """
+        return write_folder(folder, self.files, self._write)
+
+    def _write(self, folder: Path) -> None:
+        self.sheet().save(folder / SHEET)
+        for number, explanation in enumerate(self.found, start=1):
+            to_image(explanation.mask).save(folder / _mask_file(number))
+        write_report(folder, self.report())
+
+
+def _mask_file(number: int) -> str:
+    return f"mask-{number}.png"
+
+
+def explain_several(
+    classifier: Classifier,
+    photograph: Source,
+    config: ExplainConfig | None = None,
+    overlap: float = Limits().overlap,
+    most: int = MOST,
+) -> Explanations:
+    """Explanations of one photograph, each on other pixels than those before, until there is none.
+
+    Args:
+        photograph: a path, bytes, an open file or a PIL image.
+        overlap: share of an explanation's pixels that may lie in those before it, in [0, 1).
+        most: explanations after which no more is looked for.
+
+    Raises:
+        ValueError: as `explain`; or the settings make no promise, without which nothing says that
+            there is no other explanation.
+    """
+    limits = Limits(overlap, most)
+    return drain(explain_several_steps(classifier, photograph, config, limits))
+
+
+def explain_several_steps(
+    classifier: Classifier,
+    photograph: Source,
+    config: ExplainConfig | None = None,
+    limits: Limits | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[Finding, None, Explanations]:
+    """The steps of `explain_several`; the generator's return value is the `Explanations`.
+
+    Args:
+        stopped: asked after every step; True ends the searches early, the present one with the best
+            mask so far.
+    """
+    config, limits = config or ExplainConfig(), limits or Limits()
+    check_several(config, limits)
+    problem = pose_photograph(classifier, photograph, config)
+    return (yield from search_several(classifier, problem, config, limits, stopped))
+
+
+def check_several(config: ExplainConfig, limits: Limits) -> None:
+    """Raise a ValueError where several explanations cannot be looked for like this."""
+    limits.check()
+    if config.promise is None:
+        made = ", ".join(name for name, preset in PRESETS.items() if preset.promise)
+        asked = "an area" if config.area is not None else f"the preset {config.preset}"
+        raise ValueError(
+            f"Several explanations need a promise to tell when there is no other, and {asked} "
+            f"makes none; accepted are the presets {made}, without an area."
+        )
+
+
+def search_several(
+    classifier: Classifier,
+    problem: Problem,
+    config: ExplainConfig,
+    limits: Limits,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Generator[Finding, None, Explanations]:
+    """The steps of one problem; see `explain_several_steps`."""
+    check_several(config, limits)
+    found: list[Explanation] = []
+    seconds, passes, ended, exhausted = 0.0, 0.0, False, False
+    while len(found) < limits.most and not ended and not exhausted:
+        steps = search(classifier, _beside(problem, found, limits.overlap), config, stopped)
+        explanation = yield from _numbered(steps, tuple(found))
+        seconds, passes = seconds + explanation.seconds, passes + explanation.passes
+        ended = explanation.stopped
+        if explanation.promise_kept:
+            found.append(explanation)
+        exhausted = not ended and (not explanation.promise_kept or _nothing_left(found))
+    return Explanations(
+        pixels=problem.pixels[0].cpu(),
+        found=tuple(found),
+        exhausted=exhausted,
+        stopped=ended,
+        limits=limits,
+        config=config,
+        classifier=classifier.name,
+        seconds=seconds,
+        passes=passes,
+    )
+
+
+def _numbered(
+    steps: Generator[Step, None, Explanation], found: tuple[Explanation, ...]
+) -> Generator[Finding, None, Explanation]:
+    """The steps with the number of their search; returns what the search returns."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as done:
+            return done.value
+        yield Finding(len(found) + 1, step, found)
+
+
+def _beside(problem: Problem, found: list[Explanation], overlap: float) -> Problem:
+    """The problem for which the pixels found are left out, but for the overlap."""
+    if not found:
+        return problem
+    drop = _union(found).to(problem.pixels.device)
+    if problem.guidance.drop is not None:
+        drop = drop | problem.guidance.drop
+    return problem.guided(replace(problem.guidance, drop=drop, overlap=overlap))
+
+
+def _nothing_left(found: list[Explanation]) -> bool:
+    """Whether there can be no other: no pixel is needed, or none is left."""
+    return bool(_union(found).all()) or not found[-1].mask.any()
+
+
+def _union(found: list[Explanation]) -> Tensor:
+    """H x W bool: the pixels of any of them."""
+    return torch.stack([explanation.mask > 0 for explanation in found]).any(0)
