@@ -163,7 +163,15 @@ class Judge:
         """The verdict of a careful judgment."""
         if self.promise.keep_rate:
             return self.guided(self.smallest_on_draws(candidates))
-        choice = self.smallest_cut(_cut_at_zero(candidates.average))
+        rankings = [candidates.average]
+        if self.problem.guidance.logits is not None:
+            rankings.append(candidates.first)  # so that no search ends worse than it began
+        verdicts = map(self.smallest_on_gray, rankings)
+        return min(verdicts, key=lambda verdict: (not verdict.kept, verdict.mask.sum().item()))
+
+    def smallest_on_gray(self, ranking: Tensor) -> Verdict:
+        """The verdict on the smallest cut of an H x W ranking, pruned."""
+        choice = self.smallest_cut(_cut_at_zero(ranking))
         chosen = self.problem.guidance.chosen(choice.mask)
         *_, pruned = (chosen, *prune(self.panel, chosen))
         return self.guided(Verdict(pruned, choice.soft_mask, self.accepts(pruned)))

@@ -235,6 +235,16 @@ def test_a_short_burst_stays_near_the_start_and_makes_it_smaller(quadrant, probl
     assert result.mask.mean() < start.mean()
 
 
+@pytest.mark.parametrize("preset", ["smallest", "confident"])
+def test_a_search_that_goes_on_never_ends_with_a_larger_mask(quadrant, problem, preset):
+    config = ExplainConfig(preset=preset, **QUICK)
+    first = drain(search(quadrant, problem, config))
+    wild = ExplainConfig(preset=preset, steps=8, resolution=4, learning_rate=1.0)
+    again = drain(search(quadrant, problem, wild, guidance=Guidance(logits=first.logits)))
+    assert again.promise_kept
+    assert again.mask.sum() <= first.mask.sum()
+
+
 @pytest.mark.parametrize(
     "changes",
     [dict(area=0.05), dict(resolution=8), dict(weights=dict(area=8)), dict(preset="confident")],
