@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from actmatch.config import ExplainConfig
+from actmatch.config import PRESETS, ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.explanation import FILES
 from actmatch.model_zoo import DEFAULT_CLASSIFIER
@@ -245,6 +245,13 @@ def typed(page, name):
     return page.locator(f"#am-{name} input[type=number]")
 
 
+def choose_preset(page, preset):
+    """Choose a preset and wait for its weights, which would undo what is typed before they come."""
+    page.get_by_label(preset, exact=True).check()
+    said = page.locator("#am-promise")
+    sync_api.expect(said).to_contain_text(PRESETS[preset].sentence, timeout=MINUTE)
+
+
 def shows(page, preset, area, target):
     """The controls show these settings, and the classifier still has its classes on offer."""
     sync_api.expect(page.get_by_label(preset, exact=True)).to_be_checked(timeout=MINUTE)
@@ -260,10 +267,13 @@ def warned(page, words):
 def test_a_copied_link_restores_the_settings(visit, address):
     page = visit()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
-    page.get_by_label("confident").check()
+    choose_preset(page, "confident")
     page.get_by_role("button", name="Mask priors").click()
+    page.wait_for_timeout(2000)  # sliders that unfold take the preset's weights once more
     typed(page, "area").fill("7.5")
     typed(page, "area").press("Tab")
+    page.wait_for_timeout(1000)  # what is typed reaches the settings
+    sync_api.expect(typed(page, "area")).to_have_value("7.5", timeout=MINUTE)
     page.locator("#am-target input").fill("tiger cat")
     page.locator("#am-target input").press("Enter")
     page.click("#am-copy-link")
