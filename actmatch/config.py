@@ -211,7 +211,7 @@ class Preset:
 
 
 # Where drawn infills decide: all the steps, and a match that leaves the mask free to shrink.
-ON_DRAWS = dict(steps=70, patience=70)
+ON_DRAWS = dict(steps=60, patience=60)
 LIGHT_MATCH = dict(activation=0.3, kl=0.05)
 
 PRESETS: dict[str, Preset] = {

@@ -5,6 +5,7 @@ The infills that decide here are drawn from another seed than those that trained
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from enum import IntEnum
 from itertools import islice
@@ -20,12 +21,10 @@ from .config import Promise
 from .infill import DETERMINISTIC
 from .keep_rate import TRIALS, composites, infill_kinds, infills
 from .optimize import Candidates, Problem
-from .panel import Panel
+from .panel import BATCH, Panel
 from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
 
 PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel
-ACCEPTANCE_TRIALS = 45  # infills drawn of each random kind to accept a mask
-MOST_LOST = 1  # of these, all kinds together, that may lose the label
 FEW_PIECES, FEWER_COST = 3, 1.5  # pieces preferred, and the growth in area they may cost
 ATTEMPTS = 8  # masks judged before nearly everything is
 WIDER = 1.06  # least growth in area from a refused mask to the next
@@ -35,6 +34,8 @@ STRIDE, PRECISION = 1.25, 1.05  # steps and precision of the search for the smal
 TESTED = 4  # tiles asked whether they are necessary, where many infills are promised
 HURRIED = 3  # candidates judged when somebody waits
 GROUPS = (DETERMINISTIC, ("shuffle",), ("clouds",), ("color",), ("noise",))  # asked in this order
+ROUNDING = 1e-6  # of a share
+DECISIVE = ("shuffle", "clouds")  # the kinds on which masks break their promise
 
 
 class Draws(IntEnum):
@@ -47,6 +48,29 @@ class Draws(IntEnum):
     def seed(self, seed: int) -> int:
         """The seed for this purpose in a run with that seed."""
         return seed + 1_000_003 * self.value
+
+
+class Rule(NamedTuple):
+    """How a promise is asked about.
+
+    Attributes:
+        draws: infills drawn of each random kind.
+        decisive_draws: the same of the `DECISIVE` kinds.
+        most_lost: how many of all may lose the label; more end the asking.
+    """
+
+    draws: int
+    decisive_draws: int
+    most_lost: int
+
+    def kinds(self, group: tuple[str, ...]) -> list[tuple[str, int]]:
+        """(kind, number of infills) of each kind of a group."""
+        decisive = set(group) & set(DECISIVE)
+        return infill_kinds(self.decisive_draws if decisive else self.draws, group)
+
+
+REPORTED = Rule(TRIALS, TRIALS, sys.maxsize)  # as a keep-rate table has it
+ACCEPTANCE = Rule(45, 90, 1)  # with room to spare
 
 
 class Verdict(NamedTuple):
@@ -85,25 +109,26 @@ def put_to_trial(
     mask: Tensor,
     promise: Promise,
     seed: int,
-    trials: int = TRIALS,
+    rule: Rule = REPORTED,
 ) -> Trial:
-    """Whether the promise holds, and the infills to learn from where it does not.
-
-    Args:
-        trials: infills drawn of each random kind.
-    """
+    """Whether the promise holds by a rule, and the infills to learn from where it does not."""
     gray = replace(promise, keep_rate=0.0)
     mask = problem.guidance.apply(mask)
     kept = Panel(classifier, problem, gray).holds(mask)
     lost, margins = problem.pixels[:0], problem.pixels.new_empty(0)
-    for offset, kinds in enumerate(GROUPS if promise.keep_rate and kept else ()):
-        pieces = infills(classifier, problem, infill_kinds(trials, kinds), seed + offset)
-        for drawn in pieces:
-            logits = logits_of(classifier, composites(problem, mask, [drawn]))
-            survived = logits.argmax(-1) == problem.target
-            kept = kept and survived.float().mean().item() >= promise.keep_rate
-            lost = torch.cat((lost, drawn[~survived]))
-            margins = torch.cat((margins, losses.margin(logits[~survived], problem.target)))
+    for offset, group in enumerate(GROUPS if promise.keep_rate and kept else ()):
+        for drawn in infills(classifier, problem, rule.kinds(group), seed + offset):
+            missed = 0
+            for part in drawn.split(BATCH):
+                logits = logits_of(classifier, composites(problem, mask, [part]))
+                broken = logits.argmax(-1) != problem.target
+                missed += int(broken.sum())
+                lost = torch.cat((lost, part[broken]))
+                margins = torch.cat((margins, losses.margin(logits[broken], problem.target)))
+                if len(lost) > rule.most_lost:
+                    break
+            kept = kept and 1 - missed / len(drawn) >= promise.keep_rate - ROUNDING
+        kept = kept and len(lost) <= rule.most_lost
         if not kept:
             break
     return Trial(kept, lost[margins.argsort(descending=True)])
@@ -194,7 +219,7 @@ class Judge:
         for _ in range(ATTEMPTS):
             for choice in (*self.of_few_pieces(best, cuts), best):
                 mask = without_specks(choice.mask)
-                if self.accepts(mask):
+                if self.panel.holds(mask) and self.accepts(mask):
                     return Verdict(mask, choice.soft_mask, True)
             larger = [cut for cut in cuts if cut.area > WIDER * best.area]
             if not larger:
@@ -274,13 +299,10 @@ class Judge:
         """
         self.judged += 1
         seed = Draws.JUDGE.seed(self.seed) + len(GROUPS) * self.judged
-        trial = put_to_trial(
-            self.classifier, self.problem, mask, self.promise, seed, ACCEPTANCE_TRIALS
-        )
-        accepted = trial.kept and len(trial.lost) <= MOST_LOST
-        if not accepted:
+        trial = put_to_trial(self.classifier, self.problem, mask, self.promise, seed, ACCEPTANCE)
+        if not trial.kept:
             self.panel.add(trial.lost[:1])
-        return accepted
+        return trial.kept
 
 
 def mask_of(logits: Tensor) -> Tensor:
