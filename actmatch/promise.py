@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from . import losses
-from .batches import logits_of
+from .batches import batch_size, logits_of
 from .classifier import Classifier
 from .config import Promise
 from .infill import DETERMINISTIC
 from .keep_rate import TRIALS, composites, infill_kinds, infills
 from .optimize import Candidates, Problem
-from .panel import BATCH, Panel
+from .panel import Panel
 from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
 
 PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel
@@ -34,7 +34,6 @@ STRIDE, PRECISION = 1.25, 1.05  # steps and precision of the search for the smal
 TESTED = 4  # tiles asked whether they are necessary, where many infills are promised
 HURRIED = 3  # candidates judged when somebody waits
 GROUPS = (DETERMINISTIC, ("shuffle",), ("clouds",), ("color",), ("noise",))  # asked in this order
-ROUNDING = 1e-6  # of a share
 DECISIVE = ("shuffle", "clouds")  # the kinds on which masks break their promise
 
 
@@ -119,7 +118,7 @@ def put_to_trial(
     for offset, group in enumerate(GROUPS if promise.keep_rate and kept else ()):
         for drawn in infills(classifier, problem, rule.kinds(group), seed + offset):
             missed = 0
-            for part in drawn.split(BATCH):
+            for part in drawn.split(batch_size(classifier)):
                 logits = logits_of(classifier, composites(problem, mask, [part]))
                 broken = logits.argmax(-1) != problem.target
                 missed += int(broken.sum())
@@ -127,7 +126,7 @@ def put_to_trial(
                 margins = torch.cat((margins, losses.margin(logits[broken], problem.target)))
                 if len(lost) > rule.most_lost:
                     break
-            kept = kept and 1 - missed / len(drawn) >= promise.keep_rate - ROUNDING
+            kept = kept and (len(drawn) - missed) / len(drawn) >= promise.keep_rate
         kept = kept and len(lost) <= rule.most_lost
         if not kept:
             break
