@@ -11,7 +11,17 @@ from actmatch import PRESETS, ExplainConfig, Promise, explain, losses
 from actmatch.explanation import drain, search
 from actmatch.infill import composite
 from actmatch.optimize import optimize
-from actmatch.promise import LARGEST_AREA, Cut, Draws, Judge, holds, put_to_trial
+from actmatch.promise import (
+    ACCEPTANCE,
+    GROUPS,
+    LARGEST_AREA,
+    Cut,
+    Draws,
+    Judge,
+    Rule,
+    holds,
+    put_to_trial,
+)
 
 WEAKEST_SHARE = {"smallest": 0.5, "confident": 0.75, "robust": 1.0, "necessary": 1.0}
 TOO_SMALL_SHARE = {"smallest": 0.1875, "confident": 0.625, "robust": 0.5, "necessary": 0.0}
@@ -225,6 +235,40 @@ def test_the_lost_infills_of_a_trial_lose_the_label_the_closest_first(quadrant, 
     assert margins
     assert all(margin < 0 for margin in margins)
     assert margins == sorted(margins, reverse=True)
+
+
+def test_the_kinds_that_decide_are_drawn_twice_as_often_and_fixed_ones_once():
+    drawn = dict(kind for group in GROUPS for kind in ACCEPTANCE.kinds(group))
+    assert drawn["shuffle"] == drawn["clouds"] == 90
+    assert drawn["color"] == drawn["noise"] == 45
+    assert drawn["black"] == drawn["blur"] == 1
+
+
+@pytest.mark.parametrize(
+    ("most_lost", "kept", "asked"),
+    [(4, True, ["shuffle", "clouds", "color", "noise"]), (1, False, ["shuffle", "clouds"])],
+)
+def test_more_losses_than_a_rule_allows_refuse_a_mask_and_end_the_asking(
+    quadrant, problem, monkeypatch, most_lost, kept, asked
+):
+    kinds = []
+
+    def one_black_of_each(classifier, problem, wanted, seed):
+        for kind, count in wanted:
+            drawn = classifier.gray.repeat(count, 1, 1, 1).expand(-1, -1, *problem.pixels.shape[2:])
+            drawn = drawn.clone()
+            if count > 1:
+                kinds.append(kind)
+                drawn[-1] = 0.0
+            yield drawn
+
+    monkeypatch.setattr("actmatch.promise.infills", one_black_of_each)
+    mask = quadrant_mask(0.5)  # enough on gray, too little on black
+    rule = Rule(45, 90, most_lost)
+    trial = put_to_trial(quadrant, problem, mask, Promise(keep_rate=0.95), 3, rule)
+    assert trial.kept is kept
+    assert kinds == asked
+    assert len(trial.lost) == len(asked)
 
 
 @pytest.mark.parametrize("area", [0.0, 0.3, 0.95, 1.0])
