@@ -119,7 +119,7 @@ def main() -> None:
             continue
         append_row(options.rows, dict(photograph=name, method=method, promise=preset, **row))
     rows = [row for row in read_rows(options.rows) if row["classifier"] == options.classifier]
-    print("\n".join(table(rows)))
+    print("\n".join((*table(rows), "", *pairs(rows))))
 
 
 def ours(classifier: Classifier, photograph: Path, variant: str, preset: str) -> dict:
@@ -246,6 +246,38 @@ def table(rows: list[dict]) -> Iterator[str]:
             f"| {mean(column['necessary']):.0%} | {lead:+.2f} | {median(column['components']):.0f} "
             f"| {irreducible} | {least[0]:.0%} ({least[1]}) | {median(column['seconds']):.1f} "
             f"| {median(column['passes']):.0f} |"
+        )
+
+
+def pairs(rows: list[dict]) -> Iterator[str]:
+    """The presets beside every other method, and variant, on the photographs that both have seen.
+
+    The presets' figure comes first; a Markdown table.
+    """
+    head = ("promise", "against", "n", "area median", "mean", "ours smaller", "kept", "passes")
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    found = {(row["promise"], row["method"], row["photograph"]): row for row in rows}
+    for promise, method in sorted({(row["promise"], row["method"]) for row in rows}):
+        both = [
+            (found[promise, "actmatch", name], row)
+            for (*key, name), row in found.items()
+            if key == [promise, method] and (promise, "actmatch", name) in found
+        ]
+        if method == "actmatch" or not both:
+            continue
+        area, kept, passes = (
+            list(zip(*((float(row[name]) for row in pair) for pair in both), strict=True))
+            for name in ("area", "kept", "passes")
+        )
+        middle = " / ".join(f"{median(side):.3f}" for side in area)
+        average = " / ".join(f"{mean(side):.3f}" for side in area)
+        smaller = sum(own < other for own, other in zip(*area, strict=True))
+        held = " / ".join(f"{sum(side):.0f}" for side in kept)
+        cost = " / ".join(f"{median(side):.0f}" for side in passes)
+        yield (
+            f"| {promise} | {method} | {len(both)} | {middle} | {average} | {smaller} | {held} "
+            f"| {cost} |"
         )
 
 
