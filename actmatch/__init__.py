@@ -13,7 +13,7 @@ from .agreement import explain_with_agreement
 from .classifier import Classifier, Response
 from .compare import CompareConfig, Comparison
 from .config import PRESETS, ExplainConfig, Promise, Weights
-from .explanation import Explanation, explain, explain_steps
+from .explanation import Explanation, adopt, explain, explain_steps
 from .guidance import Guidance
 from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
@@ -41,6 +41,7 @@ __all__ = [
     "Similarity",
     "ThresholdCurve",
     "Weights",
+    "adopt",
     "contrast",
     "explain",
     "explain_several",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -56,7 +56,8 @@ class Explanation:
         passes: forward and backward passes of one image through the classifier, a forward alone
             counting a third.
         seed_agreement: mean IoU with the masks of other seeds; None until asked for.
-        history: one row per step: step, area, probability, kept and the terms of the objective.
+        history: one row per step: step, area, probability, match, kept and the terms of the
+            objective.
         classifier: its name; `device` is where it ran.
         seconds: wall time of the search, the judging and the score card.
         stopped: whether the search was ended early.
@@ -276,9 +277,48 @@ def conclude(
 ) -> Explanation:
     """The best candidate, judged on infills of its own and scored; history and time left open."""
     verdict, irreducible = _verdict(classifier, problem, config, candidates, hurried)
+    seen = (problem.guidance.apply(mask_of(logits)) for logits in candidates.smallest_first())
+    explanation = _scored(classifier, problem, config, verdict, seen)
+    return replace(explanation, irreducible=irreducible, stopped=hurried)
+
+
+def adopt(
+    classifier: Classifier, problem: Problem, config: ExplainConfig, mask: Tensor
+) -> Explanation:
+    """The explanation by a mask chosen by hand: judged and scored like any other, not changed.
+
+    Args:
+        mask: H x W, 0 or 1, such as one of `Explanation.frontier`.
+
+    Raises:
+        ValueError: the mask has another size than the problem, or memory ran out.
+    """
+    started = time.perf_counter()
+    chosen = mask.float().to(problem.pixels.device)[None, None]
+    problem = problem.guided(Guidance(logits=logits_to_continue(chosen, chosen)))
+    classifier = classifier.metered()
+    with memory_errors_in_words():
+        promise = config.promise
+        kept = promise and Judge(classifier, problem, promise, config.seed).accepts(chosen)
+        verdict = Verdict(chosen, chosen, bool(kept))
+        explanation = _scored(classifier, problem, config, verdict, ())
+    return replace(explanation, seconds=time.perf_counter() - started)
+
+
+def _scored(
+    classifier: Classifier,
+    problem: Problem,
+    config: ExplainConfig,
+    verdict: Verdict,
+    seen: Iterable[Tensor],
+) -> Explanation:
+    """The explanation by a mask that has been judged; what the search was like is left open.
+
+    Args:
+        seen: 1 x 1 x H x W masks that are measured for the frontier beside it.
+    """
     seed = Draws.REPORT.seed(config.seed)
     measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
-    seen = (problem.guidance.apply(mask_of(logits)) for logits in candidates.smallest_first())
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
@@ -287,7 +327,7 @@ def conclude(
         card=measured.card,
         pictures=measured.pictures,
         promise_kept=verdict.kept if config.promise else None,
-        irreducible=irreducible,
+        irreducible=None,
         frontier=measure_frontier(classifier, problem, [*seen, verdict.mask], seed),
         history=(),
         config=config,
@@ -295,7 +335,6 @@ def conclude(
         device=str(problem.pixels.device),
         seconds=0.0,
         passes=classifier.passes,
-        stopped=hurried,
         guidance=problem.guidance.report(),
     )
 
@@ -331,12 +370,12 @@ class History:
 
     def add(self, step: Step) -> None:
         """Remember the scalars of a step, not its masks."""
-        self.names = ("area", "probability", "kept", *step.terms)
-        scalars = (step.area, step.probability, step.kept, *step.terms.values())
+        self.names = ("area", "probability", "match", "kept", *step.terms)
+        scalars = (step.area, step.probability, step.match, step.kept, *step.terms.values())
         self.steps.append(torch.stack([scalar.float() for scalar in scalars]))
 
     def rows(self) -> tuple[dict[str, float], ...]:
-        """One dict per step: its number, area, probability, kept and terms."""
+        """One dict per step: its number, area, probability, match, kept and terms."""
         return tuple(self._rows())
 
     def _rows(self) -> Iterator[dict[str, float]]:

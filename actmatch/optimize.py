@@ -144,6 +144,7 @@ class Step(NamedTuple):
         terms: value of each active term of the objective before weighting, and `total`.
         probability: p_y(e).
         area: kept share of the pixels.
+        match: mean cosine over positions of the deepest stage, of e with the photograph; -1 to 1.
         kept: whether the promise held on the composites of this step; False without a promise.
         candidates: the best masks so far; shared by all steps of a run.
         last: whether the search ends here, out of steps or out of patience.
@@ -155,6 +156,7 @@ class Step(NamedTuple):
     terms: dict[str, Tensor]
     probability: Tensor
     area: Tensor
+    match: Tensor
     kept: Tensor
     candidates: Candidates
     last: bool
@@ -211,6 +213,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             {name: term.detach() for name, term in outcome.terms.items()},
             outcome.probability,
             area,
+            outcome.match,
             held,
             candidates,
             last,
@@ -353,12 +356,14 @@ class Outcome(NamedTuple):
     Attributes:
         terms: unweighted terms and the weighted `total`.
         probability: p_y(e).
+        match: mean cosine over positions of the deepest stage, of e with the photograph.
         slack: by how much the promise holds on the composites of the step, in logits; negative when
             broken. Without a promise, minus the total.
     """
 
     terms: dict[str, Tensor]
     probability: Tensor
+    match: Tensor
     slack: Tensor
 
 
@@ -418,11 +423,14 @@ class Objective:
         with torch.no_grad():
             if self.draws:
                 self.infills.tell(-losses.margin(drawn, target))
+            match = losses.similarity(
+                problem.response.activations[-1], explained.activations[-1]
+            ).mean()
             log_probability = explained.logits.log_softmax(-1)[0, target]
             slack = -terms["total"]
             if config.promise:
                 slack = self.slacks(config.promise, log_probability, response.logits).amin()
-        return Outcome(terms, log_probability.exp(), slack)
+        return Outcome(terms, log_probability.exp(), match, slack)
 
     def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
         """By how much each part of the promise holds, one margin a composite and one a demand."""

@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from toys import same_state, state_of
 
-from actmatch import ExplainConfig, explain, explain_steps
-from actmatch.explanation import FILES
+from actmatch import ExplainConfig, adopt, explain, explain_steps
+from actmatch.explanation import FILES, pose_photograph
 
 KEYS = {
     "label", "target", "probability", "area", "components", "label_kept", "confidence_ratio",
@@ -79,8 +79,9 @@ def test_the_history_has_one_row_a_step(result):
     steps = [row["step"] for row in result.history]
     assert steps == list(range(1, len(steps) + 1))
     for row in result.report()["history"]:
-        assert row.keys() >= {"area", "probability", "kept", "total"}
+        assert row.keys() >= {"area", "probability", "match", "kept", "total"}
         assert 0 <= row["area"] <= 1
+        assert -1 <= row["match"] <= 1
         assert isinstance(row["kept"], bool)
 
 
@@ -374,3 +375,46 @@ def test_an_explanation_on_cuda_says_what_one_on_the_cpu_says(photograph):
     assert on_gpu.promise_kept == on_cpu.promise_kept
     assert on_gpu.card.label == on_cpu.card.label
     assert on_gpu.card.area == pytest.approx(on_cpu.card.area, abs=0.1)
+
+
+# --- a mask chosen by hand -----------------------------------------------------------------------
+
+
+def bright_quadrant():
+    image = Image.new("RGB", (32, 32), (128, 128, 128))
+    image.paste((255, 255, 255), (0, 0, 16, 16))
+    return image
+
+
+def adopted(quadrant, mask):
+    return adopt(quadrant, pose_photograph(quadrant, bright_quadrant(), SHORT), SHORT, mask)
+
+
+def test_an_adopted_mask_is_judged_as_it_is(quadrant):
+    mask = torch.zeros(32, 32)
+    mask[:16, :16] = 1
+    explanation = adopted(quadrant, mask)
+    assert torch.equal(explanation.mask, mask)
+    assert explanation.promise_kept
+    assert explanation.card.area == pytest.approx(0.25)
+    assert explanation.history == ()
+    assert explanation.report()["guidance"]["continued"]
+
+
+def test_an_adopted_mask_that_breaks_the_promise_says_so(quadrant):
+    mask = torch.zeros(32, 32)
+    mask[16:, 16:] = 1
+    explanation = adopted(quadrant, mask)
+    assert explanation.promise_kept is False
+    assert not explanation.card.label_kept
+
+
+def test_a_point_of_the_frontier_can_be_adopted(result, quadrant):
+    area = result.frontier.points[0].area
+    explanation = adopted(quadrant, result.frontier.mask_at(area))
+    assert explanation.card.area == pytest.approx(area)
+
+
+def test_an_adopted_mask_of_another_size_is_refused(quadrant):
+    with pytest.raises(ValueError, match="must have the size of the classifier's input"):
+        adopted(quadrant, torch.ones(8, 8))
