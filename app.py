@@ -15,7 +15,15 @@ import gradio as gr
 from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
-from actmatch.screen import compare_tab, handlers, judge_tab, panels, taking
+from actmatch.screen import (
+    compare_tab,
+    explaining,
+    handlers,
+    judge_tab,
+    panels,
+    taking,
+    workbench_tabs,
+)
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -32,7 +40,7 @@ GROUPS = {
 def build() -> gr.Blocks:
     """The whole screen, ready to launch; loads no weights."""
     with gr.Blocks(
-        title="actmatch", analytics_enabled=False, delete_cache=(600, handlers.KEEP_SECONDS)
+        title="actmatch", analytics_enabled=False, delete_cache=(600, explaining.KEEP_SECONDS)
     ) as screen:
         gr.HTML(
             "<div id='am-head'><h1>actmatch</h1>"
@@ -42,12 +50,13 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
-                result, judging, comparing = answer_column()
+                result, bench, judging, comparing = answer_column()
                 take = taking.take_row()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
         controls = {**ask, **controls}
-        connect(screen, ask, controls, result)
+        connect(screen, ask, controls, (result, bench["marks"]))
+        workbench_tabs.connect(bench, ask, controls, result)
         taking.connect(screen, take, controls)
         judge_tab.connect(judging, controls, result["mask"])
         compare_tab.connect(comparing, judging, controls, result["mask"])
@@ -92,6 +101,7 @@ def ask_column() -> dict[str, gr.components.Component]:
     with gr.Row():
         parts["explain"] = gr.Button("Explain", variant="primary", elem_id="am-explain")
         parts["stop"] = gr.Button("Stop", interactive=False, elem_id="am-stop")
+        parts["reset"] = gr.Button("Start over", min_width=90, elem_id="am-reset")
     return parts
 
 
@@ -106,6 +116,11 @@ def settings_column() -> dict[str, gr.components.Component]:
                 if entry.metadata["bounds"].group == group:
                     parts[name] = slider(Weights, name, getattr(default.weights, name))
     with gr.Accordion("Advanced", open=False):
+        most = bounds_of(ExplainConfig, "area")
+        parts["area_target"] = gr.Slider(
+            0, most.high, value=0, step=0.005, label=most.label, elem_id="am-area_target",
+            info=f"{most.effect} 0 keeps the promise instead.",
+        )  # fmt: skip
         parts["steps"] = slider(ExplainConfig, "steps", default.steps)
         parts["seed"] = gr.Number(
             default.seed, label="Seed", precision=0, info=bounds_of(ExplainConfig, "seed").effect
@@ -128,10 +143,11 @@ def settings_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def answer_column() -> tuple[dict, dict, dict]:
-    """The sentence, the picture, the drawers and the download; what is in Judge; and in Compare.
+def answer_column() -> tuple[dict, dict, dict, dict]:
+    """The result and its download; what is in Refine and Timeline; in Judge; and in Compare.
 
-    Keys are those of `handlers.RESULT`, `judging.JUDGED` and `comparing.COMPARED`.
+    Keys are those of `explaining.RESULT`, `workbench.SHOWN`, `judging.JUDGED` and
+    `comparing.COMPARED`.
     """
     parts: dict[str, gr.components.Component] = {}
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
@@ -146,6 +162,10 @@ def answer_column() -> tuple[dict, dict, dict]:
         with gr.Tab("Mask and overlay"), gr.Row():
             for name, words in PICTURES.items():
                 parts[name] = picture(name, words)
+        with gr.Tab("Refine"):
+            bench = workbench_tabs.refine_tab()
+        with gr.Tab("Timeline"):
+            bench |= workbench_tabs.timeline_tab()
         with gr.Tab("Predictions"):
             gr.Markdown("What the classifier says of each part. The explained class is in color.")
             parts["predictions"] = gr.HTML(label="Top-5 of photograph, explanation and rest")
@@ -180,7 +200,8 @@ def answer_column() -> tuple[dict, dict, dict]:
     parts["save"] = gr.DownloadButton(
         "Download masks, pictures and reports (ZIP)", interactive=False, elem_id="am-save"
     )
-    return parts, judging, comparing
+    parts["work"] = gr.State(None, time_to_live=explaining.KEEP_SECONDS)
+    return parts, bench, judging, comparing
 
 
 PICTURES = {
@@ -200,8 +221,13 @@ def picture(name: str, words: tuple[str, str]) -> gr.Image:
     )  # fmt: skip
 
 
-def connect(screen: gr.Blocks, ask: dict, controls: dict, result: dict) -> None:
-    """Events: looking is quick and open to all, explaining is one at a time."""
+def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr.State]) -> None:
+    """Events: looking is quick and open to all, explaining is one at a time.
+
+    Args:
+        answer: the parts of the result, and the visitor's marks.
+    """
+    result, marks = answer
     private = dict(api_visibility="private")
     looking = dict(concurrency_id="look", concurrency_limit=2, show_progress="hidden", **private)
     seen = dict(
@@ -220,20 +246,27 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, result: dict) -> None:
     )
     settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)]
     buttons = [ask["stop"], ask["explain"]]
-    run = ask["explain"].click(
-        handlers.begin, None, [result["status"], *buttons], queue=False, **private
+    started = ask["explain"].click(
+        explaining.begin, None, [result["status"], *buttons], queue=False, **private
     )
-    run = run.then(
-        handlers.explain_photograph,
-        [ask["photograph"], ask["classifier"], controls["device"], *settings],
-        [result[name] for name in handlers.RESULT],
-        concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
-        show_progress_on=result["status"], api_name="explain",
+    again = ask["reset"].click(
+        explaining.reset, ask["preset"],
+        [result["status"], *buttons, result["work"], marks, ask["promise"],
+         controls["area_target"], *tuned],
+        queue=False, **private,
     )  # fmt: skip
-    for over in (run.success, run.failure):
-        over(handlers.end, None, buttons, queue=False, **private)
-    ask["stop"].click(handlers.stop_run, None, None, queue=False, **private)
-    screen.unload(handlers.forget)
+    for event, name in ((started, dict(api_name="explain")), (again, private)):
+        run = event.then(
+            explaining.explain_photograph,
+            [marks, ask["photograph"], ask["classifier"], controls["device"], *settings],
+            [result[name] for name in explaining.RESULT],
+            concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
+            show_progress_on=result["status"], **name,
+        )  # fmt: skip
+        for over in (run.success, run.failure):
+            over(explaining.end, None, buttons, queue=False, **private)
+    ask["stop"].click(explaining.stop_run, None, None, queue=False, **private)
+    screen.unload(explaining.forget)
 
 
 def main() -> None:

@@ -56,8 +56,8 @@ class Explanation:
         passes: forward and backward passes of one image through the classifier, a forward alone
             counting a third.
         seed_agreement: mean IoU with the masks of other seeds; None until asked for.
-        history: one row per step: step, area, probability, match, kept and the terms of the
-            objective.
+        history: one row per step: step, area, probability, match, kept, and under `terms` those of
+            the objective.
         classifier: its name; `device` is where it ran.
         seconds: wall time of the search, the judging and the score card.
         stopped: whether the search was ended early.
@@ -74,7 +74,7 @@ class Explanation:
     promise_kept: bool | None
     irreducible: Irreducible | None
     frontier: Frontier
-    history: tuple[dict[str, float], ...]
+    history: tuple[dict[str, Any], ...]
     config: ExplainConfig
     classifier: str
     device: str
@@ -365,24 +365,28 @@ class History:
     """The figures of every step, fetched from the device once at the end."""
 
     def __init__(self) -> None:
-        self.names: tuple[str, ...] = ()
+        self.terms: tuple[str, ...] = ()
         self.steps: list[Tensor] = []
 
     def add(self, step: Step) -> None:
         """Remember the scalars of a step, not its masks."""
-        self.names = ("area", "probability", "match", "kept", *step.terms)
-        scalars = (step.area, step.probability, step.match, step.kept, *step.terms.values())
+        self.terms = tuple(step.terms)
+        scalars = (*(getattr(step, name) for name in FIGURES), *step.terms.values())
         self.steps.append(torch.stack([scalar.float() for scalar in scalars]))
 
-    def rows(self) -> tuple[dict[str, float], ...]:
+    def rows(self) -> tuple[dict[str, Any], ...]:
         """One dict per step: its number, area, probability, match, kept and terms."""
         return tuple(self._rows())
 
-    def _rows(self) -> Iterator[dict[str, float]]:
+    def _rows(self) -> Iterator[dict[str, Any]]:
         values = torch.stack(self.steps).tolist() if self.steps else []
         for number, row in enumerate(values, start=1):
-            figures = dict(zip(self.names, row, strict=True))
-            yield {"step": number, **figures, "kept": bool(figures["kept"])}
+            figures = dict(zip(FIGURES, row, strict=False))
+            terms = dict(zip(self.terms, row[len(FIGURES) :], strict=True))
+            yield {"step": number, **figures, "kept": bool(figures["kept"]), "terms": terms}
+
+
+FIGURES = ("area", "probability", "match", "kept")  # of a step, beside its terms
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What all tests share: one thread, no network, and the toy classifier."""
+"""What all tests share: one thread, no network, the toy classifier, and visitors of the screen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle thread
 
 import pytest
 import torch
+from browsing import CHROMIUM, DESKTOP, FLAGS, MINUTE, serving, sync_api
 from toys import quadrant_classifier, quadrant_pixels, quadrant_problem
 
 from actmatch.classifier import Classifier
@@ -49,3 +50,54 @@ def no_network(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Where a fresh app serves, to all tests."""
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One Chromium for all tests of a file."""
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens visitors; at the end none may have asked another host or seen a console error."""
+    contexts, foreign, errors = [], [], []
+
+    def listen(message):
+        if message.type == "error" and "ERR_ABORTED" not in message.text:
+            errors.append(message.text)
+
+    def open_page(viewport=DESKTOP, scheme="light", query=""):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(MINUTE)
+        page.on("console", listen)
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((address, "data:", "blob:"))
+                else foreign.append(request.url)
+            ),
+        )
+        page.goto(address + query)
+        page.wait_for_selector("#am-explain")
+        page.wait_for_selector("#am-target input")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not foreign
+    assert not errors

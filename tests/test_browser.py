@@ -1,144 +1,33 @@
-"""The screen in a real headless Chromium, on the real default classifier.
-
-Screenshots go to tests/screenshots, or to the folder named in ACTMATCH_SCREENSHOTS.
-"""
+"""The screen in a real headless Chromium, on the real default classifier."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import zipfile
-from pathlib import Path
 
 import pytest
+from browsing import (
+    DESKTOP,
+    MINUTE,
+    PHONE,
+    choose_preset,
+    needs_browser,
+    open_tab,
+    overflow,
+    screenshot,
+    set_steps,
+    sync_api,
+    typed,
+    upload,
+    upload_lion,
+)
 
-from actmatch.config import PRESETS, ExplainConfig
-from actmatch.examples import example_photographs
+from actmatch.config import ExplainConfig
 from actmatch.explanation import FILES
 from actmatch.model_zoo import DEFAULT_CLASSIFIER
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="Debian's chromium is not installed"),
-]
-HOME = Path(__file__).resolve().parent.parent
-SCREENSHOTS = Path(os.environ.get("ACTMATCH_SCREENSHOTS", HOME / "tests" / "screenshots"))
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DESKTOP, PHONE = dict(width=1440, height=900), dict(width=390, height=844)
-MINUTE = 60_000  # milliseconds; a busy machine takes a while
-LION = example_photographs()["lion"]
-
-
-@pytest.fixture(scope="module")
-def address():
-    """Where a fresh app serves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=HOME)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(url, timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the app ended before it served"
-                time.sleep(0.5)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One Chromium for all tests of this file."""
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser, address):
-    """Opens visitors; at the end none may have asked another host or seen a console error."""
-    contexts, foreign, errors = [], [], []
-
-    def listen(message):
-        if message.type == "error" and "ERR_ABORTED" not in message.text:
-            errors.append(message.text)
-
-    def open_page(viewport=DESKTOP, scheme="light", query=""):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(MINUTE)
-        page.on("console", listen)
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((address, "data:", "blob:"))
-                else foreign.append(request.url)
-            ),
-        )
-        page.goto(address + query)
-        page.wait_for_selector("#am-explain")
-        page.wait_for_selector("#am-target input")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not foreign
-    assert not errors
-
-
-def upload(page, path):
-    page.set_input_files("#am-photograph input[type=file]", str(path))
-
-
-def upload_lion(page):
-    upload(page, LION)
-    page.wait_for_selector("#am-top5 .am-bar")
-
-
-def set_steps(page, steps):
-    """Fold out the advanced settings and type the number of steps."""
-    page.get_by_role("button", name="Advanced").click()
-    box = page.locator("#am-steps input[type=number]")
-    box.fill(str(steps))
-    box.press("Tab")
-
-
-def overflow(page):
-    """Pixels by which the page is wider than its window."""
-    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    return max(0, page.evaluate(width))
-
-
-def screenshot(page, name):
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.wait_for_timeout(700)  # charts and transitions settle
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+pytestmark = [pytest.mark.browser, needs_browser]
 
 
 def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):
@@ -240,18 +129,6 @@ def test_a_preset_sets_its_sliders(visit):
     sync_api.expect(box).to_have_value("500", timeout=MINUTE)
 
 
-def typed(page, name):
-    """What the number box of a slider holds."""
-    return page.locator(f"#am-{name} input[type=number]")
-
-
-def choose_preset(page, preset):
-    """Choose a preset and wait for its weights, which would undo what is typed before they come."""
-    page.get_by_label(preset, exact=True).check()
-    said = page.locator("#am-promise")
-    sync_api.expect(said).to_contain_text(PRESETS[preset].sentence, timeout=MINUTE)
-
-
 def shows(page, preset, area, target):
     """The controls show these settings, and the classifier still has its classes on offer."""
     sync_api.expect(page.get_by_label(preset, exact=True)).to_be_checked(timeout=MINUTE)
@@ -320,14 +197,6 @@ def test_an_earlier_report_restores_the_settings(visit, tmp_path):
     report.write_text("{}")
     choose_report(page, report)
     warned(page, "has no settings")
-
-
-def open_tab(page, name):
-    tab = page.get_by_role("tab", name=name)
-    if not tab.count():  # a phone has room for some tabs; the others are in a menu
-        page.locator(".overflow-menu > button").first.click()
-        tab = page.locator(".overflow-dropdown button", has_text=name)
-    tab.first.click()
 
 
 def open_judge(page):

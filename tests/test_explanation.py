@@ -79,7 +79,8 @@ def test_the_history_has_one_row_a_step(result):
     steps = [row["step"] for row in result.history]
     assert steps == list(range(1, len(steps) + 1))
     for row in result.report()["history"]:
-        assert row.keys() >= {"area", "probability", "match", "kept", "total"}
+        assert row.keys() >= {"area", "probability", "match", "kept", "terms"}
+        assert {"area", "total"} <= row["terms"].keys()
         assert 0 <= row["area"] <= 1
         assert -1 <= row["match"] <= 1
         assert isinstance(row["kept"], bool)

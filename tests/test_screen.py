@@ -19,7 +19,7 @@ from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph
 from actmatch.scorecard import Prediction
-from actmatch.screen import comparing, handlers, judging, panels, taking
+from actmatch.screen import comparing, explaining, handlers, judging, panels, taking
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
 
@@ -28,8 +28,14 @@ LITE0 = "tf_efficientnet_lite0"
 
 def values_of(config: ExplainConfig) -> list:
     """What the controls of the screen hold for a configuration."""
-    settings = [getattr(config, name) for name in handlers.SETTINGS]
+    values = vars(config) | {"area_target": config.area or 0}
+    settings = [values[name] for name in handlers.SETTINGS]
     return settings + [getattr(config.weights, name) for name in handlers.WEIGHTS]
+
+
+def explain_asked(photograph, config: ExplainConfig, marks=()) -> explaining.Asked:
+    """What the controls hand over."""
+    return explaining.Asked(marks, photograph, LITE0, "cpu", values_of(config))
 
 
 @pytest.fixture
@@ -83,26 +89,25 @@ def test_looking_shows_what_the_classifier_sees_and_says(lion):
 
 def test_a_run_streams_pictures_and_ends_with_everything(lion):
     config = ExplainConfig(preset="smallest", steps=4)
-    stop = StopSignal("a run")
-    frames = list(handlers.run(stop, lion, LITE0, "cpu", values_of(config)))
-    final = dict(zip(handlers.RESULT, frames[-1], strict=True))
+    frames = list(explaining.run("a run", explain_asked(lion, config)))
+    final = dict(zip(explaining.RESULT, frames[-1], strict=True))
     assert "Keeping" in final["status"]
     assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
     assert Path(final["save"]["value"]).suffix == ".zip"
-    assert any("img" in str(frame[handlers.RESULT.index("live")]) for frame in frames)
+    assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
 
 
 def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
     mine, theirs = StopSignal("mine"), StopSignal("theirs")
-    handlers.stop_run(request_of("mine"))
+    explaining.stop_run(request_of("mine"))
     try:
         assert mine.is_set()
         assert not theirs.is_set()
-        frames = list(handlers.run(mine, lion, LITE0, "cpu", values_of(ExplainConfig(steps=500))))
+        frames = list(explaining.run("mine", explain_asked(lion, ExplainConfig(steps=500))))
         assert any("Stopped after 1 steps" in str(frame[0]) for frame in frames)
         assert "Keeping" in frames[-1][0]
     finally:
-        handlers.forget(request_of("mine"))
+        explaining.forget(request_of("mine"))
     assert not mine.is_set()
 
 
@@ -261,7 +266,7 @@ def test_a_link_that_makes_no_sense_is_refused_in_words():
 
 
 def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
-    config = ExplainConfig(preset="smallest", target=3, area=0.1)
+    config = ExplainConfig(preset="smallest", target=3, area=0.1, patience=7)
     report = dict(config=config.as_dict(), classifier="birds", device="cuda:1")
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report))
@@ -272,10 +277,11 @@ def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
         patch.setattr(taking, "available_devices", lambda: ("cpu",))
         restored = shown_by(taking.from_report(str(path)))
     assert (restored["preset"], restored["target"]) == ("smallest", "3")
+    assert restored["area_target"] == 0.1
     assert (restored["classifier"], restored["device"]) == ("checkpoints/birds.pth", "auto")
     assert said == [
         "There is no cuda here; the best device is taken.",
-        "This screen has no control for area; left as usual.",
+        "This screen has no control for patience; left as usual.",
     ]
 
 
@@ -305,7 +311,7 @@ def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
 
 
 def test_a_run_without_a_photograph_asks_for_one():
-    run = handlers.run(StopSignal("none"), None, LITE0, "cpu", values_of(ExplainConfig()))
+    run = explaining.run("none", explain_asked(None, ExplainConfig()))
     with pytest.raises(gr.Error, match="Choose a photograph first"):
         next(run)
 

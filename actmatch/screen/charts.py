@@ -60,10 +60,12 @@ def progress_chart(history: Sequence[dict]) -> alt.Chart:
 
 def terms_chart(history: Sequence[dict], weights: Weights) -> alt.Chart:
     """Each weighted term of the objective over the steps."""
-    names = [name for name in Weights.__dataclass_fields__ if history and name in history[0]]
+    names = [
+        name for name in Weights.__dataclass_fields__ if history and name in history[0]["terms"]
+    ]
     titles = [bounds_of(Weights, name).label for name in names]
     rows = [
-        {"step": row["step"], "loss": getattr(weights, name) * row[name], "of": title}
+        {"step": row["step"], "loss": getattr(weights, name) * row["terms"][name], "of": title}
         for row in history
         for name, title in zip(names, titles, strict=True)
     ]

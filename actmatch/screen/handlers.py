@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,6 @@ from PIL import Image
 from .. import markup
 from ..classifier import Classifier
 from ..config import PRESETS, ExplainConfig, Weights
-from ..explanation import Explanation, pose_photograph, search
 from ..images import seen_box, to_image, to_pixels
 from ..model_zoo import (
     CHECKPOINT_SUFFIXES,
@@ -28,23 +23,16 @@ from ..model_zoo import (
     offline_classifiers,
     pick_device,
 )
-from ..optimize import Problem, Step, pose
-from ..render import marked, overlay
+from ..optimize import pose
+from ..render import marked
 from ..scorecard import Prediction
-from ..wording import percent
-from . import charts, panels
-from .stopping import StopSignal, own_folder
-from .zero_gpu import on_gpu
 
 CHECKPOINTS = Path("checkpoints")
 TOP_CLASS = "the top class"
 PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start")
-SETTINGS = ("target", "fit", "preset", "seed", *PRESET_SETTINGS)
+SETTINGS = ("target", "fit", "preset", "seed", "area_target", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
 WHOLE = ("seed", "steps", "draws", "resolution")
-FRAME_SECONDS = 0.25  # between two streamed pictures
-CHART_SECONDS = 1.5  # between two streamed charts
-KEEP_SECONDS = 3600  # for which a finished download stays on disk
 
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
@@ -184,6 +172,7 @@ def settings_from(values: Sequence[Any]) -> ExplainConfig:
     """
     named = dict(zip(SETTINGS, values, strict=False))
     named["target"] = class_asked(named["target"])
+    named["area"] = named.pop("area_target") or None
     named.update((name, whole(named[name])) for name in WHOLE)
     return ExplainConfig(**named, weights=Weights(*values[len(SETTINGS) :]))
 
@@ -196,171 +185,3 @@ def class_asked(value: Any) -> Any:
 def whole(value: Any) -> Any:
     """A number as an int where it is whole: the browser sends floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# --- explaining ----------------------------------------------------------------------------------
-
-
-def begin(request: gr.Request) -> tuple:
-    """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
-    StopSignal(request.session_hash).clear()
-    waiting = panels.status("Waiting for our turn …", 0.0)
-    return waiting, gr.update(interactive=True), gr.update(interactive=False)
-
-
-def end() -> tuple:
-    """The moment a run is over, however it ended."""
-    return gr.update(interactive=False), gr.update(interactive=True)
-
-
-def explain_photograph(
-    request: gr.Request,
-    photograph: Image.Image | None,
-    classifier_name: str,
-    device: str,
-    *values: Any,
-) -> Iterator[tuple]:
-    """The mask as it forms, then the whole result; in the order of `RESULT`."""
-    stop = StopSignal(request.session_hash if request else None)
-    try:
-        frames = run(stop, photograph, classifier_name, device, values)
-        yield from or_failed(frames, failed, "an explanation")
-    finally:
-        stop.clear()
-
-
-@on_gpu
-@in_words
-def run(
-    stop: StopSignal,
-    photograph: Image.Image | None,
-    classifier_name: str,
-    device: str,
-    values: Sequence[Any],
-) -> Iterator[tuple]:
-    """One visitor's run, in a process of its own on ZeroGPU."""
-    if photograph is None:
-        raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
-    config = settings_from(values)
-    nothing_yet = gr.update(value=None, interactive=False)
-    yield shown(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
-    classifier = classifier_for(classifier_name, device)
-    problem = pose_photograph(classifier, photograph, config)
-    watch = Watch(problem, config, classifier.class_names[problem.target])
-    stopped = False  # what was shown decides, so that no Stop goes unsaid
-    steps = search(classifier, problem, config, lambda: stopped)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as done:
-            yield finished(done.value)
-            return
-        stopped = stop.is_set()
-        if stopped or step.last:
-            text = f"{'Stopped' if stopped else 'Done'} after {step.index} steps. "
-            text += "Judging the mask on backgrounds it has not met …"
-            yield shown(status=panels.status(text, 1.0))
-        elif watch.due():
-            yield watch.frame(step)
-
-
-class Watch:
-    """Turns steps into frames, no more often than the eye needs."""
-
-    def __init__(self, problem: Problem, config: ExplainConfig, label: str) -> None:
-        self.pixels, self.config, self.label = problem.pixels[0].cpu(), config, label
-        self.started = time.perf_counter()
-        self.last_frame = self.last_chart = 0.0
-        self.history: list[dict[str, float]] = []
-
-    def due(self) -> bool:
-        """Whether the last frame is old enough for another."""
-        return time.perf_counter() - self.last_frame > FRAME_SECONDS
-
-    def frame(self, step: Step) -> tuple:
-        """What to show of a step."""
-        now = self.last_frame = time.perf_counter()
-        area, probability = step.area.item(), step.probability.item()
-        self.history.append({"step": step.index, "area": area, "probability": probability})
-        left = (now - self.started) / step.index * (self.config.steps - step.index)
-        text = (
-            f"Step {step.index} of at most {self.config.steps} · {percent(area)} kept · "
-            f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"
-        )
-        picture = panels.enlarged(overlay(self.pixels, step.mask[0, 0].cpu()))
-        updates = dict(
-            status=panels.status(text, step.index / self.config.steps),
-            live=gr.update(value=panels.live_picture(picture, text), visible=True),
-            slider=gr.update(visible=False),
-        )
-        if now - self.last_chart > CHART_SECONDS:
-            self.last_chart = now
-            updates["progress"] = charts.progress_chart(self.history)
-        return shown(**updates)
-
-
-RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
-          "predictions", "layers", "layers_table", "backgrounds", "progress", "terms",
-          "save")  # fmt: skip
-
-
-def shown(**updates: Any) -> tuple:
-    """Updates by name, in the order of `RESULT`; the others stay as they are."""
-    assert not updates.keys() - set(RESULT)
-    return tuple(updates.get(name, gr.skip()) for name in RESULT)
-
-
-def failed(words: str) -> tuple:
-    """The sentence in place of a result; an earlier picture goes."""
-    return shown(
-        status=panels.failure(words),
-        live=gr.update(value=panels.NOTHING, visible=True),
-        slider=gr.update(visible=False),
-    )
-
-
-def finished(explanation: Explanation) -> tuple:
-    """Everything there is to show of a result."""
-    pictures = {
-        "overlay": overlay(explanation.pixels, explanation.mask),
-        "mask": to_image(explanation.mask),
-        "explanation": to_image(explanation.explanation),
-        "complement": to_image(explanation.complement),
-    }
-    before, after = to_image(explanation.pixels), pictures["explanation"]
-    pair = (panels.enlarged(before), panels.enlarged(after))
-    return shown(
-        status=panels.result(explanation),
-        live=gr.update(visible=False),
-        slider=gr.update(value=pair, visible=True),
-        predictions=markup.predictions(explanation.card),
-        layers=charts.layers_chart(explanation.card.layers),
-        layers_table=markup.layers_table(explanation.card.layers),
-        backgrounds=markup.backgrounds_table(explanation.keep_rate),
-        progress=charts.progress_chart(explanation.history),
-        terms=charts.terms_chart(explanation.history, explanation.config.weights),
-        save=gr.update(value=zipped(explanation), interactive=True),
-        **pictures,
-    )
-
-
-def zipped(explanation: Explanation) -> str:
-    """Path of a ZIP with the files of `Explanation.save`; those of earlier visits go."""
-    folder = own_folder()
-    for earlier in folder.glob("download-*"):
-        with suppress(FileNotFoundError):  # another visitor's run may have removed it
-            if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
-                shutil.rmtree(earlier, ignore_errors=True)
-    own = Path(tempfile.mkdtemp(prefix="download-", dir=folder))
-    files = explanation.save(own / "files")
-    return shutil.make_archive(str(own / "actmatch"), "zip", files)
-
-
-def stop_run(request: gr.Request) -> None:
-    """Ask this visitor's run to end with the best mask so far."""
-    StopSignal(request.session_hash).set()
-
-
-def forget(request: gr.Request) -> None:
-    """A closed tab leaves nothing behind."""
-    StopSignal(request.session_hash).clear()

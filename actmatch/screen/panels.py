@@ -138,3 +138,21 @@ def _compared(words: str, best: bool) -> str:
     return (
         f"<td class='am-best'>★ {unbroken(words)}</td>" if best else f"<td>{unbroken(words)}</td>"
     )
+
+
+def note(text: str) -> str:
+    """A quiet sentence where something is still missing."""
+    return f"<p class='am-status'>{escape(text)}</p>"
+
+
+def figure(picture: Image.Image, name: str, values: Sequence[tuple[str, str]]) -> str:
+    """A picture inside the page with figures beneath; nothing is written to disk."""
+    words = "; ".join(f"{title} {value}" for title, value in values)
+    cells = "".join(
+        f"<div><dt>{escape(title)}</dt><dd>{unbroken(value)}</dd></div>" for title, value in values
+    )
+    return (
+        f"<figure class='am-figure'><img class='am-live' alt='{escape(f'{name}: {words}')}' "
+        f"src='{data_uri(picture)}'><figcaption><b>{escape(name)}</b><dl>{cells}</dl></figcaption>"
+        "</figure>"
+    )

@@ -1,4 +1,4 @@
-"""Stop: a visitor's own signal to the run that is working for them.
+"""Stop: a visitor's own signals to the run that is working for them.
 
 A file rather than an event, because on ZeroGPU the run is in another process.
 """
@@ -21,12 +21,19 @@ def own_folder() -> Path:
     return Path(folder)
 
 
-class StopSignal:
-    """Raised by the Stop button, read by the run after every step."""
+STOPPED, MOVED = "stop", "move"
 
-    def __init__(self, session: str | None) -> None:
+
+class StopSignal:
+    """Raised by the Stop button or by a control that was moved, read by the run after every step.
+
+    Args:
+        what: `STOPPED`, the run judges its best mask; `MOVED`, it makes room for another.
+    """
+
+    def __init__(self, session: str | None, what: str = STOPPED) -> None:
         name = hashlib.sha256((session or "").encode()).hexdigest()[:32]
-        self.path = own_folder() / f"stop-{name}"
+        self.path = own_folder() / f"{what}-{name}"
 
     def clear(self) -> None:
         """Forget an earlier Stop."""

@@ -141,7 +141,8 @@ def restored(settings: Settings, notes: Sequence[str] = ()) -> list[Any]:
     What cannot be shown is said beside them.
     """
     config = settings.config
-    values = {name: getattr(config, name) for name in SETTINGS}
+    values = {name: getattr(config, name) for name in SETTINGS if name != "area_target"}
+    values["area_target"] = config.area or 0
     values |= {name: getattr(config.weights, name) for name in WEIGHTS}
     values["target"] = TOP_CLASS if config.target is None else str(config.target)
     values["promise"] = PRESETS[config.preset].sentence
@@ -149,7 +150,7 @@ def restored(settings: Settings, notes: Sequence[str] = ()) -> list[Any]:
     values["device"] = settings.device if settings.device in available_devices() else "auto"
     if settings.device not in ("auto", values["device"]):
         notes = (*notes, f"There is no {settings.device} here; the best device is taken.")
-    hidden = [name for name in changes(config) if name not in (*SETTINGS, "weights")]
+    hidden = [name for name in changes(config) if name not in (*SETTINGS, "area", "weights")]
     if hidden:
         notes = (*notes, f"This screen has no control for {', '.join(hidden)}; left as usual.")
     for note in notes:

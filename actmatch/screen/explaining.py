@@ -1,0 +1,339 @@
+"""Explaining, going on from there, and taking another mask: runs in, component updates out."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from .. import markup
+from ..classifier import Classifier
+from ..config import ExplainConfig
+from ..explanation import Explanation, adopt, pose_photograph, search
+from ..guidance import Guidance
+from ..images import to_image
+from ..optimize import Problem, Step
+from ..render import overlay
+from ..wording import percent
+from . import charts, panels
+from .handlers import choose_preset, classifier_for, in_words, or_failed, settings_from
+from .stopping import MOVED, StopSignal, own_folder
+from .work import Mark, Recorder, Work, guidance_of
+from .zero_gpu import on_gpu
+
+FRAME_SECONDS = 0.25  # between two streamed pictures
+CHART_SECONDS = 1.5  # between two streamed charts
+KEEP_SECONDS = 3600  # for which a finished download stays on disk
+BURST = 20  # steps after a control was moved
+CHANGED = (
+    "The photograph, the classifier or the class is no longer that of this mask; "
+    "press Explain first."
+)
+
+
+class Asked(NamedTuple):
+    """What the controls hold, in their order.
+
+    Attributes:
+        values: of `handlers.SETTINGS` and `handlers.WEIGHTS`.
+    """
+
+    marks: Sequence[Mark]
+    photograph: Image.Image | None
+    classifier: str
+    device: str
+    values: Sequence[Any]
+
+    @classmethod
+    def of(cls, marks: Sequence[Mark], *controls: Any) -> Asked:
+        """Marks, and the controls one after the other."""
+        return cls(marks, *controls[:3], controls[3:])
+
+    def posed(self) -> tuple[Classifier, ExplainConfig, Problem]:
+        """The problem that the photograph poses.
+
+        Raises:
+            ValueError: something asked for is not acceptable.
+        """
+        config = settings_from(self.values)
+        classifier = classifier_for(self.classifier, self.device)
+        return classifier, config, pose_photograph(classifier, self.photograph, config)
+
+
+# --- buttons -------------------------------------------------------------------------------------
+
+
+def begin(request: gr.Request) -> tuple:
+    """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
+    forget(request)
+    waiting = panels.status("Waiting for our turn …", 0.0)
+    return waiting, *BUSY
+
+
+def end() -> tuple:
+    """The moment a run is over, however it ended."""
+    return IDLE
+
+
+def reset(request: gr.Request, preset: str) -> tuple:
+    """The preset's own settings, no marks and nothing to go on from."""
+    sentence, *settings = choose_preset(preset)
+    return *begin(request), None, (), sentence, 0, *settings
+
+
+def stop_run(request: gr.Request) -> None:
+    """Ask this visitor's run to end with the best mask so far."""
+    StopSignal(request.session_hash).set()
+
+
+def move(request: gr.Request) -> None:
+    """A control was moved: a run at work ends where it is, so that another can go on from there."""
+    StopSignal(request.session_hash, MOVED).set()
+
+
+def forget(request: gr.Request) -> None:
+    """A closed tab leaves nothing behind."""
+    clear(request.session_hash)
+
+
+def clear(session: str | None) -> None:
+    """Forget what a visitor's earlier run was told."""
+    StopSignal(session).clear()
+    StopSignal(session, MOVED).clear()
+
+
+# Stop and Explain, while there is a run and while there is none.
+BUSY = gr.update(interactive=True), gr.update(interactive=False)
+IDLE = gr.update(interactive=False), gr.update(interactive=True)
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def explain_photograph(
+    request: gr.Request, marks: Sequence[Mark], *controls: Any
+) -> Iterator[tuple]:
+    """The mask as it forms, then the whole result; in the order of `RESULT`.
+
+    Args:
+        controls: as in `Asked`.
+    """
+    session = request.session_hash if request else None
+    yield from attended(run(session, Asked.of(marks, *controls)), session)
+
+
+def go_on(
+    request: gr.Request, work: Work | None, marks: Sequence[Mark], *controls: Any
+) -> Iterator[tuple]:
+    """A few more steps from where the search stands; nothing where there is nothing to go on from.
+
+    In the order of `RESULT`, Stop and Explain after it.
+    """
+    session = request.session_hash if request else None
+    clear(session)
+    yield *shown(), *(BUSY if work else IDLE)
+    if work:
+        for frame in attended(continued(session, Asked.of(marks, *controls), work), session):
+            yield *frame, gr.skip(), gr.skip()
+
+
+def take(work: Work | None, place: int | None, *controls: Any) -> Iterator[tuple]:
+    """A moment or a point of the frontier as the result, judged; in the order of `RESULT`."""
+    yield from or_failed(taken(Asked.of((), *controls), work, place), failed, "a mask")
+
+
+def attended(frames: Iterator[tuple], session: str | None) -> Iterator[tuple]:
+    """The frames of a run, a sentence should it fail; what it was told is forgotten after it."""
+    try:
+        yield from or_failed(frames, failed, "an explanation")
+    finally:
+        clear(session)
+
+
+@on_gpu
+@in_words
+def run(session: str | None, asked: Asked) -> Iterator[tuple]:
+    """One visitor's run, in a process of its own on ZeroGPU."""
+    if asked.photograph is None:
+        raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
+    nothing_yet = gr.update(value=None, interactive=False)
+    yield shown(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
+    classifier, config, problem = asked.posed()
+    guidance = guidance_of(asked.marks, classifier.size)
+    watch = Watch(classifier, problem, config)
+    yield from searched(session, watch, guidance)
+
+
+@on_gpu
+@in_words
+def continued(session: str | None, asked: Asked, work: Work) -> Iterator[tuple]:
+    """A burst of steps from where the search stands."""
+    if asked.photograph is None:
+        return
+    classifier, config, problem = asked.posed()
+    if not work.is_of(classifier, problem):  # Explain starts the search for what is asked now
+        return
+    guidance = guidance_of(asked.marks, classifier.size, work.logits)
+    config = replace(config, steps=min(BURST, config.steps))
+    yield from searched(session, Watch(classifier, problem, config, work), guidance)
+
+
+def searched(session: str | None, watch: Watch, guidance: Guidance | None) -> Iterator[tuple]:
+    """The frames of a search until it ends, is stopped, or has to make room for another."""
+    stop, moved = StopSignal(session), StopSignal(session, MOVED)
+    stopped = False  # what was shown decides, so that no Stop goes unsaid
+    steps = search(watch.classifier, watch.problem, watch.config, lambda: stopped, guidance)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as done:
+            yield finished(done.value, watch.work(done.value.logits).with_result(done.value))
+            return
+        watch.recorder.add(step)
+        stopped = stop.is_set()
+        if stopped or step.last:
+            text = f"{'Stopped' if stopped else 'Done'} after {step.index} steps. "
+            text += "Judging the mask on backgrounds it has not met …"
+            yield shown(status=panels.status(text, 1.0))
+        elif moved.is_set():
+            steps.close()
+            yield shown(work=watch.work(step.logits))
+            return
+        elif watch.due():
+            yield watch.frame(step)
+
+
+@on_gpu
+@in_words
+def taken(asked: Asked, work: Work | None, place: int | None) -> Iterator[tuple]:
+    """A mask of the visitor's choice, judged as the result."""
+    if work is None or asked.photograph is None:
+        raise ValueError("There is no mask to take yet; press Explain first.")
+    classifier, config, problem = asked.posed()
+    if not work.is_of(classifier, problem):
+        raise ValueError(CHANGED)
+    yield shown(status=panels.status("Judging the mask that you picked …", 1.0))
+    mask = work.mask_at(len(work.moments) - 1 if place is None else place)
+    explanation = adopt(classifier, problem, config, mask)
+    yield finished(explanation, work.with_result(explanation))
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+
+class Watch:
+    """Turns steps into frames, no more often than the eye needs."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        problem: Problem,
+        config: ExplainConfig,
+        earlier: Work | None = None,
+    ) -> None:
+        self.classifier, self.problem, self.config = classifier, problem, config
+        self.pixels, self.label = problem.pixels[0].cpu(), classifier.class_names[problem.target]
+        self.recorder, self.earlier = Recorder(classifier, problem, earlier), earlier
+        self.started = time.perf_counter()
+        self.last_frame = self.last_chart = 0.0
+        self.history: list[dict[str, float]] = []
+
+    def due(self) -> bool:
+        """Whether the last frame is old enough for another."""
+        return time.perf_counter() - self.last_frame > FRAME_SECONDS
+
+    def work(self, logits: Tensor) -> Work:
+        """Where the search stands at H x W logits."""
+        return self.recorder.work(logits)
+
+    def frame(self, step: Step) -> tuple:
+        """What to show of a step."""
+        now = self.last_frame = time.perf_counter()
+        area, probability = step.area.item(), step.probability.item()
+        self.history.append({"step": step.index, "area": area, "probability": probability})
+        left = (now - self.started) / step.index * (self.config.steps - step.index)
+        text = "Going on from there: step" if self.earlier else "Step"
+        text += (
+            f" {step.index} of at most {self.config.steps} · {percent(area)} kept · "
+            f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"
+        )
+        picture = panels.enlarged(overlay(self.pixels, step.mask[0, 0].cpu()))
+        updates = dict(
+            status=panels.status(text, step.index / self.config.steps),
+            live=gr.update(value=panels.live_picture(picture, text), visible=True),
+            slider=gr.update(visible=False),
+        )
+        if now - self.last_chart > CHART_SECONDS:
+            self.last_chart = now
+            updates["progress"] = charts.progress_chart(self.history)
+        return shown(**updates)
+
+
+RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
+          "predictions", "layers", "layers_table", "backgrounds", "progress", "terms",
+          "save", "work")  # fmt: skip
+
+
+def shown(**updates: Any) -> tuple:
+    """Updates by name, in the order of `RESULT`; the others stay as they are."""
+    assert not updates.keys() - set(RESULT)
+    return tuple(updates.get(name, gr.skip()) for name in RESULT)
+
+
+def failed(words: str) -> tuple:
+    """The sentence in place of a result; an earlier picture goes."""
+    return shown(
+        status=panels.failure(words),
+        live=gr.update(value=panels.NOTHING, visible=True),
+        slider=gr.update(visible=False),
+    )
+
+
+def finished(explanation: Explanation, work: Work) -> tuple:
+    """Everything there is to show of a result."""
+    pictures = {
+        "overlay": overlay(explanation.pixels, explanation.mask),
+        "mask": to_image(explanation.mask),
+        "explanation": to_image(explanation.explanation),
+        "complement": to_image(explanation.complement),
+    }
+    before, after = to_image(explanation.pixels), pictures["explanation"]
+    pair = (panels.enlarged(before), panels.enlarged(after))
+    curves = {}
+    if explanation.history:  # that of a mask picked by hand is empty
+        curves["progress"] = charts.progress_chart(explanation.history)
+        curves["terms"] = charts.terms_chart(explanation.history, explanation.config.weights)
+    return shown(
+        status=panels.result(explanation),
+        live=gr.update(visible=False),
+        slider=gr.update(value=pair, visible=True),
+        predictions=markup.predictions(explanation.card),
+        layers=charts.layers_chart(explanation.card.layers),
+        layers_table=markup.layers_table(explanation.card.layers),
+        backgrounds=markup.backgrounds_table(explanation.keep_rate),
+        save=gr.update(value=zipped(explanation), interactive=True),
+        work=work,
+        **pictures,
+        **curves,
+    )
+
+
+def zipped(explanation: Explanation) -> str:
+    """Path of a ZIP with the files of `Explanation.save`; those of earlier visits go."""
+    folder = own_folder()
+    for earlier in folder.glob("download-*"):
+        with suppress(FileNotFoundError):  # another visitor's run may have removed it
+            if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
+                shutil.rmtree(earlier, ignore_errors=True)
+    own = Path(tempfile.mkdtemp(prefix="download-", dir=folder))
+    files = explanation.save(own / "files")
+    return shutil.make_archive(str(own / "actmatch"), "zip", files)

@@ -1,0 +1,193 @@
+"""What a visitor's screen remembers between two runs: small, on the CPU, theirs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..classifier import Classifier
+from ..explanation import Explanation
+from ..frontier import Frontier
+from ..guidance import Guidance
+from ..optimize import Problem, Step
+
+MOST_MOMENTS = 48  # masks remembered of all runs together
+MOST_POINTS = 12  # of the frontier
+RESULT = "Result"
+
+
+class Mark(NamedTuple):
+    """A disc that a visitor wants kept or dropped, in pixels of the classifier's input."""
+
+    x: float
+    y: float
+    radius: float
+    keep: bool
+
+
+class Moment(NamedTuple):
+    """One mask on the way.
+
+    Attributes:
+        name: of the step, or `RESULT`.
+        bits: the mask, eight pixels a byte.
+        area: kept share of the pixels.
+        probability: p_y(e).
+        match: mean cosine of the deepest stage with the photograph's.
+    """
+
+    name: str
+    bits: np.ndarray
+    area: float
+    probability: float
+    match: float
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Where a visitor's search stands.
+
+    Attributes:
+        classifier: its name; `target` is the class explained and `label` its name.
+        pixels: 3 x H x W bytes, as the classifier saw the photograph.
+        logits: H x W, from which a search goes on.
+        moments: masks seen, early to late.
+        frontier: of all results; None where none was judged yet.
+    """
+
+    classifier: str
+    target: int
+    label: str
+    pixels: Tensor
+    logits: Tensor
+    moments: tuple[Moment, ...]
+    frontier: Frontier | None = None
+
+    def is_of(self, classifier: Classifier, problem: Problem) -> bool:
+        """Whether this is about the same photograph, classifier and class."""
+        return (
+            (self.classifier, self.target) == (classifier.name, problem.target)
+            and self.pixels.shape == problem.pixels.shape[1:]
+            and torch.equal(self.pixels, in_bytes(problem.pixels[0]))
+        )
+
+    @property
+    def mask(self) -> Tensor:
+        """H x W mask, 0 or 1, where the search stands."""
+        return (self.logits > 0).float()
+
+    def mask_at(self, place: int) -> Tensor:
+        """H x W mask, 0 or 1, of a moment; places beyond them are points of the frontier."""
+        if place >= len(self.moments):
+            return self.frontier.masks[place - len(self.moments)].float()
+        size = self.logits.shape
+        bits = np.unpackbits(self.moments[place].bits, count=size.numel())
+        return torch.from_numpy(bits).view(size).float()
+
+    def with_result(self, explanation: Explanation) -> Work:
+        """The same after a result: it is the last moment, and the search would go on from it."""
+        card = explanation.card
+        bits = np.packbits(explanation.mask.bool().numpy())
+        probability = card.confidence_ratio * card.probability
+        match = card.layers[-1].cosine
+        moment = Moment(RESULT, bits, card.area, probability, match)
+        return replace(
+            self,
+            logits=explanation.logits,
+            moments=(*self.moments, moment)[-MOST_MOMENTS:],
+            frontier=joined(self.frontier, explanation.frontier),
+        )
+
+
+class Recorder:
+    """Masks of a run, thinned as they come, so that the whole run fits in `MOST_MOMENTS`.
+
+    Tensors stay on their device until they are asked for.
+    """
+
+    def __init__(self, classifier: Classifier, problem: Problem, earlier: Work | None) -> None:
+        self.classifier, self.problem, self.earlier = classifier, problem, earlier
+        self.steps: list[tuple[int, Tensor, Tensor]] = []
+        self.every = 1
+
+    def add(self, step: Step) -> None:
+        """Remember a step, or leave it out."""
+        if (step.index - 1) % self.every:
+            return
+        figures = torch.stack((step.area, step.probability, step.match)).float()
+        self.steps.append((step.index, step.mask[0, 0].bool(), figures))
+        if len(self.steps) > MOST_MOMENTS:
+            self.steps, self.every = self.steps[::2], 2 * self.every
+
+    def work(self, logits: Tensor) -> Work:
+        """Where the search stands at H x W logits, the moments of earlier runs first."""
+        moments = [
+            Moment(f"Step {index}", np.packbits(mask.cpu().numpy()), *figures.tolist())
+            for index, mask, figures in self.steps
+        ]
+        earlier = self.earlier.moments if self.earlier else ()
+        target = self.problem.target
+        return Work(
+            classifier=self.classifier.name,
+            target=target,
+            label=self.classifier.class_names[target],
+            pixels=in_bytes(self.problem.pixels[0]),
+            logits=logits.detach().cpu(),
+            moments=thinned((*earlier, *moments)),
+            frontier=self.earlier.frontier if self.earlier else None,
+        )
+
+
+def thinned(moments: Sequence[Moment]) -> tuple[Moment, ...]:
+    """At most `MOST_MOMENTS` less one, every result and an even choice of the steps, in order."""
+    most = MOST_MOMENTS - 1
+    results = [i for i, moment in enumerate(moments) if moment.name == RESULT][-most // 2 :]
+    steps = [i for i, moment in enumerate(moments) if moment.name != RESULT]
+    room = min(most - len(results), len(steps))
+    chosen = {steps[round(i)] for i in np.linspace(0, len(steps) - 1, room)} if room else set()
+    return tuple(moments[i] for i in sorted({*results, *chosen}))
+
+
+def joined(earlier: Frontier | None, later: Frontier) -> Frontier:
+    """Both frontiers by area, thinned evenly to `MOST_POINTS`; the later one's at equal areas."""
+    found = {} if earlier is None else dict(zip(earlier.points, earlier.masks, strict=True))
+    areas = {point.area for point in later.points}
+    found = {point: mask for point, mask in found.items() if point.area not in areas}
+    found |= dict(zip(later.points, later.masks, strict=True))
+    points = sorted(found)
+    chosen = np.linspace(0, len(points) - 1, min(MOST_POINTS, len(points))).round().astype(int)
+    points = [points[i] for i in chosen]
+    return Frontier(tuple(points), torch.stack([found[point] for point in points]))
+
+
+def in_bytes(pixels: Tensor) -> Tensor:
+    """3 x H x W bytes, on the CPU, of pixels in [0, 1]."""
+    return (pixels * 255).round().byte().cpu()
+
+
+def guidance_of(
+    marks: Sequence[Mark], size: tuple[int, int], logits: Tensor | None = None
+) -> Guidance | None:
+    """What marks and earlier logits tell a search; None where they tell it nothing.
+
+    Where marks overlap, the later one counts.
+
+    Raises:
+        ValueError: the marks leave no pixel to choose.
+    """
+    rows = torch.arange(size[0]).view(-1, 1) + 0.5
+    columns = torch.arange(size[1]) + 0.5
+    keep = torch.zeros(size, dtype=torch.bool)
+    drop = torch.zeros(size, dtype=torch.bool)
+    for mark in marks:
+        inside = (columns - mark.x) ** 2 + (rows - mark.y) ** 2 <= mark.radius**2
+        keep = keep | inside if mark.keep else keep & ~inside
+        drop = drop & ~inside if mark.keep else drop | inside
+    if logits is None and not keep.any() and not drop.any():
+        return None
+    return Guidance(logits, keep if keep.any() else None, drop if drop.any() else None)

@@ -1,0 +1,155 @@
+"""What the Refine and Timeline tabs do: marks on the photograph, and masks to pick from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from PIL import Image, ImageDraw
+
+from ..frontier import FrontierPoint
+from ..render import overlay
+from ..wording import percent
+from . import panels
+from .curve import frontier_curve
+from .work import Mark, Moment, Work
+
+KEEP, DROP = "Keep this", "Drop this"
+KEPT, DROPPED, HALO = (20, 184, 166), (234, 88, 12), (255, 255, 255)
+DASH = 12  # degrees of a dashed ring's dash, and of the gap after it
+SHOWN = ("canvas", "moment", "seen", "frontier", "place", "take")
+EMPTY_TIMELINE = "Explain a photograph, then scrub through its masks here."
+EMPTY_REFINE = "Explain a photograph, then click what to keep or drop."
+NOTHING_MARKED = "Nothing is marked."
+
+
+def show(work: Work | None, marks: Sequence[Mark]) -> tuple:
+    """Both tabs for where the search stands; in the order of `SHOWN`."""
+    if work is None:
+        return (None, gr.update(value=1, interactive=False),
+                panels.note(EMPTY_TIMELINE), "", None, gr.update(interactive=False))  # fmt: skip
+    last = len(work.moments)
+    return (
+        canvas(work, marks),
+        gr.update(maximum=max(2, last), value=last, interactive=last > 1),
+        seen(work, last - 1),
+        frontier(work, last - 1),
+        last - 1,
+        gr.update(interactive=True),
+    )
+
+
+def forget(work: Work | None, marks: Sequence[Mark]) -> tuple:
+    """Another photograph, classifier or fit: no work, no marks, and both tabs empty."""
+    if work is None and not marks:
+        return (gr.skip(),) * (3 + len(SHOWN))
+    return None, (), NOTHING_MARKED, *show(None, ())
+
+
+# --- marks ---------------------------------------------------------------------------------------
+
+
+def mark(
+    work: Work | None, marks: Sequence[Mark], tool: str, radius: float, event: gr.SelectData
+) -> tuple:
+    """The marks with one more where the picture was clicked, the picture, and both in words."""
+    if work is None:
+        return gr.skip(), gr.skip(), EMPTY_REFINE
+    x, y = (float(place) / enlargement(work) for place in event.index)
+    return marked(work, (*marks, Mark(x, y, float(radius), tool == KEEP)))
+
+
+def undo(work: Work | None, marks: Sequence[Mark]) -> tuple:
+    """The marks without the last one."""
+    return marked(work, tuple(marks)[:-1])
+
+
+def clear(work: Work | None) -> tuple:
+    """No marks."""
+    return marked(work, ())
+
+
+def marked(work: Work | None, marks: tuple[Mark, ...]) -> tuple:
+    """Marks, the picture with them, and how many there are in words."""
+    kept = sum(mark.keep for mark in marks)
+    words = f"{kept} marked to keep, {len(marks) - kept} to drop." if marks else NOTHING_MARKED
+    return marks, canvas(work, marks) if work else gr.skip(), words
+
+
+def enlargement(work: Work) -> float:
+    """Pixels of the shown picture per pixel of the classifier's input."""
+    return panels.ENLARGED / max(work.pixels.shape[1:])
+
+
+def canvas(work: Work, marks: Sequence[Mark]) -> Image.Image:
+    """The overlay of where the search stands, with rings: kept ones whole, dropped ones dashed."""
+    picture = panels.enlarged(overlay(work.pixels / 255, work.mask))
+    drawing, scale = ImageDraw.Draw(picture), enlargement(work)
+    for mark in marks:
+        x, y, radius = (scale * value for value in (mark.x, mark.y, mark.radius))
+        box = (x - radius, y - radius, x + radius, y + radius)
+        arcs = [(0, 360)] if mark.keep else [(a, a + DASH) for a in range(0, 360, 2 * DASH)]
+        for color, width in ((HALO, 7), (KEPT if mark.keep else DROPPED, 4)):
+            for arc in arcs:
+                drawing.arc(box, *arc, color, width)
+    return picture
+
+
+# --- masks to pick from --------------------------------------------------------------------------
+
+
+def scrub(work: Work | None, number: float) -> tuple:
+    """A moment's picture, the curve, and its place; `number` counts from 1."""
+    if work is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    place = min(max(int(number), 1), len(work.moments)) - 1
+    return seen(work, place), frontier(work, place), place
+
+
+def point(work: Work | None, event: gr.EventData) -> tuple:
+    """The picture of a point of the frontier, the curve, and its place."""
+    if work is None or work.frontier is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    place = len(work.moments) + int(event.point)
+    return seen(work, place), frontier(work, place), place
+
+
+def seen(work: Work, place: int) -> str:
+    """The picture of a moment or a point, and its figures beneath."""
+    picture = panels.enlarged(overlay(work.pixels / 255, work.mask_at(place)))
+    return panels.figure(picture, *words_of(work, place))
+
+
+def frontier(work: Work, place: int) -> str:
+    """The curve, with a point of it marked where the place is one."""
+    if work.frontier is None:
+        return ""
+    return frontier_curve(work.frontier.points, place - len(work.moments))
+
+
+def words_of(work: Work, place: int) -> tuple[str, Sequence[tuple[str, str]]]:
+    """The name of a moment or point, and its figures by name."""
+    if place < len(work.moments):
+        return moment_words(work.moments[place], work.label)
+    return point_words(work.frontier.points[place - len(work.moments)])
+
+
+def moment_words(moment: Moment, label: str) -> tuple[str, Any]:
+    """The name and the figures of a moment."""
+    return moment.name, (
+        ("kept", percent(moment.area)),
+        (label, percent(moment.probability)),
+        ("match", f"{moment.match:.2f}"),
+    )
+
+
+def point_words(point: FrontierPoint) -> tuple[str, Any]:
+    """The name and the figures of a point of the frontier."""
+    return "Point of the curve", (
+        ("kept", percent(point.area)),
+        ("confidence", percent(point.confidence_ratio)),
+        ("label", "kept" if point.label_kept else "lost"),
+        ("backgrounds survived", percent(point.keep_rate)),
+        ("match", f"{point.match:.2f}"),
+    )

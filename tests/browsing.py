@@ -1,0 +1,116 @@
+"""What the tests in a real headless Chromium share.
+
+Screenshots go to tests/screenshots, or to the folder named in ACTMATCH_SCREENSHOTS.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from actmatch.config import PRESETS
+from actmatch.examples import example_photographs
+
+try:
+    from playwright import sync_api
+except ImportError:
+    sync_api = None
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_browser = pytest.mark.skipif(
+    sync_api is None or not CHROMIUM, reason="playwright or Debian's chromium is not installed"
+)
+HOME = Path(__file__).resolve().parent.parent
+SCREENSHOTS = Path(os.environ.get("ACTMATCH_SCREENSHOTS", HOME / "tests" / "screenshots"))
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = dict(width=1440, height=900), dict(width=390, height=844)
+MINUTE = 60_000  # milliseconds; a busy machine takes a while
+LION = example_photographs()["lion"]
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of a fresh app."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=HOME)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(url, timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, "the app ended before it served"
+                time.sleep(0.5)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def upload(page, path):
+    page.set_input_files("#am-photograph input[type=file]", str(path))
+
+
+def upload_lion(page):
+    upload(page, LION)
+    page.wait_for_selector("#am-top5 .am-bar")
+
+
+def set_steps(page, steps):
+    """Fold out the advanced settings and type the number of steps."""
+    page.get_by_role("button", name="Advanced").click()
+    box = page.locator("#am-steps input[type=number]")
+    box.fill(str(steps))
+    box.press("Tab")
+
+
+def overflow(page):
+    """Pixels by which the page is wider than its window."""
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return max(0, page.evaluate(width))
+
+
+def screenshot(page, name):
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.wait_for_timeout(700)  # charts and transitions settle
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def typed(page, name):
+    """What the number box of a slider holds."""
+    return page.locator(f"#am-{name} input[type=number]")
+
+
+def choose_preset(page, preset):
+    """Choose a preset and wait for its weights, which would undo what is typed before they come."""
+    page.get_by_label(preset, exact=True).check()
+    said = page.locator("#am-promise")
+    sync_api.expect(said).to_contain_text(PRESETS[preset].sentence, timeout=MINUTE)
+
+
+def open_tab(page, name):
+    tab = page.get_by_role("tab", name=name)
+    if not tab.count():  # a phone has room for some tabs; the others are in a menu
+        page.locator(".overflow-menu > button").first.click()
+        tab = page.locator(".overflow-dropdown button", has_text=name)
+    tab.first.click()

@@ -1,0 +1,142 @@
+"""What a screen remembers between two runs, and what marks make of a search."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from actmatch import ExplainConfig
+from actmatch.explanation import search
+from actmatch.frontier import Frontier, FrontierPoint
+from actmatch.screen.work import (
+    MOST_MOMENTS,
+    MOST_POINTS,
+    RESULT,
+    Mark,
+    Moment,
+    Recorder,
+    guidance_of,
+    joined,
+    thinned,
+)
+
+CONFIG = ExplainConfig(preset="smallest", steps=12, resolution=8)
+
+
+def searched(classifier, problem, config, earlier=None):
+    """The work after a run, and its explanation."""
+    recorder = Recorder(classifier, problem, earlier)
+    steps = search(classifier, problem, config)
+    while True:
+        try:
+            recorder.add(next(steps))
+        except StopIteration as done:
+            return recorder.work(done.value.logits).with_result(done.value), done.value
+
+
+@pytest.fixture(scope="module")
+def run(quadrant):
+    from toys import quadrant_problem
+
+    return searched(quadrant, quadrant_problem(quadrant), CONFIG)
+
+
+def test_every_step_of_a_short_run_and_its_result_are_remembered(run):
+    work, explanation = run
+    names = [moment.name for moment in work.moments]
+    assert names == [*(f"Step {row['step']}" for row in explanation.history), RESULT]
+    for moment, row in zip(work.moments, explanation.history, strict=False):
+        assert moment.area == pytest.approx(row["area"])
+        assert moment.probability == pytest.approx(row["probability"])
+        assert moment.match == pytest.approx(row["match"])
+
+
+def test_a_remembered_mask_is_the_mask(run):
+    work, explanation = run
+    last = len(work.moments) - 1
+    assert torch.equal(work.mask_at(last), explanation.mask)
+    assert torch.equal(work.mask, explanation.mask)
+    assert work.moments[last].area == pytest.approx(explanation.card.area)
+    for place, moment in enumerate(work.moments):
+        assert work.mask_at(place).mean().item() == pytest.approx(moment.area)
+
+
+def test_places_beyond_the_moments_are_points_of_the_frontier(run):
+    work, explanation = run
+    place = len(work.moments)
+    assert work.mask_at(place).mean().item() == pytest.approx(explanation.frontier.points[0].area)
+
+
+def test_work_is_of_its_own_photograph_classifier_and_class(run, quadrant, problem):
+    from dataclasses import replace
+
+    work, _ = run
+    assert work.is_of(quadrant, problem)
+    assert not work.is_of(quadrant, replace(problem, pixels=1 - problem.pixels))
+    assert not work.is_of(quadrant, replace(problem, target=1 - problem.target))
+
+
+def test_a_second_run_adds_to_the_first(run, quadrant, problem):
+    work, _ = run
+    config = ExplainConfig(preset="smallest", steps=6, resolution=8)
+    again, _ = searched(quadrant, problem.guided(guidance_of((), quadrant.size, work.logits)),
+                        config, work)  # fmt: skip
+    names = [moment.name for moment in again.moments]
+    assert names.count(RESULT) == 2
+    assert len(names) > len(work.moments)
+    assert {point.area for point in work.frontier.points} <= {
+        point.area for point in again.frontier.points
+    } or len(again.frontier.points) == MOST_POINTS
+
+
+def test_a_long_run_is_thinned_and_keeps_its_results():
+    steps = [Moment(f"Step {i}", None, 0.5, 0.5, 0.5) for i in range(200)]
+    result = Moment(RESULT, None, 0.1, 0.9, 0.9)
+    kept = thinned([*steps[:100], result, *steps[100:]])
+    assert len(kept) == MOST_MOMENTS - 1
+    assert result in kept
+    numbers = [int(moment.name.split()[1]) for moment in kept if moment is not result]
+    assert numbers == sorted(numbers)
+    assert (numbers[0], numbers[-1]) == (0, 199)
+
+
+def test_frontiers_join_by_area_and_the_later_one_counts():
+    def frontier(*areas, match):
+        points = tuple(FrontierPoint(area, 1.0, True, 1.0, match) for area in areas)
+        return Frontier(points, torch.zeros(len(areas), 4, 4, dtype=torch.bool))
+
+    both = joined(frontier(0.1, 0.2, 0.4, match=0), frontier(0.2, 0.3, match=1))
+    assert [(p.area, p.match) for p in both.points] == [(0.1, 0), (0.2, 1), (0.3, 1), (0.4, 0)]
+    many = joined(None, frontier(*(i / 100 for i in range(50)), match=0))
+    assert len(many.points) == len(many.masks) == MOST_POINTS
+
+
+# --- marks ---------------------------------------------------------------------------------------
+
+
+def test_marks_are_discs_and_the_later_one_counts():
+    guidance = guidance_of([Mark(8, 8, 4, True), Mark(12, 8, 4, False)], (32, 32))
+    assert guidance.keep[8, 5]
+    assert guidance.drop[8, 12]
+    assert guidance.drop[8, 10]
+    assert not (guidance.keep & guidance.drop).any()
+    assert guidance.keep.sum() + guidance.drop.sum() < 2 * 3.2 * 16
+    assert not guidance.keep[8, 13:].any()
+
+
+def test_no_marks_and_nothing_to_go_on_from_tell_a_search_nothing():
+    assert guidance_of((), (32, 32)) is None
+
+
+def test_marks_that_leave_no_choice_are_refused_in_words():
+    with pytest.raises(ValueError, match="covers every pixel"):
+        guidance_of([Mark(16, 16, 100, False)], (32, 32))
+
+
+def test_a_search_obeys_its_marks(quadrant, problem):
+    marks = [Mark(24, 24, 3, True), Mark(4, 4, 3, False)]
+    guided = problem.guided(guidance_of(marks, quadrant.size))
+    work, _ = searched(quadrant, guided, CONFIG)
+    guidance = guidance_of(marks, quadrant.size)
+    assert work.mask[guidance.keep].all()
+    assert not work.mask[guidance.drop].any()
