@@ -143,7 +143,7 @@ def go_on(
     yield *shown(), *(BUSY if work else IDLE)
     if work:
         for frame in attended(continued(session, Asked.of(marks, *controls), work), session):
-            yield *frame, gr.skip(), gr.skip()
+            yield *frame, *BUSY  # again: the run that made room may end after this one began
 
 
 def take(work: Work | None, place: int | None, *controls: Any) -> Iterator[tuple]:

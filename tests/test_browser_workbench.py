@@ -1,0 +1,136 @@
+"""Going on from a mask, marking the picture, the timeline and the frontier, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from browsing import (
+    DESKTOP,
+    MINUTE,
+    PHONE,
+    choose_preset,
+    needs_browser,
+    open_tab,
+    overflow,
+    screenshot,
+    set_steps,
+    sync_api,
+    typed,
+    upload_lion,
+)
+
+pytestmark = [pytest.mark.browser, needs_browser]
+LOOKS = [(DESKTOP, "light"), (PHONE, "dark")]
+NAMES = ["desktop-light", "phone-dark"]
+
+
+def explained(visit, *look):
+    """A page on which a short search has ended."""
+    page = visit(*look)
+    upload_lion(page)
+    choose_preset(page, "smallest")
+    set_steps(page, 12)
+    page.click("#am-explain")
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+    return page
+
+
+def goes_on(page):
+    """Seconds until the first mask of a burst; the burst's result is waited for."""
+    started = time.perf_counter()
+    page.get_by_text("Going on from there: step").first.wait_for()
+    seconds = time.perf_counter() - started
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+    return seconds
+
+
+def moments(page):
+    """How many masks the timeline holds."""
+    return int(page.locator("#am-moment input[type=range]").get_attribute("max"))
+
+
+def test_a_moved_slider_goes_on_from_the_mask_and_start_over_begins_again(visit):
+    page = explained(visit)
+    open_tab(page, "Timeline")
+    sync_api.expect(page.locator("#am-moment input[type=range]")).to_be_enabled(timeout=MINUTE)
+    before = moments(page)
+    page.get_by_role("button", name="Mask priors").click()
+    page.wait_for_timeout(2000)  # sliders that unfold take the preset's weights once more
+    typed(page, "area").fill("20")
+    typed(page, "area").press("Tab")
+    goes_on(page)
+    page.wait_for_function(f"document.querySelector('#am-moment input[type=range]').max > {before}")
+    page.click("#am-reset")
+    page.get_by_text(re.compile(r"^Step \d+ of at most 90")).first.wait_for()
+    sync_api.expect(typed(page, "area")).to_have_value("4", timeout=MINUTE)
+    page.click("#am-stop")
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+
+
+def test_a_slider_moved_during_a_run_ends_it_and_goes_on(visit):
+    page = visit()
+    upload_lion(page)
+    page.get_by_role("button", name="Mask priors").click()
+    page.wait_for_timeout(2000)  # sliders that unfold take the preset's weights once more
+    set_steps(page, 2000)
+    page.click("#am-explain")
+    page.wait_for_selector("img.am-live")
+    typed(page, "area").fill("9")
+    typed(page, "area").press("Tab")
+    page.get_by_text(re.compile(r"Going on from there: step \d+ of at most 20")).first.wait_for()
+    page.click("#am-stop")
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=NAMES)
+def test_a_click_is_obeyed_and_can_be_undone(visit, look):
+    page = explained(visit, *look)
+    open_tab(page, "Refine")
+    picture = page.locator("#am-refine img")
+    picture.wait_for()
+    page.get_by_label("Keep this").check()
+    box = picture.bounding_box()
+    before = picture.get_attribute("src")
+    picture.click(position=dict(x=box["width"] * 0.15, y=box["height"] * 0.85))
+    page.get_by_text("1 marked to keep, 0 to drop.").wait_for()
+    goes_on(page)
+    assert picture.get_attribute("src") != before
+    screenshot(page, f"refine-{NAMES[LOOKS.index(look)]}")
+    page.click("#am-undo")
+    page.get_by_text("Nothing is marked.").wait_for()
+    goes_on(page)
+    assert not overflow(page)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=NAMES)
+def test_the_timeline_is_scrubbed_and_a_point_of_the_frontier_is_taken(visit, look):
+    page = explained(visit, *look)
+    open_tab(page, "Timeline")
+    shown = page.locator("#am-seen-moment")
+    shown.get_by_text("Result", exact=True).wait_for()
+    page.locator("#am-moment input[type=range]").focus()
+    page.keyboard.press("Home")
+    shown.get_by_text("Step 1", exact=True).wait_for()
+    point = page.locator("#am-frontier [data-point]").last
+    point.focus()
+    page.keyboard.press("Enter")
+    shown.get_by_text("Point of the curve").wait_for()
+    sync_api.expect(page.locator("#am-frontier .am-chosen")).to_have_count(1, timeout=MINUTE)
+    kept = shown.locator("dd").first.inner_text().replace("\u00a0", " ")
+    screenshot(page, f"timeline-{NAMES[LOOKS.index(look)]}")
+    assert not overflow(page)
+    page.click("#am-take-mask")
+    sentence = page.locator("#am-status .am-sentence")
+    sentence.get_by_text(f"Keeping {kept} of the pixels".replace(" %", "\u00a0%")).wait_for()
+
+
+def test_another_photograph_empties_the_tabs(visit):
+    page = explained(visit)
+    open_tab(page, "Timeline")
+    page.locator("#am-seen-moment").get_by_text("Result", exact=True).wait_for()
+    page.get_by_label("Remove Image").click()
+    page.locator("#am-seen-moment").get_by_text("Explain a photograph").wait_for()
