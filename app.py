@@ -15,7 +15,7 @@ import gradio as gr
 from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
-from actmatch.screen import compare_tab, handlers, judge_tab, panels, taking
+from actmatch.screen import compare_tab, handlers, judge_tab, panels, several_tab, taking
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -42,7 +42,7 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
-                result, judging, comparing = answer_column()
+                result, judging, comparing, several = answer_column()
                 take = taking.take_row()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
@@ -51,6 +51,7 @@ def build() -> gr.Blocks:
         taking.connect(screen, take, controls)
         judge_tab.connect(judging, controls, result["mask"])
         compare_tab.connect(comparing, judging, controls, result["mask"])
+        several_tab.connect(several, controls)
     return screen
 
 
@@ -128,10 +129,11 @@ def settings_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def answer_column() -> tuple[dict, dict, dict]:
-    """The sentence, the picture, the drawers and the download; what is in Judge; and in Compare.
+def answer_column() -> tuple[dict, dict, dict, dict]:
+    """The sentence, the picture, the drawers and the download; then what is in each other tab.
 
-    Keys are those of `handlers.RESULT`, `judging.JUDGED` and `comparing.COMPARED`.
+    Keys are those of `handlers.RESULT`, `judging.JUDGED`, `comparing.COMPARED` and
+    `gathering.SEVERAL`.
     """
     parts: dict[str, gr.components.Component] = {}
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
@@ -177,10 +179,12 @@ def answer_column() -> tuple[dict, dict, dict]:
             judging = judge_tab.judge_tab()
         with gr.Tab("Compare"):
             comparing = compare_tab.compare_tab()
+        with gr.Tab("Several"):
+            several = several_tab.several_tab()
     parts["save"] = gr.DownloadButton(
         "Download masks, pictures and reports (ZIP)", interactive=False, elem_id="am-save"
     )
-    return parts, judging, comparing
+    return parts, judging, comparing, several
 
 
 PICTURES = {
