@@ -15,7 +15,16 @@ import gradio as gr
 from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
-from actmatch.screen import compare_tab, handlers, judge_tab, panels, several_tab, taking
+from actmatch.screen import (
+    compare_tab,
+    handlers,
+    judge_tab,
+    panels,
+    question,
+    several_tab,
+    taking,
+)
+from actmatch.screen.asking import QUESTION
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -49,6 +58,7 @@ def build() -> gr.Blocks:
         controls = {**ask, **controls}
         connect(screen, ask, controls, result)
         taking.connect(screen, take, controls)
+        question.connect(controls)
         judge_tab.connect(judging, controls, result["mask"])
         compare_tab.connect(comparing, judging, controls, result["mask"])
         several_tab.connect(several, controls)
@@ -81,10 +91,12 @@ def ask_column() -> dict[str, gr.components.Component]:
         info="Type to search; any timm name or hf-hub: tag can be entered.",
         allow_custom_value=True, filterable=True, elem_id="am-classifier",
     )  # fmt: skip
+    parts["question"] = question.question_radio()
     parts["target"] = gr.Dropdown(
         [handlers.TOP_CLASS], value=handlers.TOP_CLASS, label="Class to explain",
         allow_custom_value=True, filterable=True, elem_id="am-target",
     )  # fmt: skip
+    parts |= question.question_details()
     default = ExplainConfig()
     parts["preset"] = gr.Radio(
         list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset"
@@ -222,7 +234,7 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, result: dict) -> None:
     ask["preset"].input(  # not when a link or a report sets it with its own weights
         handlers.choose_preset, ask["preset"], [ask["promise"], *tuned], queue=False, **private
     )
-    settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)]
+    settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS, *QUESTION)]
     buttons = [ask["stop"], ask["explain"]]
     run = ask["explain"].click(
         handlers.begin, None, [result["status"], *buttons], queue=False, **private

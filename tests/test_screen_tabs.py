@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from PIL import Image
 from test_screen import LITE0, values_of
-from toys import quadrant_classifier, quadrant_pixels
+from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_pixels
 
 from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_image
-from actmatch.screen import gathering
+from actmatch.report import CONTRAST, SIMILARITY
+from actmatch.screen import asking, gathering, handlers, question, taking
 from actmatch.screen.stopping import StopSignal
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
@@ -111,3 +114,100 @@ def test_what_cannot_be_looked_for_gets_the_librarys_sentence(toy, changes, sent
             last = next(frames)
     assert "am-note" in last["status"]
     assert last["explain"]["interactive"]
+
+
+@pytest.fixture
+def across(monkeypatch):
+    """A photograph and the classifier of it that also gives embeddings."""
+    monkeypatch.setattr(handlers, "classifier_for", lambda *names: across_classifier())
+    return to_image(across_pixels()[0])
+
+
+def explained(photograph, *asked, config=SMALL):
+    """The last frame of Explain, by name."""
+    values = (*values_of(config), *asked)
+    frames = handlers.run(StopSignal("asked"), photograph, LITE0, "cpu", values)
+    return dict(zip(handlers.RESULT, list(frames)[-1], strict=True))
+
+
+def in_plain(words):
+    return words.replace("\u00a0", " ").replace("&nbsp;", " ")
+
+
+def test_a_contrast_is_explained_against_the_class_chosen_or_the_strongest_rival(across):
+    against = explained(across, CONTRAST, "lower", None)
+    assert "both rather than lower" in in_plain(against["status"])
+    strongest = explained(across, CONTRAST, asking.RIVAL, None)
+    assert "both rather than lower" in in_plain(strongest["status"])
+    of_class = ExplainConfig(preset="smallest", steps=4, target="lower")
+    again = explained(across, CONTRAST, "neither", None, config=of_class)
+    assert "lower rather than neither" in in_plain(again["status"])
+
+
+def test_a_similarity_is_explained_with_the_other_photograph(across):
+    hidden = ExplainConfig(preset="smallest", steps=4, target="lower")  # it asks about no class
+    shown = explained(across, SIMILARITY, asking.RIVAL, across, config=hidden)
+    assert "similar to the other photograph" in in_plain(shown["status"])
+    assert isinstance(shown["mask"], Image.Image)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ((SIMILARITY, asking.RIVAL, None), "Choose the other photograph first"),
+        ((CONTRAST, "zebu", None), "no class named 'zebu'"),
+        ((CONTRAST, "both", None), "must be another than both"),
+        (("why", "", None), "question must be one of class, contrast, similarity"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_gets_one_sentence(across, asked, sentence):
+    with pytest.raises(gr.Error, match=sentence):
+        explained(across, *asked)
+
+
+def test_several_explanations_answer_the_question_that_is_asked(toy):
+    asked = (1, 0, toy, LITE0, "cpu", *values_of(SMALL), SIMILARITY, asking.RIVAL, None)
+    with pytest.raises(gr.Error, match="Choose the other photograph first"):
+        list(gathering.find_several(visitor(), *asked))
+
+
+@pytest.mark.parametrize(
+    ("kind", "visible"),
+    [
+        (asking.CLASS, (True, False, False)),
+        (CONTRAST, (True, True, False)),
+        (SIMILARITY, (False, False, True)),
+    ],
+)
+def test_a_question_shows_what_it_needs(kind, visible):
+    assert tuple(update["visible"] for update in question.choose_question(kind)) == visible
+
+
+def test_the_rivals_are_those_of_the_classifier_and_an_unknown_one_goes():
+    assert question.choose_rivals(asking.CLASS, LITE0, "zebu") == gr.skip()
+    assert "value" not in question.choose_rivals(CONTRAST, LITE0, "leopard")
+    with pytest.warns(UserWarning, match="no class named 'zebu'"):
+        assert question.choose_rivals(CONTRAST, LITE0, "zebu")["value"] == asking.RIVAL
+
+
+def test_a_report_of_a_contrast_restores_the_question(tmp_path):
+    config = ExplainConfig(preset="smallest")
+    asked = dict(kind=CONTRAST, target="lion", other="leopard")
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(dict(config=config.as_dict(), classifier=LITE0, question=asked)))
+    values = dict(zip(taking.RESTORED, taking.from_report(str(path)), strict=True))
+    assert [values[name] for name in ("question", "target", "rival")] == [
+        CONTRAST, "lion", "leopard",
+    ]  # fmt: skip
+    asked |= dict(kind=SIMILARITY, target=None, other="cat.jpg")
+    path.write_text(json.dumps(dict(config=config.as_dict(), classifier=LITE0, question=asked)))
+    with pytest.warns(UserWarning, match="choose it again"):
+        values = dict(zip(taking.RESTORED, taking.from_report(str(path)), strict=True))
+    assert values["question"] == SIMILARITY
+
+
+def test_a_question_is_not_in_what_is_copied_and_that_is_said():
+    values = (LITE0, "auto", *values_of(ExplainConfig(preset="smallest")))
+    plain = taking.text_of("link")(*values, asking.CLASS)
+    with pytest.warns(UserWarning, match="choose the question again"):
+        assert taking.text_of("link")(*values, CONTRAST) == plain

@@ -18,7 +18,16 @@ from ..render import overlay
 from ..several import ORDINALS, Explanations, Finding, Limits, explain_several_steps
 from ..wording import percent
 from . import panels
-from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from, whole
+from .asking import Question
+from .handlers import (
+    FRAME_SECONDS,
+    PLAIN,
+    classifier_for,
+    in_words,
+    or_failed,
+    settings_from,
+    whole,
+)
 from .stopping import StopSignal
 from .zero_gpu import on_gpu
 
@@ -35,7 +44,7 @@ class Asked(NamedTuple):
     """What the controls hold, in their order.
 
     Attributes:
-        values: of `handlers.SETTINGS` and `handlers.WEIGHTS`.
+        values: of `handlers.SETTINGS`, `handlers.WEIGHTS` and `asking.QUESTION`.
     """
 
     most: Any
@@ -67,9 +76,10 @@ def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     limits = Limits(asked.overlap, whole(asked.most))
-    config = settings_from(asked.values)
+    config, question = settings_from(asked.values), Question.of(asked.values[PLAIN:])
     yield shown(status=panels.status("Loading the classifier …", 0.0), pictures=None, **BUSY)
     classifier = classifier_for(asked.classifier, asked.device)
+    classifier, config = question.ask(classifier, asked.photograph, config)
     stopped = False  # what was shown decides, so that no Stop goes unsaid
     findings = explain_several_steps(classifier, asked.photograph, config, limits, lambda: stopped)
     pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]

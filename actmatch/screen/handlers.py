@@ -33,6 +33,7 @@ from ..render import marked, overlay
 from ..scorecard import Prediction
 from ..wording import percent
 from . import charts, panels
+from .asking import Question
 from .stopping import StopSignal, own_folder
 from .zero_gpu import on_gpu
 
@@ -41,6 +42,7 @@ TOP_CLASS = "the top class"
 PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start")
 SETTINGS = ("target", "fit", "preset", "seed", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
+PLAIN = len(SETTINGS) + len(WEIGHTS)  # controls; those of the question come after them
 WHOLE = ("seed", "steps", "draws", "resolution")
 FRAME_SECONDS = 0.25  # between two streamed pictures
 CHART_SECONDS = 1.5  # between two streamed charts
@@ -179,13 +181,15 @@ def choose_preset(preset: str) -> list[Any]:
 def settings_from(values: Sequence[Any]) -> ExplainConfig:
     """The configuration of the screen's values, in the order of `SETTINGS` and `WEIGHTS`.
 
+    What comes after them, the question, is passed over.
+
     Raises:
         ValueError: a value is not acceptable.
     """
     named = dict(zip(SETTINGS, values, strict=False))
     named["target"] = class_asked(named["target"])
     named.update((name, whole(named[name])) for name in WHOLE)
-    return ExplainConfig(**named, weights=Weights(*values[len(SETTINGS) :]))
+    return ExplainConfig(**named, weights=Weights(*values[len(SETTINGS) : PLAIN]))
 
 
 def class_asked(value: Any) -> Any:
@@ -241,10 +245,11 @@ def run(
     """One visitor's run, in a process of its own on ZeroGPU."""
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
-    config = settings_from(values)
+    config, question = settings_from(values), Question.of(values[PLAIN:])
     nothing_yet = gr.update(value=None, interactive=False)
     yield shown(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
     classifier = classifier_for(classifier_name, device)
+    classifier, config = question.ask(classifier, photograph, config)
     problem = pose_photograph(classifier, photograph, config)
     watch = Watch(problem, config, classifier.class_names[problem.target])
     stopped = False  # what was shown decides, so that no Stop goes unsaid

@@ -6,6 +6,7 @@ import gradio as gr
 
 from ..several import Limits
 from . import gathering, panels
+from .asking import QUESTION
 from .handlers import SETTINGS, WEIGHTS
 
 INTRODUCTION = (
@@ -52,7 +53,7 @@ def connect(parts: dict, controls: dict) -> None:
     asked = [
         parts["most"], parts["overlap"],
         *(controls[name] for name in ("photograph", "classifier", "device")),
-        *(controls[name] for name in (*SETTINGS, *WEIGHTS)),
+        *(controls[name] for name in (*SETTINGS, *WEIGHTS, *QUESTION)),
     ]  # fmt: skip
     answers = {**parts, "stop": controls["stop"], "explain": controls["explain"]}
     parts["find"].click(
