@@ -21,9 +21,12 @@ from actmatch.screen import (
     handlers,
     judge_tab,
     panels,
+    question,
+    several_tab,
     taking,
     workbench_tabs,
 )
+from actmatch.screen.asking import QUESTION
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -50,16 +53,18 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
-                result, bench, judging, comparing = answer_column()
+                result, tabs = answer_column()
                 take = taking.take_row()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
         controls = {**ask, **controls}
-        connect(screen, ask, controls, (result, bench["marks"]))
-        workbench_tabs.connect(bench, ask, controls, result)
+        connect(screen, ask, controls, (result, tabs["workbench"]["marks"]))
+        workbench_tabs.connect(tabs["workbench"], ask, controls, result)
         taking.connect(screen, take, controls)
-        judge_tab.connect(judging, controls, result["mask"])
-        compare_tab.connect(comparing, judging, controls, result["mask"])
+        question.connect(controls)
+        judge_tab.connect(tabs["judge"], controls, result["mask"])
+        compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["mask"])
+        several_tab.connect(tabs["several"], controls)
     return screen
 
 
@@ -89,18 +94,22 @@ def ask_column() -> dict[str, gr.components.Component]:
         info="Type to search; any timm name or hf-hub: tag can be entered.",
         allow_custom_value=True, filterable=True, elem_id="am-classifier",
     )  # fmt: skip
+    parts["question"] = question.question_radio()
     parts["target"] = gr.Dropdown(
         [handlers.TOP_CLASS], value=handlers.TOP_CLASS, label="Class to explain",
         allow_custom_value=True, filterable=True, elem_id="am-target",
     )  # fmt: skip
+    parts |= question.question_details()
     default = ExplainConfig()
     parts["preset"] = gr.Radio(
         list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset"
     )
     parts["promise"] = gr.Markdown(PRESETS[default.preset].sentence, elem_id="am-promise")
     with gr.Row():
-        parts["explain"] = gr.Button("Explain", variant="primary", elem_id="am-explain")
-        parts["stop"] = gr.Button("Stop", interactive=False, elem_id="am-stop")
+        parts["explain"] = gr.Button(
+            "Explain", variant="primary", min_width=110, elem_id="am-explain"
+        )
+        parts["stop"] = gr.Button("Stop", interactive=False, min_width=80, elem_id="am-stop")
         parts["reset"] = gr.Button("Start over", min_width=90, elem_id="am-reset")
     return parts
 
@@ -143,13 +152,14 @@ def settings_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def answer_column() -> tuple[dict, dict, dict, dict]:
-    """The result and its download; what is in Refine and Timeline; in Judge; and in Compare.
+def answer_column() -> tuple[dict, dict[str, dict]]:
+    """The result and its download, keys as in `explaining.RESULT`; and what is in the other tabs.
 
-    Keys are those of `explaining.RESULT`, `workbench.SHOWN`, `judging.JUDGED` and
-    `comparing.COMPARED`.
+    The tabs' keys are those of `workbench.SHOWN`, `judging.JUDGED`, `comparing.COMPARED` and
+    `gathering.SEVERAL`.
     """
     parts: dict[str, gr.components.Component] = {}
+    tabs: dict[str, dict] = {}
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
     with gr.Column(elem_id="am-hero"):
         parts["live"] = gr.HTML(panels.NOTHING, elem_id="am-forming", label="The forming mask")
@@ -163,9 +173,9 @@ def answer_column() -> tuple[dict, dict, dict, dict]:
             for name, words in PICTURES.items():
                 parts[name] = picture(name, words)
         with gr.Tab("Refine"):
-            bench = workbench_tabs.refine_tab()
+            tabs["workbench"] = workbench_tabs.refine_tab()
         with gr.Tab("Timeline"):
-            bench |= workbench_tabs.timeline_tab()
+            tabs["workbench"] |= workbench_tabs.timeline_tab()
         with gr.Tab("Predictions"):
             gr.Markdown("What the classifier says of each part. The explained class is in color.")
             parts["predictions"] = gr.HTML(label="Top-5 of photograph, explanation and rest")
@@ -194,14 +204,16 @@ def answer_column() -> tuple[dict, dict, dict, dict]:
                 label="Terms of the objective", show_label=False, elem_id="am-terms"
             )
         with gr.Tab("Judge"):
-            judging = judge_tab.judge_tab()
+            tabs["judge"] = judge_tab.judge_tab()
         with gr.Tab("Compare"):
-            comparing = compare_tab.compare_tab()
+            tabs["compare"] = compare_tab.compare_tab()
+        with gr.Tab("Several"):
+            tabs["several"] = several_tab.several_tab()
     parts["save"] = gr.DownloadButton(
         "Download masks, pictures and reports (ZIP)", interactive=False, elem_id="am-save"
     )
     parts["work"] = gr.State(None, time_to_live=explaining.KEEP_SECONDS)
-    return parts, bench, judging, comparing
+    return parts, tabs
 
 
 PICTURES = {
@@ -244,7 +256,7 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
     ask["preset"].input(  # not when a link or a report sets it with its own weights
         handlers.choose_preset, ask["preset"], [ask["promise"], *tuned], queue=False, **private
     )
-    settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)]
+    settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS, *QUESTION)]
     buttons = [ask["stop"], ask["explain"]]
     started = ask["explain"].click(
         explaining.begin, None, [result["status"], *buttons], queue=False, **private

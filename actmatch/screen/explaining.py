@@ -25,12 +25,20 @@ from ..optimize import Problem, Step
 from ..render import overlay
 from ..wording import percent
 from . import charts, panels
-from .handlers import choose_preset, classifier_for, in_words, or_failed, settings_from
+from .asking import Question
+from .handlers import (
+    FRAME_SECONDS,
+    PLAIN,
+    choose_preset,
+    classifier_for,
+    in_words,
+    or_failed,
+    settings_from,
+)
 from .stopping import MOVED, StopSignal, own_folder
 from .work import Mark, Recorder, Work, guidance_of
 from .zero_gpu import on_gpu
 
-FRAME_SECONDS = 0.25  # between two streamed pictures
 CHART_SECONDS = 1.5  # between two streamed charts
 KEEP_SECONDS = 3600  # for which a finished download stays on disk
 BURST = 20  # steps after a control was moved
@@ -44,7 +52,7 @@ class Asked(NamedTuple):
     """What the controls hold, in their order.
 
     Attributes:
-        values: of `handlers.SETTINGS` and `handlers.WEIGHTS`.
+        values: of `handlers.SETTINGS`, `handlers.WEIGHTS` and `asking.QUESTION`.
     """
 
     marks: Sequence[Mark]
@@ -64,8 +72,9 @@ class Asked(NamedTuple):
         Raises:
             ValueError: something asked for is not acceptable.
         """
-        config = settings_from(self.values)
+        config, question = settings_from(self.values), Question.of(self.values[PLAIN:])
         classifier = classifier_for(self.classifier, self.device)
+        classifier, config = question.ask(classifier, self.photograph, config)
         return classifier, config, pose_photograph(classifier, self.photograph, config)
 
 

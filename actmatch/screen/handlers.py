@@ -32,6 +32,8 @@ TOP_CLASS = "the top class"
 PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start")
 SETTINGS = ("target", "fit", "preset", "seed", "area_target", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
+PLAIN = len(SETTINGS) + len(WEIGHTS)  # controls; those of the question come after them
+FRAME_SECONDS = 0.25  # between two streamed pictures
 WHOLE = ("seed", "steps", "draws", "resolution")
 
 log = logging.getLogger(__name__)
@@ -167,6 +169,8 @@ def choose_preset(preset: str) -> list[Any]:
 def settings_from(values: Sequence[Any]) -> ExplainConfig:
     """The configuration of the screen's values, in the order of `SETTINGS` and `WEIGHTS`.
 
+    What comes after them, the question, is passed over.
+
     Raises:
         ValueError: a value is not acceptable.
     """
@@ -174,7 +178,7 @@ def settings_from(values: Sequence[Any]) -> ExplainConfig:
     named["target"] = class_asked(named["target"])
     named["area"] = named.pop("area_target") or None
     named.update((name, whole(named[name])) for name in WHOLE)
-    return ExplainConfig(**named, weights=Weights(*values[len(SETTINGS) :]))
+    return ExplainConfig(**named, weights=Weights(*values[len(SETTINGS) : PLAIN]))
 
 
 def class_asked(value: Any) -> Any:

@@ -101,10 +101,10 @@ NOT_JUDGED = (
 
 
 def judged(sentences: Sequence[str], seconds: float) -> str:
-    """What a judgment says in words, the first sentence large."""
+    """What a judgment, a comparison or a search says in words, the first sentence large."""
     first, *more = [sentence for sentence in sentences if sentence]
     notes = "".join(f"<p class='am-note'>{unbroken(sentence)}</p>" for sentence in more)
-    badge = _badge(f"{seconds:.1f} s", "Wall time of the judgment.")
+    badge = _badge(f"{seconds:.1f} s", "Wall time.")
     return (
         f"<p class='am-sentence' role='status'>{unbroken(first)}</p>"
         f"<div class='am-badges'>{badge}</div>{notes}"

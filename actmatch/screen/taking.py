@@ -13,9 +13,11 @@ import gradio as gr
 
 from ..config import PRESETS
 from ..model_zoo import available_devices
-from ..report import read_report
+from ..report import CONTRAST, Question, read_report
 from ..settings import Settings, changes, from_query, to_command, to_program, to_query
+from .asking import CLASS, RIVAL
 from .handlers import (
+    PLAIN,
     SETTINGS,
     TOP_CLASS,
     WEIGHTS,
@@ -26,7 +28,7 @@ from .handlers import (
 )
 
 CONTROLS = ("classifier", "device", *SETTINGS, *WEIGHTS)  # what settings are read from
-RESTORED = (*CONTROLS, "promise")  # and what is set when they come back
+RESTORED = (*CONTROLS, "promise", "question", "rival")  # and what is set when they come back
 TEXTS: dict[str, tuple[str, str | None, Callable[[Settings], str]]] = {
     "link": ("Copy link", None, to_query),
     "command": ("Copy command", "shell", to_command),
@@ -66,7 +68,7 @@ def connect(screen: gr.Blocks, parts: dict, controls: dict) -> None:
     """Events: texts follow the controls; a link at page load and a report set them."""
     private = dict(api_visibility="private")
     quiet = dict(show_progress="hidden", **private)
-    asked = [controls[name] for name in CONTROLS]
+    asked = [controls[name] for name in (*CONTROLS, "question")]
     copied = parts["copied"]
     for name in TEXTS:
         script = COPY % WHOLE.get(name, "text")
@@ -93,6 +95,8 @@ def text_of(name: str) -> Callable[..., Any]:
 
     def text(classifier: str, device: str, *values: Any) -> Any:
         settings = Settings(settings_from(values), classifier, device)
+        if values[PLAIN:] not in ((), (CLASS,)):
+            gr.Warning("This says the settings; choose the question again.", title="Question")
         return gr.update(value=say(settings), language=language, visible=True)
 
     return in_words(text)
@@ -120,10 +124,7 @@ def from_report(path: str) -> list[Any]:
         report = read_report(path)
     except ValueError as error:
         return _refused(error)
-    notes = report.notes
-    if report.question:
-        notes = (*notes, f"The report is of a {report.question.kind}; here one class is explained.")
-    return restored(report.settings, notes)
+    return restored(report.settings, report.notes, report.question)
 
 
 UNTOUCHED = [gr.skip()] * len(RESTORED)
@@ -135,8 +136,10 @@ def _refused(error: ValueError) -> list[Any]:
     return UNTOUCHED
 
 
-def restored(settings: Settings, notes: Sequence[str] = ()) -> list[Any]:
-    """The controls that show the settings, in the order of `RESTORED`.
+def restored(
+    settings: Settings, notes: Sequence[str] = (), question: Question | None = None
+) -> list[Any]:
+    """The controls that show the settings and the question, in the order of `RESTORED`.
 
     What cannot be shown is said beside them.
     """
@@ -145,6 +148,13 @@ def restored(settings: Settings, notes: Sequence[str] = ()) -> list[Any]:
     values["area_target"] = config.area or 0
     values |= {name: getattr(config.weights, name) for name in WEIGHTS}
     values["target"] = TOP_CLASS if config.target is None else str(config.target)
+    values["question"], values["rival"] = CLASS, RIVAL
+    if question:
+        values["question"] = question.kind
+    if question and question.kind == CONTRAST:
+        values["target"], values["rival"] = question.target, question.other
+    elif question:
+        notes = (*notes, "No report holds the other photograph; choose it again.")
     values["promise"] = PRESETS[config.preset].sentence
     values["classifier"] = _where(settings.classifier)
     values["device"] = settings.device if settings.device in available_devices() else "auto"

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from . import curve, explaining, panels, workbench
+from .asking import QUESTION
 from .handlers import SETTINGS, WEIGHTS
 
 MOVED = (*WEIGHTS, "area_target", "resolution", "draws")  # controls that a search follows at once
@@ -81,7 +82,7 @@ def timeline_tab() -> dict[str, gr.components.Component]:
 def connect(parts: dict, ask: dict, controls: dict, result: dict) -> None:
     """Events of both tabs, and of the controls that a search follows at once."""
     asked = [controls[name] for name in ("photograph", "classifier", "device")]
-    asked += [controls[name] for name in (*SETTINGS, *WEIGHTS)]
+    asked += [controls[name] for name in (*SETTINGS, *WEIGHTS, *QUESTION)]
     work, marks = result["work"], parts["marks"]
     screen = dict(outputs=[parts[name] for name in workbench.SHOWN], inputs=[work, marks])
     work.change(workbench.show, **screen, **QUICK)

@@ -1,0 +1,172 @@
+"""What the Several tab does: explanations of one photograph, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from ..config import ExplainConfig
+from ..explanation import Explanation
+from ..images import to_pixels
+from ..optimize import Step
+from ..render import overlay
+from ..several import ORDINALS, Explanations, Finding, Limits, explain_several_steps
+from ..wording import percent
+from . import panels
+from .asking import Question
+from .handlers import (
+    FRAME_SECONDS,
+    PLAIN,
+    classifier_for,
+    in_words,
+    or_failed,
+    settings_from,
+    whole,
+)
+from .stopping import StopSignal
+from .zero_gpu import on_gpu
+
+SEVERAL = ("status", "live", "pictures", "stop", "explain")
+BUSY = dict(stop=gr.update(interactive=True), explain=gr.update(interactive=False))
+IDLE = dict(
+    live=gr.update(value="", visible=False),
+    stop=gr.update(interactive=False),
+    explain=gr.update(interactive=True),
+)
+
+
+class Asked(NamedTuple):
+    """What the controls hold, in their order.
+
+    Attributes:
+        values: of `handlers.SETTINGS`, `handlers.WEIGHTS` and `asking.QUESTION`.
+    """
+
+    most: Any
+    overlap: float
+    photograph: Image.Image | None
+    classifier: str
+    device: str
+    values: Sequence[Any]
+
+
+def find_several(request: gr.Request, *controls: Any) -> Iterator[tuple]:
+    """The search at work, each explanation as it is found; in the order of `SEVERAL`.
+
+    Args:
+        controls: as in `Asked`, one after the other.
+    """
+    stop = StopSignal(request.session_hash if request else None)
+    stop.clear()
+    try:
+        yield from or_failed(run(stop, Asked(*controls[:5], controls[5:])), failed, "a search")
+    finally:
+        stop.clear()
+
+
+@on_gpu
+@in_words
+def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
+    """One visitor's searches, in a process of its own on ZeroGPU."""
+    if asked.photograph is None:
+        raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
+    limits = Limits(asked.overlap, whole(asked.most))
+    config, question = settings_from(asked.values), Question.of(asked.values[PLAIN:])
+    yield shown(status=panels.status("Loading the classifier …", 0.0), pictures=None, **BUSY)
+    classifier = classifier_for(asked.classifier, asked.device)
+    classifier, config = question.ask(classifier, asked.photograph, config)
+    stopped = False  # what was shown decides, so that no Stop goes unsaid
+    findings = explain_several_steps(classifier, asked.photograph, config, limits, lambda: stopped)
+    pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]
+    watch = Watch(pixels, config, limits)
+    while True:
+        try:
+            finding = next(findings)
+        except StopIteration as over:
+            yield finished(over.value)
+            return
+        stopped = stop.is_set()
+        if stopped or finding.step.last or watch.due(finding):
+            yield watch.frame(finding, stopped)
+
+
+class Watch:
+    """Turns findings into frames, no more often than the eye needs."""
+
+    def __init__(self, pixels: Tensor, config: ExplainConfig, limits: Limits) -> None:
+        self.pixels, self.config, self.limits = pixels, config, limits
+        self.last_frame, self.count = 0.0, 0
+
+    def due(self, finding: Finding) -> bool:
+        """Whether there is another explanation, or the last frame is old enough."""
+        late = time.perf_counter() - self.last_frame > FRAME_SECONDS
+        return late or len(finding.found) > self.count
+
+    def frame(self, finding: Finding, stopped: bool) -> tuple:
+        """What to show of a step."""
+        self.last_frame = time.perf_counter()
+        step, found = finding.step, finding.found
+        text = self.words(finding, stopped)
+        updates: dict[str, Any] = dict(live=forming(self.pixels, step, text))
+        if len(found) > self.count:
+            self.count = len(found)
+            updates["pictures"] = gallery(found)
+        share = (len(found) + step.index / self.config.steps) / self.limits.most
+        return shown(status=panels.status(text, share), **updates)
+
+    def words(self, finding: Finding, stopped: bool) -> str:
+        """Which explanation is looked for, and how far that is."""
+        step, which = finding.step, ORDINALS[finding.number - 1]
+        if stopped or step.last:
+            text = f"{'Stopped' if stopped else 'Done'} after {step.index} steps. "
+            return f"{text}Judging the {which} mask on backgrounds it has not met …"
+        return (
+            f"Looking for the {which} of at most {self.limits.most} · step {step.index} of at "
+            f"most {self.config.steps} · {percent(step.area.item())} kept"
+        )
+
+
+def forming(pixels: Tensor, step: Step, text: str) -> Any:
+    """The mask of a step on 3 x H x W pixels, `text` said of it."""
+    picture = panels.enlarged(overlay(pixels, step.mask[0, 0].cpu()))
+    return gr.update(value=panels.live_picture(picture, text), visible=True)
+
+
+def gallery(found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
+    """Every mask on the photograph, with its figures."""
+    return [
+        (panels.enlarged(overlay(one.pixels, one.mask)), f"{number}: {caption(one)}")
+        for number, one in enumerate(found, start=1)
+    ]
+
+
+def caption(explanation: Explanation) -> str:
+    """Area, confidence and promise of a mask in a few words."""
+    card = explanation.card
+    kept = {True: "promise kept", False: "promise not kept", None: "no promise"}
+    return (
+        f"{percent(card.area)} of the pixels, {card.confidence_ratio:.2f} of the confidence, "
+        f"{kept[explanation.promise_kept]}"
+    )
+
+
+def shown(**updates: Any) -> tuple:
+    """Updates by name, in the order of `SEVERAL`; the others stay as they are."""
+    assert not updates.keys() - set(SEVERAL)
+    return tuple(updates.get(name, gr.skip()) for name in SEVERAL)
+
+
+def failed(words: str) -> tuple:
+    """The sentence in place of a result; earlier pictures go."""
+    return shown(status=panels.failure(words), pictures=None, **IDLE)
+
+
+def finished(several: Explanations) -> tuple:
+    """Everything there is to show of the explanations."""
+    status = panels.judged((several.sentence,), several.seconds)
+    return shown(status=status, pictures=gallery(several.found) or None, **IDLE)

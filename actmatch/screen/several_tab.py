@@ -1,0 +1,63 @@
+"""The Several tab: is there another explanation, on other pixels?"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ..several import Limits
+from . import gathering, panels
+from .asking import QUESTION
+from .handlers import SETTINGS, WEIGHTS
+
+INTRODUCTION = (
+    "Is there another reason to say so? One explanation after the other is looked for, each on "
+    "other pixels than those found before, until none keeps the promise. The promise and all "
+    "settings are those beside this tab."
+)
+MOST, USUAL = 5, 3  # explanations
+
+
+def several_tab() -> dict[str, gr.components.Component]:
+    """What is in the tab; keys as in `gathering.SEVERAL` for what it answers."""
+    parts: dict[str, gr.components.Component] = {}
+    gr.Markdown(INTRODUCTION)
+    with gr.Row():
+        parts["most"] = gr.Slider(
+            1, MOST, value=USUAL, step=1, label="Most explanations", min_width=280,
+            info="After so many nothing more is looked for; each one takes as long as Explain.",
+            elem_id="am-several-most",
+        )  # fmt: skip
+        parts["overlap"] = gr.Slider(
+            0, 0.5, value=Limits().overlap, step=0.05, label="Largest overlap", min_width=280,
+            info="Share of an explanation's pixels that may lie in earlier ones; 0 shares none.",
+            elem_id="am-several-overlap",
+        )  # fmt: skip
+    parts["find"] = gr.Button("Find several", variant="primary", elem_id="am-several-find")
+    parts["status"] = gr.HTML(
+        panels.note("Choose a photograph, then press Find several; Stop ends the search."),
+        label="Explanations in words", elem_id="am-several-status",
+    )  # fmt: skip
+    parts["live"] = gr.HTML(
+        label="The forming mask", visible=False, elem_id="am-several-live", elem_classes="am-small"
+    )
+    parts["pictures"] = gr.Gallery(
+        label="Explanations found", show_label=False, columns=3, height="auto",
+        object_fit="contain", elem_id="am-several", elem_classes="am-gallery am-roomy",
+        buttons=["fullscreen"], format="jpeg",
+    )  # fmt: skip
+    return parts
+
+
+def connect(parts: dict, controls: dict) -> None:
+    """Events: finding several takes its turn with explaining, and Stop ends it."""
+    asked = [
+        parts["most"], parts["overlap"],
+        *(controls[name] for name in ("photograph", "classifier", "device")),
+        *(controls[name] for name in (*SETTINGS, *WEIGHTS, *QUESTION)),
+    ]  # fmt: skip
+    answers = {**parts, "stop": controls["stop"], "explain": controls["explain"]}
+    parts["find"].click(
+        gathering.find_several, asked, [answers[name] for name in gathering.SEVERAL],
+        concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
+        api_name="several",
+    )  # fmt: skip
