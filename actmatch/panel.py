@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from .optimize import Problem
 
 BATCH = 32  # composites a forward pass
 AT_ONCE = 4  # infills on which a single mask is asked before the next
+FAILED = -1  # in place of a count of infills
 
 
 class Panel:
@@ -28,6 +30,7 @@ class Panel:
     def __init__(self, classifier: Classifier, problem: Problem, promise: Promise) -> None:
         self.classifier, self.problem, self.promise = classifier, problem, promise
         self.infills = classifier.gray.expand_as(problem.pixels)
+        self.held: dict[bytes, int] = {}  # infills on which a mask held, or `FAILED`
 
     def add_hardest(self, mask: Tensor, draws: int, count: int, seed: int) -> None:
         """Add the `count` hardest infills for a mask out of `draws` of each random kind.
@@ -55,13 +58,29 @@ class Panel:
     def holds(self, mask: Tensor) -> bool:
         """Whether the promise holds for a 1 x 1 x H x W mask on every infill here.
 
-        A few are asked at a time, as most masks that fail do so on the latest of them.
+        A few are asked at a time, as most masks that fail do so on the latest of them. Answers are
+        remembered: infills only ever join, so a mask that failed fails, and one that held is asked
+        about those that joined since.
         """
-        first, *more = self.infills.split(AT_ONCE)
+        key = np.packbits(mask.bool().cpu().numpy()).tobytes()
+        held = self.held.get(key, 0)
+        if held == FAILED:
+            return False
         with torch.no_grad():
-            return self._slack(mask, first, self.promise).item() >= 0 and all(
-                self._slack(mask, part, Promise()).item() >= 0 for part in more
+            good = all(
+                self._slack(mask, part, promise).item() >= 0
+                for part, promise in self._unasked(held)
             )
+        self.held[key] = len(self.infills) if good else FAILED
+        return good
+
+    def _unasked(self, held: int) -> list[tuple[Tensor, Promise]]:
+        """Infills a few at a time, and what to ask on them, of a mask that held on so many."""
+        if held:
+            joined = self.infills[1 : 1 + len(self.infills) - held]
+            return [(part, Promise()) for part in joined.split(AT_ONCE) if len(part)]
+        first, *more = self.infills.split(AT_ONCE)
+        return [(first, self.promise), *((part, Promise()) for part in more)]
 
     def slack(self, masks: Tensor) -> Tensor:
         """The least margin of the promise, in logits, for each of N x 1 x H x W masks, N >= 1."""

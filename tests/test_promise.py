@@ -11,6 +11,7 @@ from actmatch import PRESETS, ExplainConfig, Promise, explain, losses
 from actmatch.explanation import drain, search
 from actmatch.infill import composite
 from actmatch.optimize import optimize
+from actmatch.panel import Panel
 from actmatch.promise import (
     ACCEPTANCE,
     GROUPS,
@@ -222,6 +223,32 @@ def test_a_refusal_teaches_the_panel_one_infill_on_which_the_mask_fails(judge):
     assert len(judge.panel.infills) == 2
     assert not judge.panel.holds(mask)
     assert judge.panel.holds(quadrant_mask(1))
+
+
+def test_a_panel_asks_a_mask_only_what_it_was_not_asked_before(quadrant, problem):
+    meter = quadrant.metered()
+    panel = Panel(meter, problem, Promise(keep_rate=0.95))
+    white = torch.ones_like(problem.pixels)
+    panel.add(white)
+    mask = quadrant_mask(1)
+    asked = []
+    for joining in ((), (), (white, white), ()):
+        if joining:
+            panel.add(torch.cat(joining))
+        before = meter.passes
+        assert panel.holds(mask)
+        asked.append(round(3 * (meter.passes - before)))
+    assert asked == [2, 0, 2, 0]
+
+
+def test_a_mask_that_failed_on_a_panel_is_not_asked_again(quadrant, problem):
+    meter = quadrant.metered()
+    panel = Panel(meter, problem, Promise())
+    assert not panel.holds(1 - quadrant_mask(1))
+    before = meter.passes
+    panel.add(torch.ones_like(problem.pixels))
+    assert not panel.holds(1 - quadrant_mask(1))
+    assert meter.passes == before
 
 
 def test_the_lost_infills_of_a_trial_lose_the_label_the_closest_first(quadrant, problem):
