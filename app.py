@@ -19,6 +19,7 @@ from actmatch.screen import (
     compare_tab,
     handlers,
     judge_tab,
+    models_tab,
     panels,
     question,
     several_tab,
@@ -51,7 +52,7 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
             with gr.Column(elem_id="am-answer"):
-                result, judging, comparing, several = answer_column()
+                result, judging, comparing, several, models = answer_column()
                 take = taking.take_row()
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
@@ -62,6 +63,7 @@ def build() -> gr.Blocks:
         judge_tab.connect(judging, controls, result["mask"])
         compare_tab.connect(comparing, judging, controls, result["mask"])
         several_tab.connect(several, controls)
+        models_tab.connect(models, controls, result["mask"])
     return screen
 
 
@@ -141,11 +143,11 @@ def settings_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def answer_column() -> tuple[dict, dict, dict, dict]:
+def answer_column() -> tuple[dict, dict, dict, dict, dict]:
     """The sentence, the picture, the drawers and the download; then what is in each other tab.
 
-    Keys are those of `handlers.RESULT`, `judging.JUDGED`, `comparing.COMPARED` and
-    `gathering.SEVERAL`.
+    Keys are those of `handlers.RESULT`, `judging.JUDGED`, `comparing.COMPARED`,
+    `gathering.SEVERAL` and `transferring.MODELS`.
     """
     parts: dict[str, gr.components.Component] = {}
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
@@ -193,10 +195,12 @@ def answer_column() -> tuple[dict, dict, dict, dict]:
             comparing = compare_tab.compare_tab()
         with gr.Tab("Several"):
             several = several_tab.several_tab()
+        with gr.Tab("Models"):
+            models = models_tab.models_tab()
     parts["save"] = gr.DownloadButton(
         "Download masks, pictures and reports (ZIP)", interactive=False, elem_id="am-save"
     )
-    return parts, judging, comparing, several
+    return parts, judging, comparing, several, models
 
 
 PICTURES = {
