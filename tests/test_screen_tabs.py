@@ -61,24 +61,24 @@ def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sente
     assert not last["stop"]["interactive"]
     assert last["explain"]["interactive"]
     assert not last["live"]["visible"]
-    for number, (_, words) in enumerate(last["pictures"], start=1):
+    for number, (_, words) in enumerate(last["pictures"]["value"], start=1):
         assert words.startswith(f"{number}: ")
-        assert words.endswith("of the confidence, promise kept")
+        assert words.endswith(", promise kept")
 
 
 def test_the_first_explanation_is_shown_while_the_next_one_is_looked_for(toy):
     frames = list(found(toy, ExplainConfig(preset="smallest", steps=30)))
-    early = [frame for frame in frames[:-1] if frame["pictures"] not in (None, gr.skip())]
+    early = [frame for frame in frames[1:-1] if frame["pictures"] != gr.skip()]
     assert early, frames
     assert "second" in early[0]["status"]
-    assert len(early[0]["pictures"]) == 1
+    assert len(early[0]["pictures"]["value"]) == 1
 
 
 def test_where_none_keeps_the_promise_there_is_a_sentence_and_no_picture(toy, monkeypatch):
     dark = to_image(quadrant_pixels()[0] * 0 + 0.45)
     last = list(found(dark, ExplainConfig(preset="robust", steps=2, target="never")))[-1]
     assert "that keeps the promise robust" in last["status"].replace("\u00a0", " ")
-    assert last["pictures"] is None
+    assert not last["pictures"]["visible"]
 
 
 def test_stop_ends_the_searches_and_is_forgotten_after_them(toy):
@@ -149,7 +149,11 @@ def test_the_last_mask_is_shown_to_every_classifier_beside_its_own(toys, share, 
     assert last["matrix"].count(f">{sign}") == 3
     assert last["matrix"].count("am-own") == 1
     assert last["overlaps"] == gr.skip()
-    assert [words.partition(":")[0] for _, words in last["pictures"]] == ["own", "one", "two"]
+    assert [words.partition(":")[0] for _, words in last["pictures"]["value"]] == [
+        "own",
+        "one",
+        "two",
+    ]
 
 
 def test_a_classifier_without_the_class_is_said_to_have_none(toys):
@@ -161,12 +165,12 @@ def test_every_classifier_gets_a_mask_of_its_own_and_all_meet(toys):
     frames = list(transferred(toys, ["one", "two"], transferring.OWN))
     assert any("one, 1 of 2 · step" in frame["status"] for frame in frames)
     assert any("two, 2 of 2" in frame["status"] for frame in frames)
-    assert any(len(frame["pictures"] or ()) == 1 for frame in frames[1:-1])
+    assert any(len(frame["pictures"].get("value", ())) == 1 for frame in frames)
     last = frames[-1]
     assert "convinced in 2 of 2 cases" in in_plain(last["status"])
     assert last["matrix"].count(">✓") == 4
     assert last["overlaps"].count(">1.00") == 4  # the same toy, the same mask
-    assert len(last["pictures"]) == 2
+    assert len(last["pictures"]["value"]) == 2
     assert last["explain"]["interactive"]
 
 

@@ -18,7 +18,7 @@ from ..render import overlay
 from ..transfer import spread, transfer
 from ..wording import percent
 from . import panels
-from .gathering import BUSY, IDLE, caption, forming
+from .gathering import BUSY, IDLE, caption, forming, pictured
 from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from
 from .stopping import StopSignal
 from .zero_gpu import on_gpu
@@ -99,7 +99,7 @@ def this_mask(asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
     yield shown(
         status=panels.judged((made.sentence(rows=1),), seconds),
         matrix=panels.transfer_matrix(made, rows=1),
-        pictures=pictures,
+        pictures=pictured(pictures),
         **IDLE,
     )
 
@@ -116,7 +116,7 @@ def each_its_own(stop: StopSignal, asked: Asked, config: ExplainConfig) -> Itera
         place = (len(found), len(classifiers))
         one = yield from searched(stop, asked.photograph, config, (classifier, place))
         found.append(one)
-        yield shown(pictures=gallery(found))
+        yield shown(pictures=pictured(gallery(found)))
         if one.stopped:
             break
     classifiers, left = classifiers[: len(found)], classifiers[len(found) :]
@@ -130,7 +130,7 @@ def each_its_own(stop: StopSignal, asked: Asked, config: ExplainConfig) -> Itera
         status=panels.judged((made.sentence(), missing), sum(one.seconds for one in found)),
         matrix=panels.transfer_matrix(made),
         overlaps=panels.overlap_matrix(made) if len(found) > 1 else None,
-        pictures=gallery(found),
+        pictures=pictured(gallery(found)),
         **IDLE,
     )
 
@@ -181,7 +181,7 @@ def gallery(found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
 
 # --- what is shown -------------------------------------------------------------------------------
 
-CLEARED = dict.fromkeys(("matrix", "overlaps", "pictures"))  # of an earlier run
+CLEARED = dict(matrix=None, overlaps=None, pictures=pictured())  # of an earlier run
 
 
 def shown(**updates: Any) -> tuple:
