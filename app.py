@@ -20,6 +20,7 @@ from actmatch.screen import (
     explaining,
     handlers,
     judge_tab,
+    models_tab,
     panels,
     question,
     several_tab,
@@ -65,6 +66,7 @@ def build() -> gr.Blocks:
         judge_tab.connect(tabs["judge"], controls, result["mask"])
         compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["mask"])
         several_tab.connect(tabs["several"], controls)
+        models_tab.connect(tabs["models"], controls, result["mask"])
     return screen
 
 
@@ -155,8 +157,8 @@ def settings_column() -> dict[str, gr.components.Component]:
 def answer_column() -> tuple[dict, dict[str, dict]]:
     """The result and its download, keys as in `explaining.RESULT`; and what is in the other tabs.
 
-    The tabs' keys are those of `workbench.SHOWN`, `judging.JUDGED`, `comparing.COMPARED` and
-    `gathering.SEVERAL`.
+    The tabs' keys are those of `workbench.SHOWN`, `judging.JUDGED`, `comparing.COMPARED`,
+    `gathering.SEVERAL` and `transferring.MODELS`.
     """
     parts: dict[str, gr.components.Component] = {}
     tabs: dict[str, dict] = {}
@@ -209,6 +211,8 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             tabs["compare"] = compare_tab.compare_tab()
         with gr.Tab("Several"):
             tabs["several"] = several_tab.several_tab()
+        with gr.Tab("Models"):
+            tabs["models"] = models_tab.models_tab()
     parts["save"] = gr.DownloadButton(
         "Download masks, pictures and reports (ZIP)", interactive=False, elem_id="am-save"
     )

@@ -41,6 +41,25 @@ class Transfer:
     confidence_ratio: tuple[tuple[float | None, ...], ...]
     iou: tuple[tuple[float, ...], ...]
 
+    def sentence(self, rows: int | None = None) -> str:
+        """How often another classifier than a mask's own was convinced, in plain words.
+
+        Args:
+            rows: so many of the masks, the first ones, are meant; None: all of them.
+        """
+        kept = [
+            kept
+            for row, line in enumerate(self.label_kept[:rows])
+            for column, kept in enumerate(line)
+            if column != row
+        ]
+        if not kept:
+            return "There is no other classifier to be convinced."
+        if rows == 1:
+            others = "1 other classifier" if len(kept) == 1 else f"{len(kept)} other classifiers"
+            return f"The mask of {self.labels[0]} convinces {kept.count(True)} of {others}."
+        return f"Other classifiers were convinced in {kept.count(True)} of {len(kept)} cases."
+
     def report(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self)

@@ -6,16 +6,23 @@ import json
 from types import SimpleNamespace
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 from test_screen import LITE0, values_of
-from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_pixels
+from toys import (
+    across_classifier,
+    across_pixels,
+    quadrant_classifier,
+    quadrant_mask,
+    quadrant_pixels,
+)
 
 from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_image
 from actmatch.report import CONTRAST, SIMILARITY
-from actmatch.screen import asking, explaining, gathering, question, taking
+from actmatch.screen import asking, explaining, gathering, question, taking, transferring
 from actmatch.screen.stopping import StopSignal
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
@@ -54,24 +61,24 @@ def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sente
     assert not last["stop"]["interactive"]
     assert last["explain"]["interactive"]
     assert not last["live"]["visible"]
-    for number, (_, words) in enumerate(last["pictures"], start=1):
+    for number, (_, words) in enumerate(last["pictures"]["value"], start=1):
         assert words.startswith(f"{number}: ")
-        assert words.endswith("of the confidence, promise kept")
+        assert words.endswith(", promise kept")
 
 
 def test_the_first_explanation_is_shown_while_the_next_one_is_looked_for(toy):
     frames = list(found(toy, ExplainConfig(preset="smallest", steps=30)))
-    early = [frame for frame in frames[:-1] if frame["pictures"] not in (None, gr.skip())]
+    early = [frame for frame in frames[1:-1] if frame["pictures"] != gr.skip()]
     assert early, frames
     assert "second" in early[0]["status"]
-    assert len(early[0]["pictures"]) == 1
+    assert len(early[0]["pictures"]["value"]) == 1
 
 
 def test_where_none_keeps_the_promise_there_is_a_sentence_and_no_picture(toy, monkeypatch):
     dark = to_image(quadrant_pixels()[0] * 0 + 0.45)
     last = list(found(dark, ExplainConfig(preset="robust", steps=2, target="never")))[-1]
     assert "that keeps the promise robust" in last["status"].replace("\u00a0", " ")
-    assert last["pictures"] is None
+    assert not last["pictures"]["visible"]
 
 
 def test_stop_ends_the_searches_and_is_forgotten_after_them(toy):
@@ -104,16 +111,98 @@ def test_a_closed_tab_ends_the_searches(toy):
     ],
 )
 def test_what_cannot_be_looked_for_gets_the_librarys_sentence(toy, changes, sentence):
-    asked = dict(photograph=toy) | changes
-    frames = []
+    frames, seen = found(**dict(photograph=toy) | changes), []
     with pytest.raises(gr.Error, match=sentence):
-        frames.extend(found(**asked))
-    frames = found(**asked)
-    with pytest.raises(gr.Error):
         while True:
-            last = next(frames)
-    assert "am-note" in last["status"]
+            seen.append(next(frames))
+    assert "am-note" in seen[-1]["status"]
+    assert seen[-1]["explain"]["interactive"]
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """The toy's photograph; any classifier is the toy, but "strange" has other classes."""
+
+    def named(name, device):
+        classifier = quadrant_classifier()
+        classifier.name = name
+        if name == "strange":
+            classifier.class_names = ("a", "b", "c")
+        return classifier
+
+    monkeypatch.setattr(transferring, "classifier_for", named)
+    return to_image(quadrant_pixels()[0])
+
+
+def transferred(photograph, names, whose=transferring.THIS, share=None, config=SMALL):
+    """The frames of the Models tab, by name; the last mask keeps `share` of the quadrant."""
+    last = None if share is None else np.asarray(to_image(quadrant_mask(share)[0, 0]))
+    asked = (names, whose, last, photograph, "own", "cpu", *values_of(config))
+    for frame in transferring.transfer_masks(visitor(), *asked):
+        yield dict(zip(transferring.MODELS, frame, strict=True))
+
+
+@pytest.mark.parametrize(("share", "sign", "count"), [(1.0, "✓", "2 of 2"), (0.1, "✗", "0 of 2")])
+def test_the_last_mask_is_shown_to_every_classifier_beside_its_own(toys, share, sign, count):
+    last = list(transferred(toys, ["one", "two"], share=share))[-1]
+    assert f"The mask of bright convinces {count} other classifiers" in in_plain(last["status"])
+    assert last["matrix"].count(f">{sign}") == 3
+    assert last["matrix"].count("am-own") == 1
+    assert last["overlaps"] == gr.skip()
+    assert [words.partition(":")[0] for _, words in last["pictures"]["value"]] == [
+        "own",
+        "one",
+        "two",
+    ]
+
+
+def test_a_classifier_without_the_class_is_said_to_have_none(toys):
+    last = list(transferred(toys, ["strange"], share=1.0))[-1]
+    assert "no such class" in in_plain(last["matrix"])
+
+
+def test_every_classifier_gets_a_mask_of_its_own_and_all_meet(toys):
+    frames = list(transferred(toys, ["one", "two"], transferring.OWN))
+    assert any("one, 1 of 2 · step" in frame["status"] for frame in frames)
+    assert any("two, 2 of 2" in frame["status"] for frame in frames)
+    assert any(len(frame["pictures"].get("value", ())) == 1 for frame in frames)
+    last = frames[-1]
+    assert "convinced in 2 of 2 cases" in in_plain(last["status"])
+    assert last["matrix"].count(">✓") == 4
+    assert last["overlaps"].count(">1.00") == 4  # the same toy, the same mask
+    assert len(last["pictures"]["value"]) == 2
     assert last["explain"]["interactive"]
+
+
+def test_stop_ends_the_searches_of_own_masks_and_says_what_is_missing(toys):
+    frames = transferred(toys, ["one", "two"], transferring.OWN, config=ExplainConfig(steps=500))
+    next(frames)
+    StopSignal("visitor").set()
+    last = list(frames)[-1]
+    assert "no mask was looked for with two" in in_plain(last["status"])
+    assert "no other classifier to be convinced" in in_plain(last["status"])
+    assert last["overlaps"] is None
+    assert not StopSignal("visitor").is_set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (dict(photograph=None), "Choose a photograph first"),
+        (dict(names=[]), "Choose at least one classifier"),
+        (dict(whose="mine"), "whose must be one of"),
+        (dict(), "There is no explanation yet"),
+        (dict(share=1.0, config=ExplainConfig(target="zebu")), "no class named 'zebu'"),
+    ],
+)
+def test_what_cannot_be_transferred_gets_one_sentence(toys, changes, sentence):
+    frames = transferred(**(dict(photograph=toys, names=["one"]) | changes))
+    seen = []
+    with pytest.raises(gr.Error, match=sentence):
+        while True:
+            seen.append(next(frames))
+    assert "am-note" in seen[-1]["status"]
+    assert seen[-1]["matrix"] is None
 
 
 @pytest.fixture

@@ -124,3 +124,12 @@ def test_a_mask_of_one_classifiers_input_size_is_laid_over_the_photograph_for_th
 def test_a_mask_of_another_aspect_is_not_spread(quadrant, photograph):
     with pytest.raises(ValueError, match="must have the aspect of the photograph"):
         spread([quadrant], photograph, np.ones((20, 40)))
+
+
+def test_the_sentence_counts_the_other_classifiers_that_are_convinced(quadrant, photograph):
+    masks = [quadrant_mask(1), quadrant_mask(1 / 8)]
+    found = transfer([quadrant, quadrant_classifier()], photograph, masks)
+    assert found.sentence() == "Other classifiers were convinced in 1 of 2 cases."
+    assert found.sentence(rows=1) == "The mask of bright convinces 1 of 1 other classifier."
+    alone = transfer([quadrant], photograph, masks[:1])
+    assert alone.sentence() == "There is no other classifier to be convinced."

@@ -77,7 +77,7 @@ def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     limits = Limits(asked.overlap, whole(asked.most))
     config, question = settings_from(asked.values), Question.of(asked.values[PLAIN:])
-    yield shown(status=panels.status("Loading the classifier …", 0.0), pictures=None, **BUSY)
+    yield shown(status=panels.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)
     classifier = classifier_for(asked.classifier, asked.device)
     classifier, config = question.ask(classifier, asked.photograph, config)
     stopped = False  # what was shown decides, so that no Stop goes unsaid
@@ -115,7 +115,7 @@ class Watch:
         updates: dict[str, Any] = dict(live=forming(self.pixels, step, text))
         if len(found) > self.count:
             self.count = len(found)
-            updates["pictures"] = gallery(found)
+            updates["pictures"] = pictured(gallery(found))
         share = (len(found) + step.index / self.config.steps) / self.limits.most
         return shown(status=panels.status(text, share), **updates)
 
@@ -145,12 +145,17 @@ def gallery(found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
     ]
 
 
+def pictured(pictures: Sequence[tuple[Image.Image, str]] = ()) -> Any:
+    """A gallery of the pictures; none is not shown."""
+    return gr.update(value=list(pictures), visible=bool(pictures))
+
+
 def caption(explanation: Explanation) -> str:
     """Area, confidence and promise of a mask in a few words."""
     card = explanation.card
     kept = {True: "promise kept", False: "promise not kept", None: "no promise"}
     return (
-        f"{percent(card.area)} of the pixels, {card.confidence_ratio:.2f} of the confidence, "
+        f"{percent(card.area)} of the pixels, confidence ratio {card.confidence_ratio:.2f}, "
         f"{kept[explanation.promise_kept]}"
     )
 
@@ -163,10 +168,10 @@ def shown(**updates: Any) -> tuple:
 
 def failed(words: str) -> tuple:
     """The sentence in place of a result; earlier pictures go."""
-    return shown(status=panels.failure(words), pictures=None, **IDLE)
+    return shown(status=panels.failure(words), pictures=pictured(), **IDLE)
 
 
 def finished(several: Explanations) -> tuple:
     """Everything there is to show of the explanations."""
     status = panels.judged((several.sentence,), several.seconds)
-    return shown(status=status, pictures=gallery(several.found) or None, **IDLE)
+    return shown(status=status, pictures=pictured(gallery(several.found)), **IDLE)

@@ -12,6 +12,7 @@ from ..explanation import Explanation
 from ..markup import data_uri, unbroken
 from ..scorecard import ScoreCard
 from ..table import compared_figures, figures
+from ..transfer import Transfer
 from ..wording import percent
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
@@ -138,6 +139,79 @@ def _compared(words: str, best: bool) -> str:
     return (
         f"<td class='am-best'>★ {unbroken(words)}</td>" if best else f"<td>{unbroken(words)}</td>"
     )
+
+
+def answer(made: Transfer, row: int, column: int) -> str:
+    """What a classifier says of the explanation by a mask, in words."""
+    kept, ratio = made.label_kept[row][column], made.confidence_ratio[row][column]
+    if kept is None:
+        return "no such class"
+    return f"{'✓ keeps' if kept else '✗ loses'} {made.labels[row]}, ratio {ratio:.2f}"
+
+
+def transfer_matrix(made: Transfer, rows: int | None = None) -> str:
+    """Who, a column, is convinced by whose mask, a row; a mask's own classifier is framed.
+
+    Args:
+        rows: so many of the masks, the first ones; None: all of them.
+    """
+    lines = ""
+    for row, name in enumerate(made.classifiers[:rows]):
+        cells = "".join(
+            _cell(_convinced(made, row, column), answer(made, row, column), row == column)
+            for column in range(len(made.classifiers))
+        )
+        whose = "this mask" if rows == 1 else f"mask of {name}"
+        lines += f"<tr>{_mask_name(whose, made.labels[row])}{cells}</tr>"
+    caption = (
+        "Framed: the mask's own classifier. ✓ the label is kept, ✗ it is lost; beside it the "
+        "confidence with the mask as a share of that with the whole photograph."
+    )
+    return _matrix("Who is convinced by whose mask", made.classifiers, lines, caption)
+
+
+def overlap_matrix(made: Transfer) -> str:
+    """How much the masks overlap."""
+    lines = ""
+    for row, (name, values) in enumerate(zip(made.classifiers, made.iou, strict=True)):
+        cells = "".join(
+            _cell(f"{value:.2f}", f"{name} and {other}: {value:.2f}", row == column)
+            for column, (other, value) in enumerate(zip(made.classifiers, values, strict=True))
+        )
+        lines += f"<tr>{_mask_name(f'mask of {name}', made.labels[row])}{cells}</tr>"
+    caption = (
+        "Intersection over union of two masks where both classifiers see the photograph: 1 is the "
+        "same mask, 0 shares no pixel."
+    )
+    return _matrix("How much the masks overlap", made.classifiers, lines, caption)
+
+
+def _convinced(made: Transfer, row: int, column: int) -> str:
+    kept, ratio = made.label_kept[row][column], made.confidence_ratio[row][column]
+    return "no such class" if kept is None else f"{'✓' if kept else '✗'} {ratio:.2f}"
+
+
+def _mask_name(words: str, label: str) -> str:
+    return f"<th scope='row'>{_breakable(words)}<small>{escape(label)}</small></th>"
+
+
+def _cell(words: str, title: str, own: bool) -> str:
+    kind = " class='am-own'" if own else ""
+    return f"<td{kind} title='{escape(title)}'>{unbroken(words)}</td>"
+
+
+def _matrix(title: str, names: Sequence[str], lines: str, caption: str) -> str:
+    heads = "".join(f"<th scope='col'>{_breakable(name)}</th>" for name in names)
+    return (
+        f"<h4 class='am-title'>{escape(title)}</h4><div class='am-wide'>"
+        f"<table class='am-table am-matrix'><thead><tr><td></td>{heads}</tr></thead>"
+        f"<tbody>{lines}</tbody></table></div><p class='am-status'>{escape(caption)}</p>"
+    )
+
+
+def _breakable(name: str) -> str:
+    """A name that may go on in another line after an underscore."""
+    return escape(name).replace("_", "_<wbr>")
 
 
 def note(text: str) -> str:

@@ -12,7 +12,7 @@ from .handlers import SETTINGS, WEIGHTS
 INTRODUCTION = (
     "Is there another reason to say so? One explanation after the other is looked for, each on "
     "other pixels than those found before, until none keeps the promise. The promise and all "
-    "settings are those beside this tab."
+    "settings are those of Explain."
 )
 MOST, USUAL = 5, 3  # explanations
 
@@ -41,7 +41,7 @@ def several_tab() -> dict[str, gr.components.Component]:
         label="The forming mask", visible=False, elem_id="am-several-live", elem_classes="am-small"
     )
     parts["pictures"] = gr.Gallery(
-        label="Explanations found", show_label=False, columns=3, height="auto",
+        label="Explanations found", visible=False, show_label=False, columns=3, height="auto",
         object_fit="contain", elem_id="am-several", elem_classes="am-gallery am-roomy",
         buttons=["fullscreen"], format="jpeg",
     )  # fmt: skip

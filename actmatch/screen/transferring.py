@@ -1,0 +1,195 @@
+"""What the Models tab does: one photograph, several classifiers, and who is convinced by what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from ..classifier import Classifier
+from ..config import ExplainConfig, choice
+from ..explanation import Explanation, pose_photograph, search
+from ..images import to_pixels
+from ..render import overlay
+from ..transfer import spread, transfer
+from ..wording import percent
+from . import panels
+from .gathering import BUSY, IDLE, caption, forming, pictured
+from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from
+from .stopping import StopSignal
+from .zero_gpu import on_gpu
+
+THIS, OWN = "this mask", "each classifier's own mask"
+WHOSE = (THIS, OWN)
+MODELS = ("status", "live", "matrix", "overlaps", "pictures", "stop", "explain")
+
+Frames = Generator[tuple, None, Any]
+
+
+class Asked(NamedTuple):
+    """What the controls hold, in their order.
+
+    Attributes:
+        last: the mask of the last explanation.
+        values: of `handlers.SETTINGS` and `handlers.WEIGHTS`.
+    """
+
+    names: Sequence[str]
+    whose: str
+    last: np.ndarray | None
+    photograph: Image.Image | None
+    classifier: str
+    device: str
+    values: Sequence[Any]
+
+
+def transfer_masks(request: gr.Request, *controls: Any) -> Iterator[tuple]:
+    """The searches at work where there are any, then the matrix; in the order of `MODELS`.
+
+    Args:
+        controls: as in `Asked`, one after the other.
+    """
+    stop = StopSignal(request.session_hash if request else None)
+    stop.clear()
+    try:
+        yield from or_failed(run(stop, Asked(*controls[:6], controls[6:])), failed, "a transfer")
+    finally:
+        stop.clear()
+
+
+@on_gpu
+@in_words
+def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
+    """One visitor's transfer, in a process of its own on ZeroGPU."""
+    if asked.photograph is None:
+        raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
+    if not asked.names:
+        raise ValueError("Choose at least one classifier.")
+    choice("whose", asked.whose, WHOSE)
+    config = settings_from(asked.values)
+    if asked.whose == OWN:
+        yield from each_its_own(stop, asked, config)
+    else:
+        yield from this_mask(asked, config)
+
+
+# --- this mask -----------------------------------------------------------------------------------
+
+
+def this_mask(asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
+    """What every classifier says of the mask of the last explanation."""
+    if asked.last is None:
+        raise ValueError("There is no explanation yet whose mask could be shown; press Explain.")
+    yield shown(status=panels.status("Showing the mask to every classifier …", 0.3), **CLEARED)
+    names = dict.fromkeys((asked.classifier, *asked.names))  # the mask's own one first
+    classifiers = [classifier_for(name, asked.device) for name in names]
+    started = time.perf_counter()
+    masks = spread(classifiers, asked.photograph, Image.fromarray(asked.last), config.fit)
+    made = transfer(classifiers, asked.photograph, masks, config.target, config.fit)
+    pictures = []
+    for column, (classifier, mask) in enumerate(zip(classifiers, masks, strict=True)):
+        pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]
+        words = f"{classifier.name}: {panels.answer(made, 0, column)}"
+        pictures.append((panels.enlarged(overlay(pixels, mask[0, 0])), words))
+    seconds = time.perf_counter() - started
+    yield shown(
+        status=panels.judged((made.sentence(rows=1),), seconds),
+        matrix=panels.transfer_matrix(made, rows=1),
+        pictures=pictured(pictures),
+        **IDLE,
+    )
+
+
+# --- each classifier's own mask ------------------------------------------------------------------
+
+
+def each_its_own(stop: StopSignal, asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
+    """A mask for every classifier, one after the other, then who is convinced by whose."""
+    yield shown(status=panels.status("Loading the classifiers …", 0.0), **CLEARED, **BUSY)
+    classifiers = [classifier_for(name, asked.device) for name in asked.names]
+    found: list[Explanation] = []
+    for classifier in classifiers:
+        place = (len(found), len(classifiers))
+        one = yield from searched(stop, asked.photograph, config, (classifier, place))
+        found.append(one)
+        yield shown(pictures=pictured(gallery(found)))
+        if one.stopped:
+            break
+    classifiers, left = classifiers[: len(found)], classifiers[len(found) :]
+    masks = [one.mask for one in found]
+    made = transfer(classifiers, asked.photograph, masks, config.target, config.fit)
+    missing = ""
+    if left:
+        names = ", ".join(classifier.name for classifier in left)
+        missing = f"Stopped early: no mask was looked for with {names}."
+    yield shown(
+        status=panels.judged((made.sentence(), missing), sum(one.seconds for one in found)),
+        matrix=panels.transfer_matrix(made),
+        overlaps=panels.overlap_matrix(made) if len(found) > 1 else None,
+        pictures=pictured(gallery(found)),
+        **IDLE,
+    )
+
+
+def searched(
+    stop: StopSignal,
+    photograph: Image.Image,
+    config: ExplainConfig,
+    at: tuple[Classifier, tuple[int, int]],
+) -> Frames:
+    """The frames of one classifier's search; returns its explanation.
+
+    Args:
+        at: the classifier, how many were before it and how many there are.
+    """
+    classifier, (before, count) = at
+    problem = pose_photograph(classifier, photograph, config)
+    pixels = problem.pixels[0].cpu()
+    stopped, last_frame = False, 0.0  # what was shown decides, so that no Stop goes unsaid
+    steps = search(classifier, problem, config, lambda: stopped)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as over:
+            return over.value
+        stopped = stop.is_set()
+        if not (stopped or step.last) and time.perf_counter() - last_frame < FRAME_SECONDS:
+            continue
+        last_frame = time.perf_counter()
+        text = f"{classifier.name}, {before + 1} of {count} · "
+        if stopped or step.last:
+            text += f"{'stopped' if stopped else 'done'} after {step.index} steps, judging the mask"
+        else:
+            text += (
+                f"step {step.index} of at most {config.steps} · {percent(step.area.item())} kept"
+            )
+        share = (before + step.index / config.steps) / count
+        yield shown(status=panels.status(text, share), live=forming(pixels, step, text))
+
+
+def gallery(found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
+    """Every classifier's mask on the photograph, with its figures."""
+    return [
+        (panels.enlarged(overlay(one.pixels, one.mask)), f"{one.classifier}: {caption(one)}")
+        for one in found
+    ]
+
+
+# --- what is shown -------------------------------------------------------------------------------
+
+CLEARED = dict(matrix=None, overlaps=None, pictures=pictured())  # of an earlier run
+
+
+def shown(**updates: Any) -> tuple:
+    """Updates by name, in the order of `MODELS`; the others stay as they are."""
+    assert not updates.keys() - set(MODELS)
+    return tuple(updates.get(name, gr.skip()) for name in MODELS)
+
+
+def failed(words: str) -> tuple:
+    """The sentence in place of a matrix; an earlier one goes."""
+    return shown(status=panels.failure(words), **CLEARED, **IDLE)

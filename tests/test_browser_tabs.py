@@ -1,0 +1,131 @@
+"""The question and the tabs Several and Models in a real headless Chromium, on real weights."""
+
+from __future__ import annotations
+
+import pytest
+from test_browser import (  # noqa: F401  (fixtures)
+    DESKTOP,
+    LION,
+    MINUTE,
+    PHONE,
+    address,
+    browser,
+    open_tab,
+    overflow,
+    pytestmark,
+    screenshot,
+    set_steps,
+    sync_api,
+    upload_lion,
+    visit,
+)
+
+VIEWPORTS = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+
+
+def name_of(viewport):
+    return "desktop" if viewport is DESKTOP else "phone"
+
+
+def scheme_of(viewport):
+    """Each of the two color schemes once."""
+    return "light" if viewport is DESKTOP else "dark"
+
+
+def small(page):
+    """The lion, the easiest promise and few steps."""
+    upload_lion(page)
+    page.get_by_label("smallest", exact=True).check()
+    page.locator("#am-promise").get_by_text("gray").wait_for()
+    set_steps(page, 8)
+
+
+def has_pictures(page, gallery, count):
+    page.locator(gallery).scroll_into_view_if_needed()
+    sync_api.expect(page.locator(f"{gallery} img")).to_have_count(count, timeout=MINUTE)
+    pictures = page.locator(f"{gallery} img").all()
+    assert all(picture.get_attribute("alt") for picture in pictures)
+
+
+def free(page):
+    """The run is over: Explain can be pressed, Stop cannot."""
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+    sync_api.expect(page.locator("#am-stop")).to_be_disabled(timeout=MINUTE)
+
+
+@VIEWPORTS
+def test_a_visitor_looks_for_several_explanations(visit, viewport):  # noqa: F811
+    page = visit(viewport, scheme_of(viewport))
+    small(page)
+    open_tab(page, "Several")
+    page.locator("#am-several-most input[type=number]").fill("2")
+    page.locator("#am-several-most input[type=number]").press("Tab")
+    page.click("#am-several-find")
+    page.locator("#am-several-live img").wait_for()
+    screenshot(page, f"several-at-work-{name_of(viewport)}")
+    page.locator("#am-several-status .am-sentence").wait_for(timeout=3 * MINUTE)
+    free(page)
+    has_pictures(page, "#am-several", 2)
+    screenshot(page, f"several-{name_of(viewport)}")
+    assert not overflow(page)
+
+
+def test_stop_ends_the_search_for_several(visit):  # noqa: F811
+    page = visit()
+    upload_lion(page)
+    set_steps(page, 2000)
+    open_tab(page, "Several")
+    page.click("#am-several-find")
+    page.locator("#am-several-live img").wait_for()
+    page.click("#am-stop")
+    page.locator("#am-several-status").get_by_text("before the search was stopped").wait_for()
+    free(page)
+
+
+@VIEWPORTS
+def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):  # noqa: F811
+    page = visit(viewport, scheme_of(viewport))
+    small(page)
+    open_tab(page, "Models")
+    page.click("#am-models-ask")
+    page.locator("#am-models-status").get_by_text("There is no explanation yet").wait_for()
+    page.click("#am-explain")
+    page.wait_for_selector(".am-badges", timeout=3 * MINUTE)
+    page.click("#am-models-ask")
+    page.locator("#am-models-status").get_by_text("convinces").wait_for(timeout=3 * MINUTE)
+    has_pictures(page, "#am-models", 3)
+    screenshot(page, f"models-this-{name_of(viewport)}")
+    page.get_by_label("each classifier's own mask").check()
+    page.locator("#am-models-names").get_by_label("tf_efficientnet_lite2").uncheck()
+    page.click("#am-models-ask")
+    page.locator("#am-models-live img").wait_for(timeout=3 * MINUTE)
+    page.locator("#am-overlaps table").wait_for(timeout=3 * MINUTE)
+    free(page)
+    has_pictures(page, "#am-models", 2)
+    screenshot(page, f"models-own-{name_of(viewport)}")
+    assert not overflow(page)
+
+
+@VIEWPORTS
+def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit, viewport):  # noqa: F811
+    page = visit(viewport, scheme_of(viewport))
+    small(page)
+    page.get_by_label("Why this class rather than another?").check()
+    page.locator("#am-rival input").click()
+    page.locator("#am-rival input").fill("leopard")
+    page.get_by_role("option", name="leopard", exact=True).click()
+    page.click("#am-explain")
+    sentence = page.locator("#am-status .am-sentence")
+    sentence.get_by_text("rather than").wait_for(timeout=3 * MINUTE)
+    screenshot(page, f"question-contrast-{name_of(viewport)}")
+    assert not overflow(page)
+    page.get_by_label("What makes it similar to another photograph?").check()
+    page.locator("#am-rival").wait_for(state="hidden")
+    page.click("#am-explain")
+    page.locator("#am-status").get_by_text("Choose the other photograph first").wait_for()
+    page.set_input_files("#am-reference input[type=file]", str(LION))
+    page.wait_for_selector("#am-reference img")
+    page.click("#am-explain")
+    sentence.get_by_text("similar to").wait_for(timeout=3 * MINUTE)
+    screenshot(page, f"question-similar-{name_of(viewport)}")
+    assert not overflow(page)
