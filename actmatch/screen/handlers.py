@@ -33,7 +33,7 @@ from ..render import marked, overlay
 from ..scorecard import Prediction
 from ..wording import percent
 from . import charts, panels
-from .asking import Question
+from .asking import Asking
 from .stopping import StopSignal, own_folder
 from .zero_gpu import on_gpu
 
@@ -245,7 +245,7 @@ def run(
     """One visitor's run, in a process of its own on ZeroGPU."""
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
-    config, question = settings_from(values), Question.of(values[PLAIN:])
+    config, question = settings_from(values), Asking.of(values[PLAIN:])
     nothing_yet = gr.update(value=None, interactive=False)
     yield shown(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
     classifier = classifier_for(classifier_name, device)
