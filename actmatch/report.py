@@ -12,20 +12,11 @@ from typing import Any, BinaryIO, NamedTuple
 from .config import DEVICES, ExplainConfig
 from .images import read_bytes
 from .record import Record, read_record
-from .settings import CONFIG_FIELDS, WEIGHT_FIELDS, Settings
+from .settings import CONFIG_FIELDS, CONTRAST, SIMILARITY, WEIGHT_FIELDS, Question, Settings
 
 ACCEPTED = "a report.json that an explanation was saved with"
-CONTRAST, SIMILARITY = "contrast", "similarity"
 LONGEST_NAME = 500  # letters of a classifier's name
 LARGEST = 1e40  # number; figures may be large, settings have bounds of their own
-
-
-class Question(NamedTuple):
-    """What was asked other than about one class: a kind of view and its names; see `views`."""
-
-    kind: str
-    target: str | None
-    other: str
 
 
 class Report(NamedTuple):

@@ -16,13 +16,15 @@ from .config import DEVICES, ExplainConfig, Weights, choice
 from .model_zoo import DEFAULT_CLASSIFIER
 
 WEIGHT = "weight."  # before the name of a term, in a link
+AGAINST = "against"  # in a link: the class not meant, empty for the strongest rival
 CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.name != "weights")
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
 TUPLES = ("distances", "layer_weights")
 OPTIONS = ("preset", "target", "seed", "fit", "area", "generator", "steps")  # of the command
 MOST_PARAMETERS, LONGEST = 100, 500  # of a link, and letters of one of its values
 LARGEST = 1e12  # number that is read as one
-PHOTO, OUT = "photo.jpg", "out"
+PHOTO, OTHER, OUT = "photo.jpg", "other.jpg", "out"
+CONTRAST, SIMILARITY = "contrast", "similarity"
 
 
 class Settings(NamedTuple):
@@ -36,6 +38,19 @@ class Settings(NamedTuple):
     config: ExplainConfig
     classifier: str = DEFAULT_CLASSIFIER
     device: str = "auto"
+
+
+class Question(NamedTuple):
+    """What is asked other than about one class: a kind of view and its names; see `views`.
+
+    Attributes:
+        target: the class of a contrast; None for the one in the settings, or where none is meant.
+        other: the class not meant, empty for the strongest rival, or the other photograph.
+    """
+
+    kind: str
+    target: str | None
+    other: str
 
 
 def changes(config: ExplainConfig) -> dict[str, Any]:
@@ -65,13 +80,24 @@ def _chosen(settings: Settings) -> dict[str, str]:
 # --- a link --------------------------------------------------------------------------------------
 
 
-def to_query(settings: Settings) -> str:
-    """The settings as the query of a link, such as "?preset=confident&weight.area=8"."""
+def to_query(settings: Settings, question: Question | None = None) -> str:
+    """The settings as the query of a link, such as "?preset=confident&weight.area=8".
+
+    Of the questions a contrast is in it, as `against`; the other photograph of a similarity cannot.
+    """
     changed = changes(settings.config)
     weights = changed.pop("weights", {})
     rows = _chosen(settings) | changed | {WEIGHT + name: value for name, value in weights.items()}
     words = {name: written(value) for name, value in rows.items()}
+    if question and question.kind == CONTRAST:
+        words[AGAINST] = question.other
     return f"?{urlencode(words, safe=',/:')}" if words else ""
+
+
+def question_in(query: Mapping[str, str]) -> Question | None:
+    """The contrast that a link's parameters ask for."""
+    other = query.get(AGAINST)
+    return None if other is None else Question(CONTRAST, None, other[:LONGEST])
 
 
 def from_query(query: str | Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
@@ -91,6 +117,7 @@ def from_query(query: str | Mapping[str, str]) -> tuple[Settings, tuple[str, ...
     notes = []
     chosen = {name: asked.pop(name) for name in ("classifier", "device") if asked.get(name)}
     choice("device", chosen.get("device", "auto"), DEVICES)
+    asked.pop(AGAINST, None)  # that of `question_in`
     for name, text in asked.items():
         term = name.removeprefix(WEIGHT)
         if name in CONFIG_FIELDS:
@@ -160,11 +187,16 @@ def read_setting(entry: str) -> tuple[str, Any]:
     return name, _several(text) if name in TUPLES else _read(text.strip())
 
 
-def to_command(settings: Settings) -> str:
-    """The command that explains a photograph with these settings."""
+def to_command(settings: Settings, question: Question | None = None) -> str:
+    """The command that explains a photograph with these settings, or answers the question."""
     changed = changes(settings.config)
     weights = changed.pop("weights", {})
     words = ["python", "-m", "actmatch", "explain", PHOTO, "--out", OUT]
+    if question and question.kind == SIMILARITY:
+        words += ["--similar-to", question.other]
+        changed.pop("target", None)
+    elif question:
+        words += ["--against", question.other] if question.other else ["--against"]
     for name, value in _chosen(settings).items():
         words += [f"--{name}", value]
     for name, value in changed.items():
@@ -177,15 +209,32 @@ def to_command(settings: Settings) -> str:
     return shlex.join(words)
 
 
-def to_program(settings: Settings) -> str:
-    """The Python program that explains a photograph with these settings."""
+def to_program(settings: Settings, question: Question | None = None) -> str:
+    """The program that explains a photograph with these settings, or answers the question."""
     device = "" if settings.device == "auto" else f", {settings.device!r}"
-    arguments = ", ".join(f"{name}={value!r}" for name, value in changes(settings.config).items())
+    changed = changes(settings.config)
+    asked, names = "", ["ExplainConfig", "explain", "load_classifier"]
+    if question:
+        target = changed.pop("target", None)
+        more = [repr(question.other or None)]
+        if question.kind == CONTRAST and target is not None:
+            more.append(f"target={target!r}")
+        if settings.config.fit != ExplainConfig().fit:
+            more.append(f"fit={settings.config.fit!r}")
+        asked = f"classifier = {question.kind}(classifier, {PHOTO!r}, {', '.join(more)})\n"
+        names.append(question.kind)
+    arguments = ", ".join(f"{name}={value!r}" for name, value in changed.items())
     return (
-        "from actmatch import ExplainConfig, explain, load_classifier\n\n"
+        f"from actmatch import {', '.join(sorted(names, key=_as_imported))}\n\n"
         f"classifier = load_classifier({settings.classifier!r}{device})\n"
+        f"{asked}"
         f"config = ExplainConfig({arguments})\n"
         f"explanation = explain(classifier, {PHOTO!r}, config)\n"
         "print(explanation.sentence)\n"
         f"explanation.save({OUT!r})\n"
     )
+
+
+def _as_imported(name: str) -> tuple[bool, str]:
+    """Classes before functions, each by name."""
+    return name[0].islower(), name

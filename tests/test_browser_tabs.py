@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from test_browser import (  # noqa: F401  (fixtures)
+from browsing import (
     DESKTOP,
     LION,
     MINUTE,
     PHONE,
-    address,
-    browser,
+    needs_browser,
     open_tab,
     overflow,
-    pytestmark,
     screenshot,
     set_steps,
     sync_api,
     upload_lion,
-    visit,
 )
 
+pytestmark = [pytest.mark.browser, needs_browser]
 VIEWPORTS = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 
 
@@ -54,7 +52,7 @@ def free(page):
 
 
 @VIEWPORTS
-def test_a_visitor_looks_for_several_explanations(visit, viewport):  # noqa: F811
+def test_a_visitor_looks_for_several_explanations(visit, viewport):
     page = visit(viewport, scheme_of(viewport))
     small(page)
     open_tab(page, "Several")
@@ -70,7 +68,7 @@ def test_a_visitor_looks_for_several_explanations(visit, viewport):  # noqa: F81
     assert not overflow(page)
 
 
-def test_stop_ends_the_search_for_several(visit):  # noqa: F811
+def test_stop_ends_the_search_for_several(visit):
     page = visit()
     upload_lion(page)
     set_steps(page, 2000)
@@ -83,7 +81,7 @@ def test_stop_ends_the_search_for_several(visit):  # noqa: F811
 
 
 @VIEWPORTS
-def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):  # noqa: F811
+def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):
     page = visit(viewport, scheme_of(viewport))
     small(page)
     open_tab(page, "Models")
@@ -107,7 +105,7 @@ def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):  # noqa:
 
 
 @VIEWPORTS
-def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit, viewport):  # noqa: F811
+def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit, viewport):
     page = visit(viewport, scheme_of(viewport))
     small(page)
     page.get_by_label("Why this class rather than another?").check()

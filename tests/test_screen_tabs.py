@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import gradio as gr
 import numpy as np
@@ -21,9 +22,9 @@ from toys import (
 from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_image
-from actmatch.report import CONTRAST, SIMILARITY
 from actmatch.screen import asking, explaining, gathering, question, taking, transferring
 from actmatch.screen.stopping import StopSignal
+from actmatch.settings import CONTRAST, SIMILARITY
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
 
@@ -296,8 +297,21 @@ def test_a_report_of_a_contrast_restores_the_question(tmp_path):
     assert values["question"] == SIMILARITY
 
 
-def test_a_question_is_not_in_what_is_copied_and_that_is_said():
+@pytest.mark.parametrize("rival", ["leopard", asking.RIVAL])
+def test_a_copied_link_restores_a_contrast(rival):
+    values = (LITE0, "auto", *values_of(ExplainConfig(target="lion")), CONTRAST, rival)
+    link = taking.text_of("link")(*values)["value"]
+    assert link.endswith("against=leopard" if rival == "leopard" else "against=")
+    query = dict(parse_qsl(link.removeprefix("?"), keep_blank_values=True))
+    restored = taking.from_link(SimpleNamespace(query_params=query))
+    values = dict(zip(taking.RESTORED, restored, strict=True))
+    assert [values[name] for name in ("question", "target", "rival")] == [CONTRAST, "lion", rival]
+
+
+def test_a_link_cannot_hold_the_other_photograph_and_that_is_said():
     values = (LITE0, "auto", *values_of(ExplainConfig(preset="smallest")))
-    plain = taking.text_of("link")(*values, asking.CLASS)
-    with pytest.warns(UserWarning, match="choose the question again"):
-        assert taking.text_of("link")(*values, CONTRAST) == plain
+    plain = taking.text_of("link")(*values, asking.CLASS, asking.RIVAL)
+    with pytest.warns(UserWarning, match="No link holds the other photograph"):
+        assert taking.text_of("link")(*values, SIMILARITY, asking.RIVAL) == plain
+    command = taking.text_of("command")(*values, SIMILARITY, asking.RIVAL)["value"]
+    assert "--similar-to other.jpg" in command

@@ -9,7 +9,18 @@ import pytest
 from actmatch import cli, settings
 from actmatch.config import PRESETS, ExplainConfig
 from actmatch.model_zoo import DEFAULT_CLASSIFIER
-from actmatch.settings import Settings, changes, from_query, to_command, to_program, to_query
+from actmatch.settings import (
+    CONTRAST,
+    SIMILARITY,
+    Question,
+    Settings,
+    changes,
+    from_query,
+    question_in,
+    to_command,
+    to_program,
+    to_query,
+)
 
 CONFIGS = [
     *(ExplainConfig(preset=name) for name in PRESETS),
@@ -116,3 +127,43 @@ def test_the_program_gives_the_settings_back(config):
 def test_a_bad_setting_of_the_command_is_refused_in_a_sentence(entry, sentence):
     with pytest.raises(ValueError, match=sentence):
         settings.read_setting(entry)
+
+
+AGAINST_LEOPARD = Question(CONTRAST, None, "leopard")
+AGAINST_ANY = Question(CONTRAST, None, "")
+LIKE_OTHER = Question(SIMILARITY, None, "other.jpg")
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "made"),
+    [
+        (AGAINST_LEOPARD, "--against leopard", "contrast(classifier, 'photo.jpg', 'leopard', "),
+        (AGAINST_ANY, "--against", "contrast(classifier, 'photo.jpg', None, "),
+        (LIKE_OTHER, "--similar-to other.jpg", "similarity(classifier, 'photo.jpg', 'other.jpg')"),
+    ],
+)
+def test_the_command_and_the_program_ask_the_question(question, options, made):
+    settings = Settings(ExplainConfig(target="lion", seed=7))
+    target = " --target lion" if question.kind == CONTRAST else ""
+    command = to_command(settings, question)
+    assert command.endswith(f"--out out {options}{target} --seed 7")
+    parsed = cli.build_parser().parse_args(shlex.split(command)[3:])
+    assert (parsed.against, parsed.similar_to) == (
+        (question.other, None) if question.kind == CONTRAST else (None, "other.jpg")
+    )
+    program = to_program(settings, question)
+    assert f"classifier = {made}" in program
+    assert ("target='lion')" in program) == (question.kind == CONTRAST)
+    assert f"import ExplainConfig, {'contrast, ' * (question.kind == CONTRAST)}explain" in program
+    assert "config = ExplainConfig(seed=7)" in program
+    compile(program, "program", "exec")
+
+
+def test_a_link_holds_a_contrast_beside_the_settings():
+    settings = Settings(ExplainConfig(seed=7))
+    query = to_query(settings, AGAINST_LEOPARD)
+    assert query == "?seed=7&against=leopard"
+    assert from_query(query) == (settings, ())
+    assert question_in({"against": "leopard"}) == AGAINST_LEOPARD
+    assert question_in({"seed": "7"}) is None
+    assert to_query(settings, LIKE_OTHER) == "?seed=7"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..classifier import Classifier
 from ..config import ExplainConfig, choice
-from ..report import CONTRAST, SIMILARITY
+from ..settings import CONTRAST, OTHER, SIMILARITY, Question
 from ..views import contrast, similarity
 
 CLASS = "class"
@@ -21,10 +21,10 @@ QUESTIONS = {
 }
 RIVAL = "its strongest rival"
 NO_RIVAL = (None, "", RIVAL)  # chosen: the strongest is meant
-QUESTION = ("question", "rival", "reference")  # controls, in the order of `Question`
+QUESTION = ("question", "rival", "reference")  # controls, in the order of `Asking`
 
 
-class Question(NamedTuple):
+class Asking(NamedTuple):
     """What is asked.
 
     Attributes:
@@ -38,7 +38,7 @@ class Question(NamedTuple):
     reference: Image.Image | None = None
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> Question:
+    def of(cls, values: Sequence[Any]) -> Asking:
         """The question that the controls of `QUESTION` hold; no values: about a class.
 
         Raises:
@@ -65,3 +65,11 @@ class Question(NamedTuple):
             return similarity(classifier, photograph, self.reference, config.fit), own
         rival = None if self.rival in NO_RIVAL else self.rival
         return contrast(classifier, photograph, rival, config.target, config.fit), own
+
+    @property
+    def to_take(self) -> Question | None:
+        """The question without the other photograph; None where it is about one class."""
+        if self.kind == CLASS:
+            return None
+        rival = "" if self.rival in NO_RIVAL else str(self.rival)
+        return Question(self.kind, None, rival if self.kind == CONTRAST else OTHER)

@@ -25,7 +25,7 @@ from ..optimize import Problem, Step
 from ..render import overlay
 from ..wording import percent
 from . import charts, panels
-from .asking import Question
+from .asking import Asking
 from .handlers import (
     FRAME_SECONDS,
     PLAIN,
@@ -72,7 +72,7 @@ class Asked(NamedTuple):
         Raises:
             ValueError: something asked for is not acceptable.
         """
-        config, question = settings_from(self.values), Question.of(self.values[PLAIN:])
+        config, question = settings_from(self.values), Asking.of(self.values[PLAIN:])
         classifier = classifier_for(self.classifier, self.device)
         classifier, config = question.ask(classifier, self.photograph, config)
         return classifier, config, pose_photograph(classifier, self.photograph, config)

@@ -18,7 +18,7 @@ from ..render import overlay
 from ..several import ORDINALS, Explanations, Finding, Limits, explain_several_steps
 from ..wording import percent
 from . import panels
-from .asking import Question
+from .asking import Asking
 from .handlers import (
     FRAME_SECONDS,
     PLAIN,
@@ -76,7 +76,7 @@ def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     limits = Limits(asked.overlap, whole(asked.most))
-    config, question = settings_from(asked.values), Question.of(asked.values[PLAIN:])
+    config, question = settings_from(asked.values), Asking.of(asked.values[PLAIN:])
     yield shown(status=panels.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)
     classifier = classifier_for(asked.classifier, asked.device)
     classifier, config = question.ask(classifier, asked.photograph, config)

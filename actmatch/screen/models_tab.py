@@ -22,7 +22,7 @@ def models_tab() -> dict[str, gr.components.Component]:
     with gr.Row():
         parts["names"] = gr.CheckboxGroup(
             names, value=names, label="Classifiers", min_width=280, elem_id="am-models-names",
-            info="Those whose weights are installed; a hub's or your own can be the mask's.",
+            info="Those installed here; the one that Explain uses always meets this mask.",
         )  # fmt: skip
         parts["whose"] = gr.Radio(
             list(transferring.WHOSE), value=transferring.THIS, label="Mask", min_width=280,

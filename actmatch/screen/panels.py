@@ -146,7 +146,8 @@ def answer(made: Transfer, row: int, column: int) -> str:
     kept, ratio = made.label_kept[row][column], made.confidence_ratio[row][column]
     if kept is None:
         return "no such class"
-    return f"{'✓ keeps' if kept else '✗ loses'} {made.labels[row]}, ratio {ratio:.2f}"
+    sign, verb = ("✓", "kept") if kept else ("✗", "lost")
+    return f"{sign} {made.labels[row]} {verb}, confidence ratio {ratio:.2f}"
 
 
 def transfer_matrix(made: Transfer, rows: int | None = None) -> str:
@@ -157,10 +158,7 @@ def transfer_matrix(made: Transfer, rows: int | None = None) -> str:
     """
     lines = ""
     for row, name in enumerate(made.classifiers[:rows]):
-        cells = "".join(
-            _cell(_convinced(made, row, column), answer(made, row, column), row == column)
-            for column in range(len(made.classifiers))
-        )
+        cells = "".join(_convinced(made, row, column) for column in range(len(made.classifiers)))
         whose = "this mask" if rows == 1 else f"mask of {name}"
         lines += f"<tr>{_mask_name(whose, made.labels[row])}{cells}</tr>"
     caption = (
@@ -175,8 +173,8 @@ def overlap_matrix(made: Transfer) -> str:
     lines = ""
     for row, (name, values) in enumerate(zip(made.classifiers, made.iou, strict=True)):
         cells = "".join(
-            _cell(f"{value:.2f}", f"{name} and {other}: {value:.2f}", row == column)
-            for column, (other, value) in enumerate(zip(made.classifiers, values, strict=True))
+            _cell(f"{value:.2f}", f"{name} and {other}")
+            for other, value in zip(made.classifiers, values, strict=True)
         )
         lines += f"<tr>{_mask_name(f'mask of {name}', made.labels[row])}{cells}</tr>"
     caption = (
@@ -188,16 +186,21 @@ def overlap_matrix(made: Transfer) -> str:
 
 def _convinced(made: Transfer, row: int, column: int) -> str:
     kept, ratio = made.label_kept[row][column], made.confidence_ratio[row][column]
-    return "no such class" if kept is None else f"{'✓' if kept else '✗'} {ratio:.2f}"
+    kinds = ["am-own"] if row == column else []
+    if kept is None:
+        words = "no such class"
+    else:
+        words = f"{'✓' if kept else '✗'} {ratio:.2f}"
+        kinds.append("am-yes" if kept else "am-no")
+    return _cell(words, answer(made, row, column), " ".join(kinds))
 
 
 def _mask_name(words: str, label: str) -> str:
     return f"<th scope='row'>{_breakable(words)}<small>{escape(label)}</small></th>"
 
 
-def _cell(words: str, title: str, own: bool) -> str:
-    kind = " class='am-own'" if own else ""
-    return f"<td{kind} title='{escape(title)}'>{unbroken(words)}</td>"
+def _cell(words: str, title: str, kinds: str = "") -> str:
+    return f"<td class='{kinds}' title='{escape(title)}'>{unbroken(words)}</td>"
 
 
 def _matrix(title: str, names: Sequence[str], lines: str, caption: str) -> str:

@@ -13,9 +13,20 @@ import gradio as gr
 
 from ..config import PRESETS
 from ..model_zoo import available_devices
-from ..report import CONTRAST, Question, read_report
-from ..settings import Settings, changes, from_query, to_command, to_program, to_query
-from .asking import CLASS, RIVAL
+from ..report import read_report
+from ..settings import (
+    CONTRAST,
+    SIMILARITY,
+    Question,
+    Settings,
+    changes,
+    from_query,
+    question_in,
+    to_command,
+    to_program,
+    to_query,
+)
+from .asking import CLASS, RIVAL, Asking
 from .handlers import (
     PLAIN,
     SETTINGS,
@@ -29,7 +40,7 @@ from .handlers import (
 
 CONTROLS = ("classifier", "device", *SETTINGS, *WEIGHTS)  # what settings are read from
 RESTORED = (*CONTROLS, "promise", "question", "rival")  # and what is set when they come back
-TEXTS: dict[str, tuple[str, str | None, Callable[[Settings], str]]] = {
+TEXTS: dict[str, tuple[str, str | None, Callable[[Settings, Question | None], str]]] = {
     "link": ("Copy link", None, to_query),
     "command": ("Copy command", "shell", to_command),
     "program": ("Copy Python", "python", to_program),
@@ -68,7 +79,7 @@ def connect(screen: gr.Blocks, parts: dict, controls: dict) -> None:
     """Events: texts follow the controls; a link at page load and a report set them."""
     private = dict(api_visibility="private")
     quiet = dict(show_progress="hidden", **private)
-    asked = [controls[name] for name in (*CONTROLS, "question")]
+    asked = [controls[name] for name in (*CONTROLS, "question", "rival")]
     copied = parts["copied"]
     for name in TEXTS:
         script = COPY % WHOLE.get(name, "text")
@@ -95,9 +106,10 @@ def text_of(name: str) -> Callable[..., Any]:
 
     def text(classifier: str, device: str, *values: Any) -> Any:
         settings = Settings(settings_from(values), classifier, device)
-        if values[PLAIN:] not in ((), (CLASS,)):
-            gr.Warning("This says the settings; choose the question again.", title="Question")
-        return gr.update(value=say(settings), language=language, visible=True)
+        question = Asking(*values[PLAIN:]).to_take
+        if name == "link" and question and question.kind == SIMILARITY:
+            gr.Warning("No link holds the other photograph; choose it again.", title="Question")
+        return gr.update(value=say(settings, question), language=language, visible=True)
 
     return in_words(text)
 
@@ -115,7 +127,7 @@ def from_link(request: gr.Request) -> list[Any]:
     said = [name for name in query if not name.startswith("__")]
     if len(notes) == len(said):  # nothing in it is a setting
         return UNTOUCHED
-    return restored(settings, notes)
+    return restored(settings, notes, question_in(query))
 
 
 def from_report(path: str) -> list[Any]:
@@ -152,7 +164,8 @@ def restored(
     if question:
         values["question"] = question.kind
     if question and question.kind == CONTRAST:
-        values["target"], values["rival"] = question.target, question.other
+        values["target"] = question.target or values["target"]
+        values["rival"] = question.other or RIVAL
     elif question:
         notes = (*notes, "No report holds the other photograph; choose it again.")
     values["promise"] = PRESETS[config.preset].sentence
