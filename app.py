@@ -245,7 +245,7 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, result: dict) -> None:
     )
     run = run.then(
         handlers.explain_photograph,
-        [ask["photograph"], ask["classifier"], controls["device"], *settings],
+        [ask["photograph"], ask["classifier"], controls["device"], ask["reference"], *settings],
         [result[name] for name in handlers.RESULT],
         concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
         show_progress_on=result["status"], api_name="explain",

@@ -222,12 +222,13 @@ def explain_photograph(
     photograph: Image.Image | None,
     classifier_name: str,
     device: str,
+    reference: Image.Image | None = None,
     *values: Any,
 ) -> Iterator[tuple]:
     """The mask as it forms, then the whole result; in the order of `RESULT`."""
     stop = StopSignal(request.session_hash if request else None)
     try:
-        frames = run(stop, photograph, classifier_name, device, values)
+        frames = run(stop, photograph, classifier_name, device, (*values, reference))
         yield from or_failed(frames, failed, "an explanation")
     finally:
         stop.clear()
