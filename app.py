@@ -274,7 +274,8 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
     for event, name in ((started, dict(api_name="explain")), (again, private)):
         run = event.then(
             explaining.explain_photograph,
-            [marks, ask["photograph"], ask["classifier"], controls["device"], *settings],
+            [marks, ask["photograph"], ask["classifier"], controls["device"], ask["reference"],
+             *settings],
             [result[name] for name in explaining.RESULT],
             concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
             show_progress_on=result["status"], **name,

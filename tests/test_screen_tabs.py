@@ -19,6 +19,7 @@ from toys import (
     quadrant_pixels,
 )
 
+import app
 from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_image
@@ -47,7 +48,8 @@ def visitor(name="visitor"):
 
 def found(photograph, config=SMALL, most=2.0, overlap=0.0):
     """The frames of the Several tab, by name."""
-    asked = (most, overlap, photograph, LITE0, "cpu", *values_of(config))
+    values = (*values_of(config), asking.CLASS, asking.RIVAL)
+    asked = (None, most, overlap, photograph, LITE0, "cpu", *values)
     for frame in gathering.find_several(visitor(), *asked):
         yield dict(zip(gathering.SEVERAL, frame, strict=True))
 
@@ -257,7 +259,7 @@ def test_a_question_that_cannot_be_asked_gets_one_sentence(across, asked, senten
 
 
 def test_several_explanations_answer_the_question_that_is_asked(toy):
-    asked = (1, 0, toy, LITE0, "cpu", *values_of(SMALL), SIMILARITY, asking.RIVAL, None)
+    asked = (None, 1, 0, toy, LITE0, "cpu", *values_of(SMALL), SIMILARITY, asking.RIVAL)
     with pytest.raises(gr.Error, match="Choose the other photograph first"):
         list(gathering.find_several(visitor(), *asked))
 
@@ -315,3 +317,17 @@ def test_a_link_cannot_hold_the_other_photograph_and_that_is_said():
         assert taking.text_of("link")(*values, SIMILARITY, asking.RIVAL) == plain
     command = taking.text_of("command")(*values, SIMILARITY, asking.RIVAL)["value"]
     assert "--similar-to other.jpg" in command
+
+
+def test_the_tabs_have_endpoints_and_only_photographs_and_masks_have_to_be_given():
+    endpoints = app.build().get_api_info()["named_endpoints"]
+    needed = {
+        name: [each["label"] for each in endpoints[name]["parameters"]
+               if not each["parameter_has_default"]]
+        for name in ("/explain", "/several", "/transfer")
+    }  # fmt: skip
+    assert needed == {
+        "/explain": ["Photograph"],
+        "/several": ["Photograph"],
+        "/transfer": ["Mask", "Photograph"],
+    }

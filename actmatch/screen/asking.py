@@ -21,7 +21,7 @@ QUESTIONS = {
 }
 RIVAL = "its strongest rival"
 NO_RIVAL = (None, "", RIVAL)  # chosen: the strongest is meant
-QUESTION = ("question", "rival", "reference")  # controls, in the order of `Asking`
+QUESTION = ("question", "rival")  # controls; the reference goes apart, so that it may be left out
 
 
 class Asking(NamedTuple):
@@ -39,7 +39,7 @@ class Asking(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Asking:
-        """The question that the controls of `QUESTION` hold; no values: about a class.
+        """The question of the values of `QUESTION` and a reference; no values: about a class.
 
         Raises:
             ValueError: the question lacks something.

@@ -52,7 +52,7 @@ class Asked(NamedTuple):
     """What the controls hold, in their order.
 
     Attributes:
-        values: of `handlers.SETTINGS`, `handlers.WEIGHTS` and `asking.QUESTION`.
+        values: of `handlers.SETTINGS`, `handlers.WEIGHTS`, `asking.QUESTION` and the reference.
     """
 
     marks: Sequence[Mark]
@@ -63,8 +63,9 @@ class Asked(NamedTuple):
 
     @classmethod
     def of(cls, marks: Sequence[Mark], *controls: Any) -> Asked:
-        """Marks, and the controls one after the other."""
-        return cls(marks, *controls[:3], controls[3:])
+        """Marks, and the controls one after the other, a question's reference before the values."""
+        photograph, classifier, device, reference, *values = controls
+        return cls(marks, photograph, classifier, device, (*values, reference))
 
     def posed(self) -> tuple[Classifier, ExplainConfig, Problem]:
         """The problem that the photograph poses.
@@ -129,15 +130,23 @@ IDLE = gr.update(interactive=False), gr.update(interactive=True)
 
 
 def explain_photograph(
-    request: gr.Request, marks: Sequence[Mark], *controls: Any
+    request: gr.Request,
+    marks: Sequence[Mark],
+    photograph: Image.Image | None,
+    classifier_name: str,
+    device: str,
+    reference: Image.Image | None = None,
+    *values: Any,
 ) -> Iterator[tuple]:
     """The mask as it forms, then the whole result; in the order of `RESULT`.
 
     Args:
-        controls: as in `Asked`.
+        reference: the other photograph of a question about likeness.
+        values: as in `Asked`, the reference apart.
     """
     session = request.session_hash if request else None
-    yield from attended(run(session, Asked.of(marks, *controls)), session)
+    asked = Asked.of(marks, photograph, classifier_name, device, reference, *values)
+    yield from attended(run(session, asked), session)
 
 
 def go_on(

@@ -55,16 +55,19 @@ class Asked(NamedTuple):
     values: Sequence[Any]
 
 
-def find_several(request: gr.Request, *controls: Any) -> Iterator[tuple]:
+def find_several(
+    request: gr.Request, reference: Image.Image | None = None, *controls: Any
+) -> Iterator[tuple]:
     """The search at work, each explanation as it is found; in the order of `SEVERAL`.
 
     Args:
-        controls: as in `Asked`, one after the other.
+        controls: as in `Asked`, one after the other; the values end with the reference.
     """
     stop = StopSignal(request.session_hash if request else None)
     stop.clear()
     try:
-        yield from or_failed(run(stop, Asked(*controls[:5], controls[5:])), failed, "a search")
+        asked = Asked(*controls[:5], (*controls[5:], reference))
+        yield from or_failed(run(stop, asked), failed, "a search")
     finally:
         stop.clear()
 

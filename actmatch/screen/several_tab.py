@@ -51,7 +51,7 @@ def several_tab() -> dict[str, gr.components.Component]:
 def connect(parts: dict, controls: dict) -> None:
     """Events: finding several takes its turn with explaining, and Stop ends it."""
     asked = [
-        parts["most"], parts["overlap"],
+        controls["reference"], parts["most"], parts["overlap"],
         *(controls[name] for name in ("photograph", "classifier", "device")),
         *(controls[name] for name in (*SETTINGS, *WEIGHTS, *QUESTION)),
     ]  # fmt: skip

@@ -81,7 +81,7 @@ def timeline_tab() -> dict[str, gr.components.Component]:
 
 def connect(parts: dict, ask: dict, controls: dict, result: dict) -> None:
     """Events of both tabs, and of the controls that a search follows at once."""
-    asked = [controls[name] for name in ("photograph", "classifier", "device")]
+    asked = [controls[name] for name in ("photograph", "classifier", "device", "reference")]
     asked += [controls[name] for name in (*SETTINGS, *WEIGHTS, *QUESTION)]
     work, marks = result["work"], parts["marks"]
     screen = dict(outputs=[parts[name] for name in workbench.SHOWN], inputs=[work, marks])
