@@ -34,7 +34,7 @@ def question_details() -> dict[str, gr.components.Component]:
     parts["reference"] = Photograph(
         type="pil", label="Similar to this photograph", height=180, sources=["upload", "clipboard"],
         visible=False, elem_id="am-reference", buttons=["fullscreen"],
-        placeholder="Drop the other photograph here.",
+        placeholder="Drop the other photograph here.", alt_text="The other photograph.",
     )  # fmt: skip
     return parts
 
