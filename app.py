@@ -63,6 +63,7 @@ def build() -> gr.Blocks:
         workbench_tabs.connect(tabs["workbench"], ask, controls, result)
         taking.connect(screen, take, controls)
         question.connect(controls)
+        judge_tab.connect_divergence(result)
         judge_tab.connect(tabs["judge"], controls, result["mask"])
         compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["mask"])
         several_tab.connect(tabs["several"], controls)
@@ -190,12 +191,16 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
                 label="Activation match", show_label=False, elem_id="am-layers"
             )
             parts["layers_table"] = gr.HTML(label="Activation match in figures")
-        with gr.Tab("Backgrounds"):
+            gr.Markdown("#### Where does a stage respond differently?")
+            parts |= judge_tab.divergence_map("explained")
+        with gr.Tab("Robustness"):
             gr.Markdown(
                 "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
                 "table, apart from the backgrounds of the search."
             )
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+            gr.Markdown("#### The hardest background of each kind")
+            parts["worst"] = judge_tab.worst_composites("am-explained-worst")
         with gr.Tab("Curves"):
             gr.Markdown("What each step kept, and how sure the classifier was of it.")
             parts["progress"] = gr.Plot(

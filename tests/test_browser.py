@@ -237,7 +237,10 @@ def test_a_visitor_paints_a_region_and_reads_its_card(visit, viewport, scheme):
     page.locator("#am-judged").get_by_text("of the pixels").wait_for(timeout=3 * MINUTE)
     assert 0.5 < area_on(page) < 25
     sync_api.expect(page.locator("#am-checks li")).to_have_count(6, timeout=MINUTE)
-    for part in ("#am-divergence", "#am-worst"):  # pictures far below load when they come near
+    for part in (
+        "#am-judged-divergence",
+        "#am-worst",
+    ):  # pictures far below load when they come near
         page.locator(part).scroll_into_view_if_needed()
         page.wait_for_selector(f"{part} img")
     screenshot(page, f"judge-{'desktop' if viewport is DESKTOP else 'phone'}-{scheme}")

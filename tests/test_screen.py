@@ -94,6 +94,8 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert "Keeping" in final["status"]
     assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
     assert Path(final["save"]["value"]).suffix == ".zip"
+    assert final["stage"]["value"] == list(final["maps"])[-1]
+    assert len(final["worst"]) == 8
     assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
 
 
@@ -133,8 +135,13 @@ def test_a_painted_region_gets_its_card(lion):
     assert "label kept" in shown["figures"]
     assert "parameters" in shown["checks"]
     assert len(shown["worst"]) == 8
-    assert judging.choose_stage("blocks.1", shown["maps"]) is shown["maps"]["blocks.1"]
-    assert shown["divergence"] is shown["maps"][shown["stage"]["value"]]
+    assert set(shown["maps"]) == set(shown["stage"]["choices"])
+    another = judging.choose_stage("blocks.1", shown["maps"])
+    assert another.size == shown["divergence"].size
+    assert another != shown["divergence"]
+    deepest = shown["stage"]["value"]
+    assert judging.choose_stage(deepest, shown["maps"]) == shown["divergence"]
+    assert judging.choose_stage(None, shown["maps"]) is None
 
 
 def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp_path):

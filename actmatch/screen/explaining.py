@@ -22,9 +22,9 @@ from ..explanation import Explanation, adopt, pose_photograph, search
 from ..guidance import Guidance
 from ..images import to_image
 from ..optimize import Problem, Step
-from ..render import overlay
+from ..render import divergence_overlay, overlay
 from ..wording import percent
-from . import charts, panels
+from . import charts, judging, panels
 from .asking import Asking
 from .handlers import (
     FRAME_SECONDS,
@@ -297,8 +297,8 @@ class Watch:
 
 
 RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
-          "predictions", "layers", "layers_table", "backgrounds", "progress", "terms",
-          "save", "work")  # fmt: skip
+          "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
+          "worst", "progress", "terms", "save", "work")  # fmt: skip
 
 
 def shown(**updates: Any) -> tuple:
@@ -326,6 +326,11 @@ def finished(explanation: Explanation, work: Work) -> tuple:
     }
     before, after = to_image(explanation.pixels), pictures["explanation"]
     pair = (panels.enlarged(before), panels.enlarged(after))
+    card, deepest = explanation.card, explanation.card.layers[-1].name
+    maps = {
+        name: divergence_overlay(explanation.pixels, where)
+        for name, where in explanation.pictures.divergence.items()
+    }
     curves = {}
     if explanation.history:  # that of a mask picked by hand is empty
         curves["progress"] = charts.progress_chart(explanation.history)
@@ -334,10 +339,14 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         status=panels.result(explanation),
         live=gr.update(visible=False),
         slider=gr.update(value=pair, visible=True),
-        predictions=markup.predictions(explanation.card),
-        layers=charts.layers_chart(explanation.card.layers),
-        layers_table=markup.layers_table(explanation.card.layers),
+        predictions=markup.predictions(card),
+        layers=charts.layers_chart(card.layers),
+        layers_table=markup.layers_table(card.layers),
+        stage=gr.update(choices=list(maps), value=deepest),
+        divergence=panels.enlarged(maps[deepest]),
+        maps=maps,
         backgrounds=markup.backgrounds_table(explanation.keep_rate),
+        worst=judging.worst(card, explanation.pictures),
         save=gr.update(value=zipped(explanation), interactive=True),
         work=work,
         **pictures,

@@ -6,6 +6,7 @@ import gradio as gr
 
 from ..judgment import ScoreConfig
 from . import judging, panels
+from .explaining import KEEP_SECONDS
 from .sliders import slider
 
 INTRODUCTION = (
@@ -43,19 +44,43 @@ def judge_tab() -> dict[str, gr.components.Component]:
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
         with gr.Column(min_width=280):
             gr.Markdown("#### Where does a stage respond differently?")
-            parts["stage"] = gr.Radio([], label="Stage, shallow to deep", elem_id="am-stage")
-            parts["divergence"] = picture(
-                "Purple the same, yellow different",
-                "Purple where the stage responds as to the whole photograph, yellow where not.",
-                "am-divergence",
-            )
+            parts |= divergence_map("judged")
     gr.Markdown("#### The hardest background of each kind")
-    parts["worst"] = gr.Gallery(
-        label="Worst composites", show_label=False, columns=4, height="auto", object_fit="contain",
-        elem_id="am-worst", elem_classes="am-gallery", buttons=["fullscreen"], format="jpeg",
-    )  # fmt: skip
-    parts["maps"] = gr.State({})
+    parts["worst"] = worst_composites("am-worst")
     return parts
+
+
+def divergence_map(of: str) -> dict[str, gr.components.Component]:
+    """Where a chosen stage responds differently, and what is chosen from.
+
+    Args:
+        of: what it is of, for the ids of its parts.
+    """
+    parts: dict[str, gr.components.Component] = {}
+    parts["stage"] = gr.Radio([], label="Stage, shallow to deep", elem_id=f"am-{of}-stage")
+    parts["divergence"] = picture(
+        "Purple the same, yellow different",
+        "Purple where the stage responds as to the whole photograph, yellow where not.",
+        f"am-{of}-divergence",
+    )
+    parts["maps"] = gr.State({}, time_to_live=KEEP_SECONDS)
+    return parts
+
+
+def connect_divergence(parts: dict) -> None:
+    """The map follows the chosen stage."""
+    parts["stage"].input(
+        judging.choose_stage, [parts["stage"], parts["maps"]], parts["divergence"],
+        queue=False, api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+
+
+def worst_composites(elem_id: str) -> gr.Gallery:
+    """The hardest background of each kind."""
+    return gr.Gallery(
+        label="Worst composites", show_label=False, columns=4, height="auto", object_fit="contain",
+        elem_id=elem_id, elem_classes="am-gallery", buttons=["fullscreen"], format="jpeg",
+    )  # fmt: skip
 
 
 def region_column() -> dict[str, gr.components.Component]:
@@ -104,10 +129,7 @@ def connect(parts: dict, controls: dict, last: gr.Image) -> None:
         judging.choose_source, parts["source"], [parts["editor"], parts["file"]],
         queue=False, **private,
     )  # fmt: skip
-    parts["stage"].input(
-        judging.choose_stage, [parts["stage"], parts["maps"]], parts["divergence"],
-        queue=False, **private,
-    )  # fmt: skip
+    connect_divergence(parts)
     asked = [controls["photograph"], controls["classifier"], controls["device"], parts["source"],
              parts["editor"], parts["file"], last]  # fmt: skip
     settings = [controls["target"], controls["fit"], controls["seed"], parts["trials"],

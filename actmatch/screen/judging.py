@@ -14,6 +14,7 @@ from ..images import seen_box
 from ..judgment import Judgment, ScoreConfig, judge
 from ..region import Region, read_strokes
 from ..render import divergence_overlay, marked, overlay
+from ..scorecard import Pictures, ScoreCard
 from . import panels
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
 from .zero_gpu import on_gpu
@@ -126,11 +127,10 @@ def finished(judgment: Judgment) -> tuple:
     """Everything there is to show of a judgment."""
     card, pictures = judgment.card, judgment.pictures
     maps = {
-        name: panels.enlarged(divergence_overlay(judgment.pixels, where))
+        name: divergence_overlay(judgment.pixels, where)
         for name, where in pictures.divergence.items()
     }
     deepest = card.layers[-1].name
-    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.keep_rate}
     sentences = (card.sentence(judgment.classifier), card.remark, judgment.cut_sentence)
     return shown(
         status=panels.judged(sentences, judgment.seconds),
@@ -138,14 +138,20 @@ def finished(judgment: Judgment) -> tuple:
         figures=panels.figures_table(card),
         backgrounds=markup.backgrounds_table(card.keep_rate),
         checks=markup.checks(card.checks),
-        worst=[(picture, rates[kind]) for kind, picture in pictures.worst.items()],
+        worst=worst(card, pictures),
         alone=markup.top5(card.top5["explanation"], card.label),
         stage=gr.update(choices=list(maps), value=deepest),
-        divergence=maps[deepest],
+        divergence=panels.enlarged(maps[deepest]),
         maps=maps,
     )
 
 
+def worst(card: ScoreCard, pictures: Pictures) -> list[tuple[Image.Image, str]]:
+    """The hardest composite of each kind of infill, with its keep-rate."""
+    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.keep_rate}
+    return [(picture, rates[kind]) for kind, picture in pictures.worst.items()]
+
+
 def choose_stage(stage: str | None, maps: dict[str, Image.Image]) -> Image.Image | None:
     """Where the chosen stage diverges."""
-    return maps.get(stage)
+    return panels.enlarged(maps[stage]) if stage in maps else None

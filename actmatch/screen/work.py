@@ -69,9 +69,10 @@ class Work:
     frontier: Frontier | None = None
 
     def is_of(self, classifier: Classifier, problem: Problem) -> bool:
-        """Whether this is about the same photograph, classifier and class."""
+        """Whether this is about the same photograph, classifier and class, or other question."""
+        asked = classifier.name, problem.target, classifier.class_names[problem.target]
         return (
-            (self.classifier, self.target) == (classifier.name, problem.target)
+            (self.classifier, self.target, self.label) == asked
             and self.pixels.shape == problem.pixels.shape[1:]
             and torch.equal(self.pixels, in_bytes(problem.pixels[0]))
         )
