@@ -113,7 +113,7 @@ def ask_column() -> dict[str, gr.components.Component]:
             "Explain", variant="primary", min_width=110, elem_id="am-explain"
         )
         parts["stop"] = gr.Button("Stop", interactive=False, min_width=80, elem_id="am-stop")
-        parts["reset"] = gr.Button("Start over", min_width=90, elem_id="am-reset")
+        parts["reset"] = gr.Button("Reset", min_width=80, elem_id="am-reset")
     return parts
 
 

@@ -22,6 +22,7 @@ from browsing import (
     upload,
     upload_lion,
 )
+from PIL import Image
 
 from actmatch.config import ExplainConfig
 from actmatch.explanation import FILES
@@ -245,6 +246,21 @@ def test_a_visitor_paints_a_region_and_reads_its_card(visit, viewport, scheme):
         page.wait_for_selector(f"{part} img")
     screenshot(page, f"judge-{'desktop' if viewport is DESKTOP else 'phone'}-{scheme}")
     assert not overflow(page)
+
+
+def test_a_soft_mask_file_shows_what_its_cuts_keep(visit, tmp_path):
+    soft = tmp_path / "soft.png"
+    Image.linear_gradient("L").resize((224, 224)).save(soft)
+    page = visit()
+    upload_lion(page)
+    open_judge(page)
+    page.get_by_label("a mask file").check()
+    page.set_input_files("#am-mask-file input[type=file]", str(soft))
+    page.get_by_text("soft.png").first.wait_for()
+    page.click("#am-judge-it")
+    page.locator("#am-judged").get_by_text("the label holds at cuts from").wait_for()
+    page.wait_for_selector("#am-thresholds .vega-embed canvas, #am-thresholds .vega-embed svg")
+    screenshot(page, "judge-soft")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

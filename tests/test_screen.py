@@ -155,6 +155,21 @@ def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp
     assert "20 %" in from_file["figures"].replace("&nbsp;", " ")
 
 
+def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_path):
+    soft = np.linspace(0, 255, 224).astype(np.uint8)[None].repeat(224, 0)
+    path = tmp_path / "soft.png"
+    Image.fromarray(soft).save(path)
+    chart = card_of(lion, judging.UPLOAD, mask_file=str(path))["thresholds"]
+    assert chart["visible"]
+    held, lines = chart["value"].to_dict()["layer"]
+    assert {row["of"] for row in lines["data"]["values"]} == {"kept pixels", "confidence", "match"}
+    areas = [row["value"] for row in lines["data"]["values"] if row["of"] == "kept pixels"]
+    assert areas == sorted(areas, reverse=True)
+    assert len(held["data"]["values"]) == 1
+    binary = card_of(lion, judging.LAST, last=(soft > 100).astype(np.uint8) * 255)["thresholds"]
+    assert (binary["visible"], binary["value"]) == (False, None)
+
+
 @pytest.mark.parametrize(
     ("source", "given", "sentence"),
     [

@@ -8,8 +8,9 @@ import altair as alt
 
 from ..config import Weights, bounds_of
 from ..scorecard import LayerMatch
+from ..threshold import ThresholdCurve
 
-TEAL, ORANGE = "#0d9488", "#c2410c"
+TEAL, ORANGE, VIOLET = "#0d9488", "#c2410c", "#7c3aed"
 LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
          "#0ea5e9")  # fmt: skip
 HEIGHT = 320  # less clips the legend below
@@ -71,6 +72,39 @@ def terms_chart(history: Sequence[dict], weights: Weights) -> alt.Chart:
     ]
     scale = alt.Scale(domain=titles, range=list(LINES[: len(titles)]))
     return _lines(rows, "loss", "weight × term", scale, alt.Scale(type="symlog"))
+
+
+def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
+    """Area, confidence and match at every cut of a soft mask; where the label holds is shaded."""
+    columns = {"kept pixels": curve.areas, "confidence": curve.confidence_ratios,
+               "match": curve.matches}  # fmt: skip
+    rows = [
+        {"cut": cut, "value": value, "of": name, "label": label}
+        for name, values in columns.items()
+        for cut, value, label in zip(curve.cuts, values, curve.labels, strict=True)
+    ]
+    scale = alt.Scale(domain=list(columns), range=[ORANGE, TEAL, VIOLET])
+    x = alt.X("cut:Q", title="cut of the soft mask", scale=alt.Scale(domain=[0, 1]))
+    lines = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=x,
+            y=alt.Y("value:Q", title="share, or cosine"),
+            color=alt.Color("of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
+            tooltip=[alt.Tooltip("cut:Q", format=".2f"), "of:N",
+                     alt.Tooltip("value:Q", format=".3f"), "label:N"],
+        )
+    )  # fmt: skip
+    span = (
+        [] if curve.interval is None else [dict(zip(("from", "to"), curve.interval, strict=True))]
+    )
+    held = (
+        alt.Chart(alt.Data(values=span))
+        .mark_rect(color=TEAL, opacity=0.12)
+        .encode(x=alt.X("from:Q"), x2="to:Q")
+    )
+    return (held + lines).properties(width="container", height=HEIGHT, background="transparent")
 
 
 def _lines(

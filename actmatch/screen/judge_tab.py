@@ -45,6 +45,10 @@ def judge_tab() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=280):
             gr.Markdown("#### Where does a stage respond differently?")
             parts |= divergence_map("judged")
+    parts["thresholds"] = gr.Plot(
+        label="Soft mask: what every cut keeps; the label holds where shaded", visible=False,
+        elem_id="am-thresholds",
+    )  # fmt: skip
     gr.Markdown("#### The hardest background of each kind")
     parts["worst"] = worst_composites("am-worst")
     return parts

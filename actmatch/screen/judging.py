@@ -15,14 +15,15 @@ from ..judgment import Judgment, ScoreConfig, judge
 from ..region import Region, read_strokes
 from ..render import divergence_overlay, marked, overlay
 from ..scorecard import Pictures, ScoreCard
-from . import panels
+from ..threshold import ThresholdCurve
+from . import charts, panels
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
 from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
 SOURCES = (PAINT, UPLOAD, LAST)
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
-          "divergence", "maps")  # fmt: skip
+          "divergence", "maps", "thresholds")  # fmt: skip
 
 
 @in_words
@@ -119,7 +120,9 @@ def shown(**updates: Any) -> tuple:
 
 def failed(words: str) -> tuple:
     """The sentence in place of a card; an earlier one goes."""
-    empty = dict.fromkeys(JUDGED) | dict(stage=gr.update(choices=[], value=None), maps={})
+    empty = dict.fromkeys(JUDGED) | dict(
+        stage=gr.update(choices=[], value=None), maps={}, thresholds=thresholds(None)
+    )
     return shown(**empty | dict(status=panels.failure(words)))
 
 
@@ -143,7 +146,15 @@ def finished(judgment: Judgment) -> tuple:
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=panels.enlarged(maps[deepest]),
         maps=maps,
+        thresholds=thresholds(judgment.curve),
     )
+
+
+def thresholds(curve: ThresholdCurve | None) -> Any:
+    """The chart of a soft mask's cuts; nothing for a binary mask."""
+    if curve is None:
+        return gr.update(value=None, visible=False)
+    return gr.update(value=charts.threshold_chart(curve), visible=True)
 
 
 def worst(card: ScoreCard, pictures: Pictures) -> list[tuple[Image.Image, str]]:
