@@ -266,7 +266,7 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
         handlers.choose_preset, ask["preset"], [ask["promise"], *tuned], queue=False, **private
     )
     settings = [controls[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS, *QUESTION)]
-    buttons = [ask["stop"], ask["explain"]]
+    buttons = [ask[name] for name in ("stop", "explain", "reset")]
     started = ask["explain"].click(
         explaining.begin, None, [result["status"], *buttons], queue=False, **private
     )

@@ -121,9 +121,8 @@ def clear(session: str | None) -> None:
     StopSignal(session, MOVED).clear()
 
 
-# Stop and Explain, while there is a run and while there is none.
-BUSY = gr.update(interactive=True), gr.update(interactive=False)
-IDLE = gr.update(interactive=False), gr.update(interactive=True)
+ON, OFF = gr.update(interactive=True), gr.update(interactive=False)
+BUSY, IDLE = (ON, OFF, OFF), (OFF, ON, ON)  # Stop, Explain and Reset with a run and without one
 
 
 # --- runs ----------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def go_on(
 ) -> Iterator[tuple]:
     """A few more steps from where the search stands; nothing where there is nothing to go on from.
 
-    In the order of `RESULT`, Stop and Explain after it.
+    In the order of `RESULT`, Stop, Explain and Reset after it.
     """
     session = request.session_hash if request else None
     clear(session)

@@ -90,13 +90,14 @@ def connect(parts: dict, ask: dict, controls: dict, result: dict) -> None:
     for name in ("photograph", "classifier", "fit"):
         controls[name].change(workbench.forget, [work, marks], gone, **QUICK)
 
-    outputs = [*(result[name] for name in explaining.RESULT), ask["stop"], ask["explain"]]
+    buttons = [ask[name] for name in ("stop", "explain", "reset")]
+    outputs = [*(result[name] for name in explaining.RESULT), *buttons]
 
     def follow(moved: Any) -> None:
         moved.then(
             explaining.go_on, [work, marks, *asked], outputs, concurrency_id="explain",
             trigger_mode="always_last", show_progress="hidden", **PRIVATE,
-        ).then(explaining.end, None, [ask["stop"], ask["explain"]], **QUICK)  # fmt: skip
+        ).then(explaining.end, None, buttons, **QUICK)  # fmt: skip
 
     inputs = [controls[name].input for name in MOVED]
     follow(gr.on(inputs, explaining.move, trigger_mode="always_last", **QUICK))
