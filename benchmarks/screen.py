@@ -85,6 +85,17 @@ def visit(page: Page, url: str) -> dict[str, float]:
     lap("search ended after Stop")
     page.wait_for_selector(".am-badges")
     lap("result after that")
+    page.get_by_role("button", name="Mask priors").click()
+    page.wait_for_timeout(2000)  # the sliders unfold
+    box = page.locator("#am-area input[type=number]")
+    box.fill("9")
+    started = time.perf_counter()
+    box.press("Tab")
+    page.get_by_text("Going on from there: step").first.wait_for()
+    lap("next mask after a slider")
+    page.get_by_text("Judging the mask").wait_for()
+    page.wait_for_selector(".am-badges")
+    lap("result after that slider")
     page.close()
     return waits
 

@@ -79,6 +79,7 @@ def upload_lion(page):
 def set_steps(page, steps):
     """Fold out the advanced settings and type the number of steps."""
     page.get_by_role("button", name="Advanced").click()
+    page.wait_for_timeout(1500)  # sliders that unfold take the preset's values once more
     box = page.locator("#am-steps input[type=number]")
     box.fill(str(steps))
     box.press("Tab")
@@ -94,6 +95,15 @@ def screenshot(page, name):
     SCREENSHOTS.mkdir(exist_ok=True)
     page.wait_for_timeout(700)  # charts and transitions settle
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def looks(page, name):
+    """Screenshots at desktop and phone width; neither may scroll sideways."""
+    for width, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+        page.set_viewport_size(viewport)
+        screenshot(page, f"{name}-{width}")
+        assert not overflow(page)
+    page.set_viewport_size(DESKTOP)
 
 
 def typed(page, name):

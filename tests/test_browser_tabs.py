@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import pytest
 from browsing import (
-    DESKTOP,
     LION,
     MINUTE,
-    PHONE,
+    looks,
     needs_browser,
     open_tab,
-    overflow,
-    screenshot,
     set_steps,
     sync_api,
     upload_lion,
 )
 
 pytestmark = [pytest.mark.browser, needs_browser]
-VIEWPORTS = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-
-
-def name_of(viewport):
-    return "desktop" if viewport is DESKTOP else "phone"
-
-
-def scheme_of(viewport):
-    """Each of the two color schemes once."""
-    return "light" if viewport is DESKTOP else "dark"
 
 
 def small(page):
@@ -51,21 +38,18 @@ def free(page):
     sync_api.expect(page.locator("#am-stop")).to_be_disabled(timeout=MINUTE)
 
 
-@VIEWPORTS
-def test_a_visitor_looks_for_several_explanations(visit, viewport):
-    page = visit(viewport, scheme_of(viewport))
+def test_a_visitor_looks_for_several_explanations(visit):
+    page = visit(scheme="light")
     small(page)
     open_tab(page, "Several")
     page.locator("#am-several-most input[type=number]").fill("2")
     page.locator("#am-several-most input[type=number]").press("Tab")
     page.click("#am-several-find")
     page.locator("#am-several-live img").wait_for()
-    screenshot(page, f"several-at-work-{name_of(viewport)}")
     page.locator("#am-several-status .am-sentence").wait_for(timeout=3 * MINUTE)
     free(page)
     has_pictures(page, "#am-several", 2)
-    screenshot(page, f"several-{name_of(viewport)}")
-    assert not overflow(page)
+    looks(page, "several")
 
 
 def test_stop_ends_the_search_for_several(visit):
@@ -80,9 +64,8 @@ def test_stop_ends_the_search_for_several(visit):
     free(page)
 
 
-@VIEWPORTS
-def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):
-    page = visit(viewport, scheme_of(viewport))
+def test_a_visitor_shows_masks_to_several_classifiers(visit):
+    page = visit(scheme="dark")
     small(page)
     open_tab(page, "Models")
     page.click("#am-models-ask")
@@ -92,7 +75,7 @@ def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):
     page.click("#am-models-ask")
     page.locator("#am-models-status").get_by_text("convinces").wait_for(timeout=3 * MINUTE)
     has_pictures(page, "#am-models", 3)
-    screenshot(page, f"models-this-{name_of(viewport)}")
+    looks(page, "models-this")
     page.get_by_label("each classifier's own mask").check()
     page.locator("#am-models-names").get_by_label("tf_efficientnet_lite2").uncheck()
     page.click("#am-models-ask")
@@ -100,13 +83,11 @@ def test_a_visitor_shows_masks_to_several_classifiers(visit, viewport):
     page.locator("#am-overlaps table").wait_for(timeout=3 * MINUTE)
     free(page)
     has_pictures(page, "#am-models", 2)
-    screenshot(page, f"models-own-{name_of(viewport)}")
-    assert not overflow(page)
+    looks(page, "models-own")
 
 
-@VIEWPORTS
-def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit, viewport):
-    page = visit(viewport, scheme_of(viewport))
+def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit):
+    page = visit(scheme="light")
     small(page)
     page.get_by_label("Why this class rather than another?").check()
     rival = page.locator("#am-rival input")
@@ -119,8 +100,7 @@ def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit, viewpor
     page.click("#am-explain")
     sentence = page.locator("#am-status .am-sentence")
     sentence.get_by_text("rather than").wait_for(timeout=3 * MINUTE)
-    screenshot(page, f"question-contrast-{name_of(viewport)}")
-    assert not overflow(page)
+    looks(page, "question-contrast")
     page.get_by_label("What makes it similar to another photograph?").check()
     page.locator("#am-rival").wait_for(state="hidden")
     page.click("#am-explain")
@@ -129,5 +109,4 @@ def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit, viewpor
     page.wait_for_selector("#am-reference img")
     page.click("#am-explain")
     sentence.get_by_text("similar to").wait_for(timeout=3 * MINUTE)
-    screenshot(page, f"question-similar-{name_of(viewport)}")
-    assert not overflow(page)
+    looks(page, "question-similar")
