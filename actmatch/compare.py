@@ -24,7 +24,7 @@ from .infill import composite
 from .judgment import ScoreConfig, pose_region
 from .keep_rate import TRIALS
 from .methods import METHODS
-from .optimize import Problem
+from .problem import Problem
 from .promise import holds
 from .region import Region
 from .render import contact_sheet

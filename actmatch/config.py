@@ -11,6 +11,7 @@ from typing import Any
 DISTANCES = ("relative_l2", "cosine", "standardized_mse")
 FITS = ("crop", "squash", "letterbox")
 GENERATORS = ("pyramid", "autoencoder", "unet")
+DESCENTS = ("stages", "pixels")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -211,7 +212,7 @@ class Preset:
 
 
 # Where drawn infills decide: all the steps, and a match that leaves the mask free to shrink.
-ON_DRAWS = dict(steps=60, patience=60)
+ON_DRAWS = dict(steps=60, patience=60, descent="stages")
 LIGHT_MATCH = dict(activation=0.3, kl=0.05)
 
 PRESETS: dict[str, Preset] = {
@@ -273,6 +274,7 @@ class ExplainConfig:
     )
     generator: str = None
     start: str = None  # where the mask begins: "gradcam" or "none"
+    descent: str = None  # what the coarse grids of a pyramid follow: "stages" or "pixels"
     distances: tuple[str, ...] = None  # one for all stages, or one a stage
     layer_weights: tuple[float, ...] = None  # alpha_l; scaled to sum 1
     weights: Weights = None  # a Weights, or a mapping of the terms to change
@@ -331,6 +333,7 @@ class ExplainConfig:
             object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         choice("fit", self.fit, FITS)
         choice("start", self.start, STARTS)
+        choice("descent", self.descent, DESCENTS)
         for distance in self.distances:
             choice("distances", distance, DISTANCES)
         if self.neighbors not in (4, 8) or not isinstance(self.neighbors, int):
@@ -360,8 +363,8 @@ class ExplainConfig:
 
 STARTS = ("gradcam", "none")
 DEFAULTS: dict[str, Any] = dict(
-    generator="pyramid", start="gradcam", distances=("relative_l2",), layer_weights=(1.0,),
-    steps=90, patience=45, draws=2, neighbors=4,
+    generator="pyramid", start="gradcam", descent="pixels", distances=("relative_l2",),
+    layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,
 )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ from .html_report import html_report
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .keep_rate import KeepRate
-from .optimize import Candidates, Problem, Step, optimize, pose
+from .optimize import Candidates, Step, optimize
+from .problem import Problem, pose
 from .promise import Draws, Judge, Verdict, cut, mask_of
 from .prune import Irreducible
 from .record import Record, record_of

@@ -12,7 +12,7 @@ from . import losses
 from .batches import logits_of, respond
 from .classifier import Classifier
 from .infill import composite, draw_all_but_gray
-from .optimize import Problem
+from .problem import Problem
 from .scorecard import on_gray, ratios
 
 POINTS = 6  # masks measured, spread over the sizes seen

@@ -18,7 +18,7 @@ from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_rep
 from .images import Source, read_photograph, to_pixels
 from .infill import KINDS
 from .keep_rate import TRIALS
-from .optimize import Problem, pose
+from .problem import Problem, pose
 from .region import Region, read_region, to_input
 from .render import divergence_overlay
 from .scorecard import Pictures, ScoreCard, measure

@@ -15,7 +15,7 @@ from .batches import in_batches
 from .classifier import Classifier
 from .images import to_image
 from .infill import DETERMINISTIC, KINDS, composite, draw
-from .optimize import Problem
+from .problem import Problem
 
 TRIALS = 20  # infills drawn of each random kind
 

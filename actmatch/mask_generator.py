@@ -60,6 +60,11 @@ class MaskGenerator(nn.Module):
         self.register_buffer("up_columns", upsampling(columns, size[1]))
         self.base: Tensor | None = None
 
+    @property
+    def grids(self) -> list[nn.Parameter]:
+        """The grids of a pyramid, from the coarsest to the finest; none of a network."""
+        return list(self.network.grids) if isinstance(self.network, Pyramid) else []
+
     def forward(self) -> Tensor:
         """1 x 1 x H x W logits."""
         logits = self.up_rows @ (self.network(self.guide) + self.start) @ self.up_columns.T

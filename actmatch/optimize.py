@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from . import losses
-from .classifier import Classifier, Response
-from .config import ExplainConfig, Promise
+from .classifier import Classifier
+from .config import ExplainConfig
+from .descent import descend
 from .guidance import Guidance, logits_to_continue
-from .infill import InfillSampler, composite
-from .mask_generator import Mask, MaskGenerator, binarize, build_generator
+from .mask_generator import MaskGenerator, binarize, build_generator
 from .methods import grad_cam
+from .objective import Objective, Outcome
+from .problem import Problem
 from .wording import percent
 
 START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
@@ -38,38 +38,6 @@ SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
 CHECK_EVERY = 10  # steps between looks at whether to stop early
 LESS = 0.99  # a mask below this share of the smallest so far counts as smaller
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One photograph as one classifier sees it, and the class to be explained.
-
-    Attributes:
-        pixels: 1 x 3 x H x W in [0, 1].
-        response: of the classifier to `pixels`, computed once.
-        target: index of the class.
-        guidance: what the search is told beforehand; nothing unless `guided`.
-    """
-
-    pixels: Tensor
-    response: Response
-    target: int
-    guidance: Guidance = field(default_factory=Guidance)
-
-    def guided(self, guidance: Guidance | None) -> Problem:
-        """The same problem for a search that is told this; None tells it nothing new.
-
-        Raises:
-            ValueError: the guidance has another size than the pixels.
-        """
-        if guidance is None:
-            return self
-        return replace(self, guidance=guidance.placed(self.pixels))
-
-    @property
-    def log_probability(self) -> Tensor:
-        """log p_y(x)."""
-        return self.response.logits.log_softmax(-1)[0, self.target]
 
 
 class Candidates:
@@ -167,14 +135,6 @@ class Step(NamedTuple):
         return logits_to_continue(self.mask, self.soft_mask)
 
 
-def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
-    """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
-    with torch.no_grad():
-        response = classifier(pixels)
-    top = response.logits[0].argmax().item() if target is None else classifier.class_index(target)
-    return Problem(pixels, response, top)
-
-
 def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     """Steps towards the smallest mask that keeps the preset's promise, as the problem is guided.
 
@@ -198,7 +158,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             mask = binarize(logits)
             outcome = objective(mask)
             optimizer.zero_grad(set_to_none=True)
-            outcome.terms["total"].backward()
+            descend(generator, objective, mask, outcome)
         optimizer.step()
         area = mask.hard.detach().mean()
         held = steering.follow(index, area, outcome)
@@ -348,97 +308,3 @@ def seeded_generator(
         generator = build_generator(config.generator, config.resolution, problem.pixels, start)
     generator.base = earlier if earlier is None else earlier[None, None]
     return generator
-
-
-class Outcome(NamedTuple):
-    """What one mask does.
-
-    Attributes:
-        terms: unweighted terms and the weighted `total`.
-        probability: p_y(e).
-        match: mean cosine over positions of the deepest stage, of e with the photograph.
-        slack: by how much the promise holds on the composites of the step, in logits; negative when
-            broken. Without a promise, minus the total.
-    """
-
-    terms: dict[str, Tensor]
-    probability: Tensor
-    match: Tensor
-    slack: Tensor
-
-
-class Objective:
-    """The weighted terms of arXiv 2509.23051 for one problem; all composites in one batch."""
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        problem: Problem,
-        config: ExplainConfig,
-        random: torch.Generator,
-    ) -> None:
-        self.classifier, self.problem, self.config = classifier, problem, config
-        weights, promise = config.weights, config.promise or Promise()
-        self.draws = config.draws if weights.robustness or promise.keep_rate else 0
-        if self.draws:
-            self.infills = InfillSampler(problem.pixels, classifier.gray, random)
-        leftover = weights.necessity or weights.leftover_entropy or promise.necessary
-        self.rows = 1 + self.draws + int(bool(leftover))
-
-    def composites(self, mask: Tensor) -> Tensor:
-        """rows x 3 x H x W: the explanation, drawn infills and, where wanted, the complement."""
-        pixels, gray = self.problem.pixels, self.classifier.gray
-        batch = [composite(mask, pixels, gray)]
-        if self.draws:
-            batch.append(composite(mask, pixels.expand(self.draws, -1, -1, -1),
-                                   self.infills.next(self.draws)))  # fmt: skip
-        if self.rows > 1 + self.draws:
-            batch.append(composite(1 - mask, pixels, gray))
-        return torch.cat(batch)
-
-    def __call__(self, mask: Mask) -> Outcome:
-        """The terms of a mask and whether it keeps the promise on this step's composites."""
-        problem, config, weights = self.problem, self.config, self.config.weights
-        response = self.classifier(self.composites(mask.hard))
-        explained = response.rows(slice(0, 1))
-        drawn = response.logits[1 : 1 + self.draws]
-        leftover = response.logits[1 + self.draws :]
-        target = problem.target
-        compute = {
-            "activation": lambda: losses.activation(
-                problem.response.activations, explained.activations,
-                config.distances, config.layer_weights,
-            ),
-            "kl": lambda: losses.kl(problem.response.logits, explained.logits, config.temperature),
-            "cross_entropy": lambda: losses.cross_entropy(explained.logits, target),
-            "area": lambda: losses.area(mask.soft),
-            "binarization": lambda: losses.binarization(mask.soft),
-            "total_variation": lambda: losses.total_variation(mask.hard, config.neighbors),
-            "robustness": lambda: losses.cross_entropy(drawn, target),
-            "necessity": lambda: losses.necessity(leftover, target),
-            "leftover_entropy": lambda: losses.leftover_entropy(leftover),
-        }  # fmt: skip
-        terms = {name: term() for name, term in compute.items() if getattr(weights, name) > 0}
-        terms["total"] = sum(getattr(weights, name) * term for name, term in terms.items())
-        with torch.no_grad():
-            if self.draws:
-                self.infills.tell(-losses.margin(drawn, target))
-            match = losses.similarity(
-                problem.response.activations[-1], explained.activations[-1]
-            ).mean()
-            log_probability = explained.logits.log_softmax(-1)[0, target]
-            slack = -terms["total"]
-            if config.promise:
-                slack = self.slacks(config.promise, log_probability, response.logits).amin()
-        return Outcome(terms, log_probability.exp(), match, slack)
-
-    def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
-        """By how much each part of the promise holds, one margin a composite and one a demand."""
-        promised = 1 + self.draws if promise.keep_rate else 1
-        slacks = [losses.margin(logits[:promised], self.problem.target)]
-        if promise.confidence:
-            least = self.problem.log_probability + math.log(promise.confidence)
-            slacks.append((log_probability - least).view(1))
-        if promise.necessary:
-            slacks.append(-losses.margin(logits[1 + self.draws :], self.problem.target))
-        return torch.cat(slacks)

@@ -13,7 +13,7 @@ from .batches import logits_of
 from .classifier import Classifier
 from .config import Promise
 from .infill import composite, draw_all_but_gray
-from .optimize import Problem
+from .problem import Problem
 
 BATCH = 32  # composites a forward pass
 AT_ONCE = 4  # infills on which a single mask is asked before the next

@@ -20,8 +20,9 @@ from .classifier import Classifier
 from .config import Promise
 from .infill import DETERMINISTIC
 from .keep_rate import TRIALS, composites, infill_kinds, infills
-from .optimize import Candidates, Problem
+from .optimize import Candidates
 from .panel import Panel
+from .problem import Problem
 from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
 
 PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel

@@ -14,7 +14,8 @@ from torch import Tensor
 from .classifier import Classifier
 from .explanation import Explanation, drain, memory_errors_in_words, search
 from .images import Source, read_photograph, to_pixels
-from .optimize import Step, pose
+from .optimize import Step
+from .problem import pose
 from .record import Record, pixels_sha256, processor
 from .report import SIMILARITY, Question, Report
 from .views import Contrast

@@ -19,7 +19,7 @@ from .batches import logits_of, respond
 from .classifier import Classifier, Response
 from .infill import composite
 from .keep_rate import TRIALS, KeepRate, try_infills
-from .optimize import Problem
+from .problem import Problem
 from .suspicion import Check
 from .wording import percent
 

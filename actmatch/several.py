@@ -19,7 +19,8 @@ from .explanation import Explanation, drain, library_versions, pose_photograph, 
 from .folder import REPORT_FILE, write_folder, write_report
 from .guidance import check_overlap
 from .images import Source, to_image
-from .optimize import Problem, Step
+from .optimize import Step
+from .problem import Problem
 from .render import contact_sheet, overlay
 from .wording import percent
 

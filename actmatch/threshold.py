@@ -12,7 +12,7 @@ from . import losses
 from .batches import in_batches
 from .classifier import Classifier
 from .infill import composite
-from .optimize import Problem
+from .problem import Problem
 from .scorecard import ratios
 
 CUTS = 31  # between 0 and 1, one of them at 1/2

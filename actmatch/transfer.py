@@ -15,7 +15,7 @@ from .batches import logits_of
 from .classifier import Classifier
 from .images import Source, read_photograph, to_pixels
 from .infill import composite
-from .optimize import Problem, pose
+from .problem import Problem, pose
 from .region import Region, place, read_region, to_input, to_photograph
 from .scorecard import ratios
 

@@ -37,8 +37,9 @@ from actmatch.explanation import drain, pose_photograph, search
 from actmatch.infill import KINDS
 from actmatch.losses import margin
 from actmatch.methods import METHODS
-from actmatch.optimize import Objective, Problem
+from actmatch.objective import Objective
 from actmatch.panel import Panel
+from actmatch.problem import Problem
 from actmatch.promise import Judge
 from actmatch.prune import count_necessary_tiles
 from actmatch.scorecard import measure

@@ -19,7 +19,8 @@ import torch  # isort: skip
 from actmatch.config import PRESETS
 from actmatch.examples import example_photographs
 from actmatch.explanation import pose_photograph
-from actmatch.optimize import Objective, optimize
+from actmatch.objective import Objective
+from actmatch.optimize import optimize
 
 BLOCK = 10
 

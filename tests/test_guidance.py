@@ -12,8 +12,9 @@ from actmatch import ExplainConfig, Guidance, Promise, explain
 from actmatch.agreement import iou
 from actmatch.explanation import drain, search
 from actmatch.guidance import HELD, limited, logits_to_continue
-from actmatch.optimize import optimize, pose
+from actmatch.optimize import optimize
 from actmatch.panel import Panel
+from actmatch.problem import pose
 from actmatch.promise import Cut, Judge, holds
 
 QUICK = dict(steps=40, patience=40, resolution=16)

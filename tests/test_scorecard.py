@@ -23,7 +23,7 @@ from actmatch import batches
 from actmatch.images import to_image
 from actmatch.infill import KINDS
 from actmatch.keep_rate import keep_rates
-from actmatch.optimize import pose
+from actmatch.problem import pose
 from actmatch.scorecard import (
     Curve,
     Measured,

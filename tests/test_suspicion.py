@@ -19,7 +19,7 @@ from toys import (
 )
 
 from actmatch.config import ExplainConfig, Weights
-from actmatch.optimize import pose
+from actmatch.problem import pose
 from actmatch.scorecard import measure
 from actmatch.suspicion import Evidence, disturbed, gain, randomized, specks, suspicions
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from actmatch.classifier import Classifier
-from actmatch.optimize import Problem, pose
+from actmatch.problem import Problem, pose
 
 SIDE = 32
 HALF = SIDE // 2

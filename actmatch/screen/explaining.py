@@ -21,7 +21,8 @@ from ..config import ExplainConfig
 from ..explanation import Explanation, adopt, pose_photograph, search
 from ..guidance import Guidance
 from ..images import to_image
-from ..optimize import Problem, Step
+from ..optimize import Step
+from ..problem import Problem
 from ..render import divergence_overlay, overlay
 from ..wording import percent
 from . import charts, judging, panels

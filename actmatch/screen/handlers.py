@@ -23,7 +23,7 @@ from ..model_zoo import (
     offline_classifiers,
     pick_device,
 )
-from ..optimize import pose
+from ..problem import pose
 from ..render import marked
 from ..scorecard import Prediction
 

@@ -14,7 +14,8 @@ from ..classifier import Classifier
 from ..explanation import Explanation
 from ..frontier import Frontier
 from ..guidance import Guidance
-from ..optimize import Problem, Step
+from ..optimize import Step
+from ..problem import Problem
 
 MOST_MOMENTS = 48  # masks remembered of all runs together
 MOST_POINTS = 12  # of the frontier

@@ -1,0 +1,170 @@
+"""The objective: a mask in, all composites of a step through the classifier, the terms out."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import losses
+from .classifier import Classifier, Response
+from .config import ExplainConfig, Promise
+from .infill import InfillSampler, composite
+from .mask_generator import Mask
+from .problem import Problem
+
+PRIORS = ("area", "binarization", "total_variation")  # terms of the mask alone
+
+
+class Ends(NamedTuple):
+    """Activations at the two ends of every composite of a step: per stage, N x C_l x H_l x W_l.
+
+    Attributes:
+        kept: of what the composites would be with every pixel kept.
+        removed: of what they would be with every pixel removed.
+    """
+
+    kept: tuple[Tensor, ...]
+    removed: tuple[Tensor, ...]
+
+
+class Outcome(NamedTuple):
+    """What one mask does.
+
+    Attributes:
+        terms: unweighted terms and the weighted `total`.
+        probability: p_y(e).
+        match: mean cosine over positions of the deepest stage, of e with the photograph.
+        slack: by how much the promise holds on the composites of the step, in logits; negative when
+            broken. Without a promise, minus the total.
+        priors: the weighted sum of the terms of the mask alone.
+        response: to the composites of the step.
+        removed: rows x 3 x H x W, what the composites would be with every pixel removed.
+    """
+
+    terms: dict[str, Tensor]
+    probability: Tensor
+    match: Tensor
+    slack: Tensor
+    priors: Tensor
+    response: Response
+    removed: Tensor
+
+
+class Objective:
+    """The weighted terms of arXiv 2509.23051 for one problem; all composites in one batch."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        problem: Problem,
+        config: ExplainConfig,
+        random: torch.Generator,
+    ) -> None:
+        self.classifier, self.problem, self.config = classifier, problem, config
+        weights, promise = config.weights, config.promise or Promise()
+        self.draws = config.draws if weights.robustness or promise.keep_rate else 0
+        if self.draws:
+            self.infills = InfillSampler(problem.pixels, classifier.gray, random)
+        leftover = weights.necessity or weights.leftover_entropy or promise.necessary
+        self.leftovers = int(bool(leftover))
+        self.rows = 1 + self.draws + self.leftovers
+        self.gray: tuple[Tensor, ...] = ()  # its activations, once they are wanted
+        self.leading: tuple[bool, ...] = ()  # whether the logits go by a stage's map, once known
+
+    def pictures(self) -> tuple[Tensor, Tensor]:
+        """What composites show where the mask is 1, and where it is 0: rows x 3 x H x W each.
+
+        The explanation, drawn infills and, where wanted, the complement.
+        """
+        pixels = self.problem.pixels
+        gray = self.classifier.gray.expand_as(pixels)
+        drawn = self.infills.next(self.draws) if self.draws else pixels[:0]
+        kept = [pixels] * (1 + self.draws) + [gray] * self.leftovers
+        return torch.cat(kept), torch.cat([gray, drawn] + [pixels] * self.leftovers)
+
+    def leads(self, response: Response) -> tuple[bool, ...]:
+        """Whether the logits go by the map of each stage; they do not in a transformer."""
+        if not self.leading:
+            gradients = torch.autograd.grad(
+                response.logits.sum(), response.activations, retain_graph=True, allow_unused=True
+            )
+            self.leading = tuple(gradient is not None for gradient in gradients)
+        return self.leading
+
+    def ends(self, removed: Tensor) -> Ends:
+        """The activations of both `pictures`; only those of drawn infills are computed anew.
+
+        Args:
+            removed: the second of the pictures.
+        """
+        drawn = removed[1 : 1 + self.draws]
+        with torch.no_grad():
+            self.gray = self.gray or self.classifier(removed[:1]).activations
+            infills = self.classifier(drawn).activations if self.draws else ()
+        infills = infills or tuple(stage[:0] for stage in self.gray)
+        stages = list(zip(self.problem.response.activations, self.gray, infills, strict=True))
+        return Ends(
+            tuple(torch.cat([x] * (1 + self.draws) + [gray] * self.leftovers)
+                  for x, gray, _ in stages),
+            tuple(torch.cat([gray, drawn] + [x] * self.leftovers) for x, gray, drawn in stages),
+        )  # fmt: skip
+
+    def __call__(self, mask: Mask) -> Outcome:
+        """The terms of a mask and whether it keeps the promise on this step's composites."""
+        problem, config, weights = self.problem, self.config, self.config.weights
+        kept, removed = self.pictures()
+        response = self.classifier(composite(mask.hard, kept, removed))
+        explained = response.rows(slice(0, 1))
+        drawn = response.logits[1 : 1 + self.draws]
+        leftover = response.logits[1 + self.draws :]
+        target = problem.target
+        compute = {
+            "activation": lambda: losses.activation(
+                problem.response.activations, explained.activations,
+                config.distances, config.layer_weights,
+            ),
+            "kl": lambda: losses.kl(problem.response.logits, explained.logits, config.temperature),
+            "cross_entropy": lambda: losses.cross_entropy(explained.logits, target),
+            "area": lambda: losses.area(mask.soft),
+            "binarization": lambda: losses.binarization(mask.soft),
+            "total_variation": lambda: losses.total_variation(mask.hard, config.neighbors),
+            "robustness": lambda: losses.cross_entropy(drawn, target),
+            "necessity": lambda: losses.necessity(leftover, target),
+            "leftover_entropy": lambda: losses.leftover_entropy(leftover),
+        }  # fmt: skip
+        terms = {name: term() for name, term in compute.items() if getattr(weights, name) > 0}
+        weighted = {name: getattr(weights, name) * term for name, term in terms.items()}
+        terms["total"] = sum(weighted.values())
+        with torch.no_grad():
+            if self.draws:
+                self.infills.tell(-losses.margin(drawn, target))
+            match = losses.similarity(
+                problem.response.activations[-1], explained.activations[-1]
+            ).mean()
+            log_probability = explained.logits.log_softmax(-1)[0, target]
+            slack = -terms["total"]
+            if config.promise:
+                slack = self.slacks(config.promise, log_probability, response.logits).amin()
+        return Outcome(
+            terms,
+            log_probability.exp(),
+            match,
+            slack,
+            priors=sum(weighted[name] for name in PRIORS if name in weighted),
+            response=response,
+            removed=removed,
+        )
+
+    def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
+        """By how much each part of the promise holds, one margin a composite and one a demand."""
+        promised = 1 + self.draws if promise.keep_rate else 1
+        slacks = [losses.margin(logits[:promised], self.problem.target)]
+        if promise.confidence:
+            least = self.problem.log_probability + math.log(promise.confidence)
+            slacks.append((log_probability - least).view(1))
+        if promise.necessary:
+            slacks.append(-losses.margin(logits[1 + self.draws :], self.problem.target))
+        return torch.cat(slacks)

@@ -1,0 +1,74 @@
+"""What the grids of a mask follow: the pixels of the composites, or the classifier's stages."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from toys import halves_pixels, left_mask, linear_classifier, tiny_classifier
+
+from actmatch import ExplainConfig
+from actmatch.descent import descend, followed, secant
+from actmatch.infill import composite
+from actmatch.mask_generator import binarize, build_generator
+from actmatch.objective import Objective
+from actmatch.problem import pose
+
+
+def gradients(classifier, descent: str) -> list[torch.Tensor]:
+    """Of the grids of a random pyramid, coarse to fine."""
+    torch.manual_seed(0)
+    pixels = torch.rand(1, 3, *classifier.size)
+    problem = pose(classifier, pixels, None)
+    config = ExplainConfig(descent=descent, resolution=16)
+    random = torch.Generator().manual_seed(0)
+    generator = build_generator("pyramid", 16, pixels, torch.rand(1, 1, 16, 16, generator=random))
+    objective = Objective(classifier, problem, config, random)
+    mask = binarize(generator())
+    descend(generator, objective, mask, objective(mask))
+    return [grid.grad for grid in generator.grids]
+
+
+def test_a_secant_is_what_keeping_a_region_does_where_the_rest_of_the_network_is_linear():
+    classifier = linear_classifier()
+    x, gray = halves_pixels(1.5, -1.0), halves_pixels(0.0, 0.0)
+    response = classifier(composite(left_mask(0.5), x, gray))
+    stage = response.activations[0].detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(classifier.head(stage)[0, 0], stage)
+    found = secant(gradient, *classifier(x).activations, *classifier(gray).activations)
+    assert found.shape == (1, 1, 1, 2)
+    kept = classifier(composite(left_mask(), x, gray)).logits[0, 0]
+    removed = classifier(gray).logits[0, 0]
+    assert found[0, 0, 0].tolist() == pytest.approx([(kept - removed).item(), 0.0])
+
+
+def test_a_secant_adds_up_composites_and_channels():
+    gradient, kept, removed = torch.rand(3, 2, 4, 5, 5)  # of 2 composites, 4 channels
+    by_hand = sum(gradient[n, c] * (kept[n, c] - removed[n, c]) for n in range(2) for c in range(4))
+    assert torch.allclose(secant(gradient, kept, removed)[0, 0], by_hand, atol=1e-6)
+
+
+def test_a_grid_follows_the_stages_about_as_coarse_as_itself():
+    coarse, fine = torch.full((1, 1, 4, 4), 3.0), torch.full((1, 1, 32, 32), 1.0)
+    way = followed([fine, coarse], 8, (64, 64))
+    assert way.shape == (1, 1, 64, 64)
+    assert way.sum().item() == pytest.approx(coarse.sum().item())
+    both = followed([fine, coarse], 32, (64, 64))
+    assert both.sum().item() == pytest.approx((coarse.sum() + fine.sum()).item() / 2)
+    assert followed([fine], 8, (64, 64)) is None
+
+
+def test_the_finest_grid_follows_the_pixels_and_the_coarse_ones_the_stages():
+    network = tiny_classifier("test_resnet")
+    by_stages, by_pixels = gradients(network, "stages"), gradients(network, "pixels")
+    assert torch.allclose(by_stages[-1], by_pixels[-1], atol=1e-6)
+    for stages, pixels in zip(by_stages[:-1], by_pixels[:-1], strict=True):
+        assert stages.abs().sum() > 0
+        assert not torch.allclose(stages, pixels, rtol=0.1)
+
+
+def test_every_grid_follows_the_pixels_where_no_map_leads_to_the_logits():
+    network = tiny_classifier("test_vit")
+    for stages, pixels in zip(
+        gradients(network, "stages"), gradients(network, "pixels"), strict=True
+    ):
+        assert torch.allclose(stages, pixels, atol=1e-6)
