@@ -5,6 +5,7 @@ The infills that decide here are drawn from another seed than those that trained
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from enum import IntEnum
@@ -57,20 +58,31 @@ class Rule(NamedTuple):
         draws: infills drawn of each random kind.
         decisive_draws: the same of the `DECISIVE` kinds.
         most_lost: how many of all may lose the label; more end the asking.
+        sure: standard deviations. A kind is asked no further once the mean of its margins, of
+            which none is negative, lies so many of them above 0.
+        look: draws of a kind between looks at that.
     """
 
     draws: int
     decisive_draws: int
     most_lost: int
+    sure: float = math.inf
+    look: int = sys.maxsize
 
     def kinds(self, group: tuple[str, ...]) -> list[tuple[str, int]]:
         """(kind, number of infills) of each kind of a group."""
         decisive = set(group) & set(DECISIVE)
         return infill_kinds(self.decisive_draws if decisive else self.draws, group)
 
+    def settles(self, margins: Tensor) -> bool:
+        """Whether the margins of a kind's first draws, in logits, spare the asking of the rest."""
+        if len(margins) < self.look or margins.amin() <= 0:
+            return False
+        return bool(margins.mean() >= self.sure * margins.std())
+
 
 REPORTED = Rule(TRIALS, TRIALS, sys.maxsize)  # as a keep-rate table has it
-ACCEPTANCE = Rule(45, 90, 1)  # with room to spare
+ACCEPTANCE = Rule(45, 90, 1, sure=4.0, look=24)  # with room to spare
 
 
 class Verdict(NamedTuple):
@@ -118,16 +130,17 @@ def put_to_trial(
     lost, margins = problem.pixels[:0], problem.pixels.new_empty(0)
     for offset, group in enumerate(GROUPS if promise.keep_rate and kept else ()):
         for drawn in infills(classifier, problem, rule.kinds(group), seed + offset):
-            missed = 0
-            for part in drawn.split(batch_size(classifier)):
+            asked, missed = margins[:0], 0
+            for part in drawn.split(min(rule.look, batch_size(classifier))):
                 logits = logits_of(classifier, composites(problem, mask, [part]))
                 broken = logits.argmax(-1) != problem.target
                 missed += int(broken.sum())
+                asked = torch.cat((asked, losses.margin(logits, problem.target)))
                 lost = torch.cat((lost, part[broken]))
-                margins = torch.cat((margins, losses.margin(logits[broken], problem.target)))
-                if len(lost) > rule.most_lost:
+                margins = torch.cat((margins, asked[-len(part) :][broken]))
+                if len(lost) > rule.most_lost or rule.settles(asked):
                     break
-            kept = kept and (len(drawn) - missed) / len(drawn) >= promise.keep_rate
+            kept = kept and (len(asked) - missed) / len(asked) >= promise.keep_rate
         kept = kept and len(lost) <= rule.most_lost
         if not kept:
             break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
@@ -296,6 +298,25 @@ def test_more_losses_than_a_rule_allows_refuse_a_mask_and_end_the_asking(
     assert trial.kept is kept
     assert kinds == asked
     assert len(trial.lost) == len(asked)
+
+
+def test_a_kind_is_asked_no_further_once_its_margins_are_far_from_zero():
+    rule = Rule(45, 90, 1, sure=4.0, look=5)
+    near, far = torch.tensor([1.0, 2, 3, 2, 1]), torch.tensor([9.0, 10, 11, 10, 9])
+    assert not rule.settles(near)  # 1.8 on average, 0.84 deviation: 2.2 of them
+    assert rule.settles(far)
+    assert not rule.settles(far[:4])
+    assert not rule.settles(torch.cat((far * 100, torch.tensor([-0.1]))))
+    assert not Rule(45, 90, 1).settles(far)
+
+
+def test_kinds_that_settle_spare_their_other_draws(quadrant, problem):
+    whole, promise = torch.ones(1, 1, SIDE, SIDE), Promise(keep_rate=0.95)
+    meters = [quadrant.metered(), quadrant.metered()]
+    for meter, sure in zip(meters, (4.0, math.inf), strict=True):
+        rule = Rule(45, 90, 1, sure=sure, look=24)
+        assert put_to_trial(meter, problem, whole, promise, 3, rule).kept
+    assert meters[1].passes - meters[0].passes == pytest.approx((2 * (90 - 24) + 2 * (45 - 24)) / 3)
 
 
 @pytest.mark.parametrize("area", [0.0, 0.3, 0.95, 1.0])
