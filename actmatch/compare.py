@@ -62,9 +62,10 @@ class CompareConfig:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "methods", as_tuple("methods", self.methods))
-        for method in self.methods:
-            choice("method", method, METHODS)
+        methods = tuple(
+            choice("method", name, METHODS) for name in as_tuple("methods", self.methods)
+        )
+        object.__setattr__(self, "methods", tuple(dict.fromkeys(methods)))
         choice("cut", self.cut, CUTS)
         choice("fit", self.fit, FITS)
         if PRESETS[choice("preset", self.preset, PRESETS)].promise is None:

@@ -50,7 +50,7 @@ def read_region(source: Region) -> np.ndarray:
 def _flat(array: np.ndarray) -> np.ndarray:
     """H x W of an array that has no more than axes of length 1 beside."""
     shape = [side for side in array.shape if side != 1]
-    if len(shape) != 2:
+    if len(shape) != 2 or not array.size:
         shown = " x ".join(map(str, array.shape)) or "a single number"
         raise ValueError(f"The mask must be H x W numbers; got {shown}.")
     return array.reshape(shape)

@@ -127,6 +127,10 @@ def test_the_table_stars_the_best_of_a_column(comparison):
     assert lines[1].rstrip().endswith("–")  # a mask handed in took no time
 
 
+def test_a_method_named_twice_is_run_once():
+    assert config(methods=("grad_cam", "lime", "grad_cam")).methods == ("grad_cam", "lime")
+
+
 def test_a_saved_comparison_has_all_its_files(comparison, tmp_path):
     folder = comparison.save(tmp_path / "out")
     assert {path.name for path in folder.iterdir()} == set(comparison.files)
