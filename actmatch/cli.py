@@ -197,6 +197,10 @@ def _add_judge(command: argparse.ArgumentParser) -> None:
         help=f"cut of a soft mask, 0 to 1 (default: {default.threshold})",
     )  # fmt: skip
     _add_trials(command)
+    command.add_argument(
+        "--background", action="append", metavar="PHOTO2",
+        help="another photograph to put behind the mask, repeatable (default: the examples)",
+    )  # fmt: skip
     command.add_argument("--out", metavar="DIR", help="folder for report.json and the pictures")
 
 
@@ -237,7 +241,7 @@ def run_judge(options: argparse.Namespace) -> None:
     names = ("target", "fit", "threshold", "trials", "seed")
     config = ScoreConfig(**{name: getattr(options, name) for name in names})
     classifier = load_classifier(options.classifier, options.device)
-    judgment = judge(classifier, options.photo, options.mask, config)
+    judgment = judge(classifier, options.photo, options.mask, config, options.background)
     folder = None if options.out is None else judgment.save(options.out)
     print(judgment.sentence)
     if judgment.cut_sentence:

@@ -81,7 +81,7 @@ def _top5(card: ScoreCard) -> str:
 
 def _keep_rate(card: ScoreCard) -> str:
     rows = [("background", "kept", "95 % interval")]
-    for rate in card.keep_rate:
+    for rate in card.backgrounds:
         interval = f"{percent(rate.low)} to {percent(rate.high)}"
         rows.append((rate.kind, f"{rate.kept}/{rate.trials}", interval))
     return _aligned(rows)

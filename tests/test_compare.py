@@ -48,6 +48,12 @@ def test_only_the_quadrant_keeps_the_label_at_this_area(comparison):
     assert comparison.best(column("pieces")) == frozenset()  # neither many nor few are better
 
 
+def test_a_mask_that_lost_the_label_is_not_the_best_for_want_of_checks(comparison):
+    warnings = column("warnings")
+    assert [warnings.value(row) for row in comparison.rows[1:]] == [None, None]
+    assert not comparison.best(warnings) - {OURS}
+
+
 def test_a_ranking_is_cut_where_it_first_keeps_the_promise(quadrant, photograph, monkeypatch):
     """An eighth of all rows holds a quarter of the quadrant, and a quarter is just enough."""
 

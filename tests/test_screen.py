@@ -134,7 +134,7 @@ def test_a_painted_region_gets_its_card(lion):
     assert "Keeping" in shown["status"]
     assert "label kept" in shown["figures"]
     assert "parameters" in shown["checks"]
-    assert len(shown["worst"]) == 8
+    assert len(shown["worst"]) == 9
     assert set(shown["maps"]) == set(shown["stage"]["choices"])
     another = judging.choose_stage("blocks.1", shown["maps"])
     assert another.size == shown["divergence"].size

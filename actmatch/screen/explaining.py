@@ -344,7 +344,7 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=panels.enlarged(maps[deepest]),
         maps=maps,
-        backgrounds=markup.backgrounds_table(explanation.keep_rate),
+        backgrounds=markup.backgrounds_table(card.backgrounds),
         worst=judging.worst(card, explanation.pictures),
         save=gr.update(value=zipped(explanation), interactive=True),
         work=work,

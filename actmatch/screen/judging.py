@@ -139,7 +139,7 @@ def finished(judgment: Judgment) -> tuple:
         status=panels.judged(sentences, judgment.seconds),
         overlay=panels.enlarged(overlay(judgment.pixels, judgment.mask)),
         figures=panels.figures_table(card),
-        backgrounds=markup.backgrounds_table(card.keep_rate),
+        backgrounds=markup.backgrounds_table(card.backgrounds),
         checks=markup.checks(card.checks),
         worst=worst(card, pictures),
         alone=markup.top5(card.top5["explanation"], card.label),
@@ -159,7 +159,7 @@ def thresholds(curve: ThresholdCurve | None) -> Any:
 
 def worst(card: ScoreCard, pictures: Pictures) -> list[tuple[Image.Image, str]]:
     """The hardest composite of each kind of infill, with its keep-rate."""
-    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.keep_rate}
+    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.backgrounds}
     return [(picture, rates[kind]) for kind, picture in pictures.worst.items()]
 
 
