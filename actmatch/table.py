@@ -69,6 +69,9 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
         curve = getattr(card, name)
         rows.append((name, f"{curve.area:.2f}" if curve else "–",
                      "area under the curve" if curve else "the mask has no ranking"))  # fmt: skip
+    if card.gain is not None and card.randomized_gain is not None:
+        rows.append(("gain", f"{card.gain:.2f}",
+                     f"{card.randomized_gain:.2f} on a re-initialized classifier"))  # fmt: skip
     return rows
 
 

@@ -399,6 +399,16 @@ def test_judge_puts_a_given_photograph_behind_the_mask(asked, photo, mask, tmp_p
     assert "None of the photographs given for the background" in capsys.readouterr().err
 
 
+def test_a_mask_is_judged_and_compared_as_an_answer_to_a_contrast(asked, photo, mask, capsys):
+    options = ["--against", "dark", "--trials", "1"]
+    assert cli.main(["judge", photo, mask, *options]) == 0
+    assert "The margin of bright over dark is" in capsys.readouterr().out
+    assert cli.main(["compare", photo, mask, *options, "--method", "center_disc", "--quiet"]) == 0
+    assert "This mask of bright rather than dark" in capsys.readouterr().out
+    assert cli.main(["judge", photo, mask, "--similar-to", photo, "--target", "dark"]) == 2
+    assert "--target must be left out" in capsys.readouterr().err
+
+
 def test_a_missing_mask_exits_with_2_and_one_sentence(asked, photo, capsys):
     assert cli.main(["judge", photo, "no.png"]) == 2
     assert capsys.readouterr().err == "actmatch: There is no mask at 'no.png'.\n"

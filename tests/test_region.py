@@ -73,6 +73,33 @@ def test_paths_and_open_files_are_read(tmp_path):
         assert np.array_equal(read_region(source), HALF / 255)
 
 
+def test_the_file_of_an_array_is_read(tmp_path):
+    np.save(tmp_path / "soft_mask.npy", np.full((1, 1, 20, 30), 0.25, np.float32))
+    for path in (tmp_path / "soft_mask.npy", str(tmp_path / "soft_mask.npy")):
+        assert np.array_equal(read_region(path), np.full((20, 30), 0.25))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "There is no mask at"),
+        (b"", "mask.npy is empty"),
+        (b"no array", "mask.npy cannot be read as an array of numbers"),
+        (np.ones((20, 30, 3)), "must be H x W numbers; got 20 x 30 x 3"),
+        (np.full((20, 30), np.nan), "mask.npy holds values that are not finite"),
+        (np.array([[None] * 20] * 30), "mask.npy cannot be read as an array of numbers"),
+    ],
+)
+def test_a_file_of_no_mask_is_refused_in_words(tmp_path, content, sentence):
+    path = tmp_path / "mask.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(ValueError, match=sentence):
+        read_region(path)
+
+
 @pytest.mark.parametrize(
     "array",
     [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from ..config import Weights, bounds_of
-from ..scorecard import LayerMatch
+from ..scorecard import LayerMatch, ScoreCard
 from ..threshold import ThresholdCurve
 
 TEAL, ORANGE, VIOLET = "#0d9488", "#c2410c", "#7c3aed"
@@ -105,6 +105,31 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
         .encode(x=alt.X("from:Q"), x2="to:Q")
     )
     return (held + lines).properties(width="container", height=HEIGHT, background="transparent")
+
+
+def ranking_chart(card: ScoreCard) -> alt.Chart:
+    """p_y of a ranked mask while its best pixels are deleted, and while they are inserted."""
+    curves = {"deleted": card.deletion, "inserted on gray": card.insertion}
+    titles = [f"{name}: area {curve.area:.2f}" for name, curve in curves.items()]
+    rows = [
+        {"pixels": 100 * share, "probability": 100 * probability, "of": title}
+        for title, curve in zip(titles, curves.values(), strict=True)
+        for share, probability in zip(curve.shares, curve.probabilities, strict=True)
+    ]
+    scale = alt.Scale(domain=titles, range=[ORANGE, TEAL])
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(strokeWidth=2, point=True)
+        .encode(
+            x=alt.X("pixels:Q", title="percent of the pixels, best ranked first"),
+            y=alt.Y("probability:Q", title=f"percent sure of {card.label}",
+                    scale=alt.Scale(domain=[0, 100])),
+            color=alt.Color("of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
+            tooltip=["of:N", alt.Tooltip("pixels:Q", format=".0f"),
+                     alt.Tooltip("probability:Q", format=".1f")],
+        )
+        .properties(width="container", height=HEIGHT, background="transparent")
+    )  # fmt: skip
 
 
 def _lines(

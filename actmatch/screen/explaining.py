@@ -297,7 +297,8 @@ class Watch:
 
 RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
           "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
-          "worst", "progress", "terms", "save", "work")  # fmt: skip
+          "worst", "figures", "checks", "ranking", "progress", "terms", "save",
+          "work")  # fmt: skip
 
 
 def shown(**updates: Any) -> tuple:
@@ -346,6 +347,9 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         maps=maps,
         backgrounds=markup.backgrounds_table(card.backgrounds),
         worst=judging.worst(card, explanation.pictures),
+        figures=panels.figures_table(card),
+        checks=markup.checks(card.checks),
+        ranking=judging.ranking(card),
         save=gr.update(value=zipped(explanation), interactive=True),
         work=work,
         **pictures,
