@@ -42,7 +42,7 @@ from .report import read_report
 from .settings import OPTIONS, read_setting
 from .several import MOST, Limits, check_several, explain_several_steps
 from .several import SHEET as SEVERAL_SHEET
-from .table import card_table, comparison_table, transfer_table
+from .table import card_table, comparison_table, overlap_table, transfer_table
 from .transfer import spread, transfer
 from .views import contrast, similarity
 from .wording import percent
@@ -237,8 +237,17 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
 def _add_transfer(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_transfer)
     _add_photograph(command)
-    _add_mask(command)
+    command.add_argument(
+        "mask", metavar="MASK", nargs="?",
+        help="a mask as `judge` takes it (default: a mask of each classifier's own is looked for)",
+    )  # fmt: skip
     command.add_argument("--classifier", action="append", **CLASSIFIER)
+    command.add_argument(
+        "--preset", choices=PRESETS, default="robust",
+        help="of the masks looked for (default: robust)",
+    )  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run_judge(options: argparse.Namespace) -> None:
@@ -287,13 +296,24 @@ def _with_names(rows, count: int, options: argparse.Namespace) -> Comparison:
 
 
 def run_transfer(options: argparse.Namespace) -> None:
-    """Print what several classifiers say of one mask."""
+    """Print what several classifiers say of one mask, or of the masks of them all."""
+    config = ExplainConfig(
+        preset=options.preset, seed=options.seed, target=options.target, fit=options.fit
+    )
     names = options.classifier or offline_classifiers()
     classifiers = [load_classifier(name, options.device) for name in names]
-    masks = spread(classifiers, options.photo, options.mask, options.fit)
+    if options.mask is None:
+        with tqdm(unit="step", disable=options.quiet) as bar:
+            show = _progress(bar)
+            masks = [explain(each, options.photo, config, show).mask for each in classifiers]
+    else:
+        masks = spread(classifiers, options.photo, options.mask, options.fit)
     found = transfer(classifiers, options.photo, masks, options.target, options.fit)
     print("What each classifier says of the explanation, and p(explanation) / p(photograph):")
     print(f"\n{transfer_table(found)}")
+    if options.mask is None:
+        print("\nHow much the masks overlap (intersection over union):")
+        print(f"\n{overlap_table(found)}")
 
 
 def run_explain(options: argparse.Namespace) -> None:

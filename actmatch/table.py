@@ -48,6 +48,14 @@ def transfer_table(found: Transfer) -> str:
     return _aligned(lines)
 
 
+def overlap_table(found: Transfer) -> str:
+    """How much the masks of every two classifiers overlap."""
+    lines = [("mask of", *found.classifiers)]
+    for name, ious in zip(found.classifiers, found.iou, strict=True):
+        lines.append((name, *(f"{value:.2f}" for value in ious)))
+    return _aligned(lines)
+
+
 def _answer(kept: bool | None, ratio: float | None) -> str:
     if kept is None:
         return "no such class"

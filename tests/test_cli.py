@@ -220,7 +220,6 @@ def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options)
         ["replay"],
         ["judge", "photo.png"],
         ["compare", "photo.png"],
-        ["transfer", "photo.png"],
         ["paint"],
     ],
 )
@@ -450,6 +449,17 @@ def test_transfer_prints_what_every_classifier_says(asked, photo, mask, capsys):
     printed, errors = capsys.readouterr()
     assert asked == [("one", "cpu"), ("two", "cpu")]
     assert printed.count("kept, ratio") == 4
+    assert errors == ""
+
+
+def test_transfer_without_a_mask_finds_one_for_each_classifier_and_compares_them(
+    asked, photo, capsys
+):
+    options = ["--classifier", "one", "--classifier", "two", "--preset", "smallest", "--quiet"]
+    assert cli.main(["transfer", photo, *options]) == 0
+    printed, errors = capsys.readouterr()
+    assert printed.count("kept, ratio") == 4
+    assert printed.splitlines()[-1].split()[-2:] == ["1.00", "1.00"]  # the same toy, the same mask
     assert errors == ""
 
 
