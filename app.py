@@ -196,7 +196,8 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
         with gr.Tab("Robustness"):
             gr.Markdown(
                 "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
-                "table, apart from the backgrounds of the search."
+                "table, apart from the backgrounds of the search. No promise is about the kind "
+                "image, other photographs."
             )
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
             gr.Markdown("#### The hardest background of each kind")
