@@ -14,6 +14,7 @@ TEAL, ORANGE, VIOLET = "#0d9488", "#c2410c", "#7c3aed"
 LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
          "#0ea5e9")  # fmt: skip
 HEIGHT = 320  # less clips the legend below
+BELOW_LABEL = dict(top=48, right=16, bottom=4, left=4)  # pixels around a chart under its label
 
 
 def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
@@ -104,7 +105,9 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
         .mark_rect(color=TEAL, opacity=0.12)
         .encode(x=alt.X("from:Q"), x2="to:Q")
     )
-    return (held + lines).properties(width="container", height=HEIGHT, background="transparent")
+    return (held + lines).properties(
+        width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
+    )
 
 
 def ranking_chart(card: ScoreCard) -> alt.Chart:
@@ -128,7 +131,9 @@ def ranking_chart(card: ScoreCard) -> alt.Chart:
             tooltip=["of:N", alt.Tooltip("pixels:Q", format=".0f"),
                      alt.Tooltip("probability:Q", format=".1f")],
         )
-        .properties(width="container", height=HEIGHT, background="transparent")
+        .properties(
+            width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
+        )
     )  # fmt: skip
 
 

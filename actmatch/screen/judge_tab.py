@@ -84,7 +84,7 @@ def connect_divergence(parts: dict) -> None:
 def ranking(elem_id: str) -> gr.Plot:
     """Where deletion and insertion are drawn, once there is a ranking."""
     return gr.Plot(
-        label="Ranking: the class while the best pixels go, and while they come back",
+        label="Its best pixels deleted, and inserted",
         visible=False, elem_id=elem_id,
     )  # fmt: skip
 
