@@ -196,11 +196,27 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
         with gr.Tab("Robustness"):
             gr.Markdown(
                 "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
-                "table, apart from the backgrounds of the search."
+                "table, apart from the backgrounds of the search. No promise is about the kind "
+                "image, other photographs."
             )
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
             gr.Markdown("#### The hardest background of each kind")
             parts["worst"] = judge_tab.worst_composites("am-explained-worst")
+        with gr.Tab("Score card"):
+            gr.Markdown(
+                "What the mask is worth, and the reasons to distrust it; each comes with the one "
+                "setting that would mend it."
+            )
+            with gr.Row():
+                with gr.Column(min_width=280):
+                    parts["figures"] = gr.HTML(
+                        label="Figures of the mask", elem_id="am-explained-figures"
+                    )
+                with gr.Column(min_width=280):
+                    parts["checks"] = gr.HTML(
+                        label="Suspicion checks", elem_id="am-explained-checks"
+                    )
+            parts["ranking"] = judge_tab.ranking("am-explained-ranking")
         with gr.Tab("Curves"):
             gr.Markdown("What each step kept, and how sure the classifier was of it.")
             parts["progress"] = gr.Plot(

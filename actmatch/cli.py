@@ -42,7 +42,7 @@ from .report import read_report
 from .settings import OPTIONS, read_setting
 from .several import MOST, Limits, check_several, explain_several_steps
 from .several import SHEET as SEVERAL_SHEET
-from .table import card_table, comparison_table, transfer_table
+from .table import card_table, comparison_table, overlap_table, transfer_table
 from .transfer import spread, transfer
 from .views import contrast, similarity
 from .wording import percent
@@ -131,14 +131,7 @@ def _add_several(command: argparse.ArgumentParser) -> None:
 def _add_search(command: argparse.ArgumentParser) -> None:
     """What every command that searches for masks takes."""
     _add_shared(command)
-    question = command.add_mutually_exclusive_group()
-    question.add_argument(
-        "--against", nargs="?", const=RIVAL, metavar="CLASS",
-        help="ask why the target and not this class (no class given: its strongest rival)",
-    )  # fmt: skip
-    question.add_argument(
-        "--similar-to", metavar="PHOTO2", help="ask what makes PHOTO similar to this photograph"
-    )
+    _add_question(command)
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
     command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
     command.add_argument(
@@ -156,6 +149,18 @@ def _add_search(command: argparse.ArgumentParser) -> None:
         help="any other setting of ExplainConfig, repeatable",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_question(command: argparse.ArgumentParser) -> None:
+    """What asks another question than about one class."""
+    question = command.add_mutually_exclusive_group()
+    question.add_argument(
+        "--against", nargs="?", const=RIVAL, metavar="CLASS",
+        help="ask why the target and not this class (no class given: its strongest rival)",
+    )  # fmt: skip
+    question.add_argument(
+        "--similar-to", metavar="PHOTO2", help="ask what makes PHOTO similar to this photograph"
+    )
 
 
 def _add_replay(command: argparse.ArgumentParser) -> None:
@@ -191,12 +196,17 @@ def _add_judge(command: argparse.ArgumentParser) -> None:
     default = ScoreConfig()
     command.set_defaults(run=run_judge)
     _add_shared(command)
+    _add_question(command)
     _add_mask(command)
     command.add_argument(
         "--threshold", type=float, default=default.threshold, metavar="T",
         help=f"cut of a soft mask, 0 to 1 (default: {default.threshold})",
     )  # fmt: skip
     _add_trials(command)
+    command.add_argument(
+        "--background", action="append", metavar="PHOTO2",
+        help="another photograph to put behind the mask, repeatable (default: the examples)",
+    )  # fmt: skip
     command.add_argument("--out", metavar="DIR", help="folder for report.json and the pictures")
 
 
@@ -204,6 +214,7 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     default = CompareConfig()
     command.set_defaults(run=run_compare)
     _add_shared(command)
+    _add_question(command)
     _add_mask(command)
     command.add_argument(
         "--method", action="append", choices=METHODS, help="repeatable (default: all)"
@@ -226,18 +237,28 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
 def _add_transfer(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_transfer)
     _add_photograph(command)
-    _add_mask(command)
+    command.add_argument(
+        "mask", metavar="MASK", nargs="?",
+        help="a mask as `judge` takes it (default: a mask of each classifier's own is looked for)",
+    )  # fmt: skip
     command.add_argument("--classifier", action="append", **CLASSIFIER)
+    command.add_argument(
+        "--preset", choices=PRESETS, default="robust",
+        help="of the masks looked for (default: robust)",
+    )  # fmt: skip
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run_judge(options: argparse.Namespace) -> None:
     """Print the score card of any mask, and save it where asked to."""
     if options.out is not None:
         check_folder(options.out, (*MASK_FILES, REPORT_FILE))
-    names = ("target", "fit", "threshold", "trials", "seed")
-    config = ScoreConfig(**{name: getattr(options, name) for name in names})
-    classifier = load_classifier(options.classifier, options.device)
-    judgment = judge(classifier, options.photo, options.mask, config)
+    names = ("fit", "threshold", "trials", "seed")
+    named = {name: getattr(options, name) for name in names}
+    config = ScoreConfig(**named, target=_target(options))
+    classifier = _asked(load_classifier(options.classifier, options.device), options)
+    judgment = judge(classifier, options.photo, options.mask, config, options.background)
     folder = None if options.out is None else judgment.save(options.out)
     print(judgment.sentence)
     if judgment.cut_sentence:
@@ -249,12 +270,12 @@ def run_judge(options: argparse.Namespace) -> None:
 
 def run_compare(options: argparse.Namespace) -> None:
     """Print a mask's figures beside those of other methods, and save them where asked to."""
-    names = ("cut", "preset", "target", "fit", "seed", "trials")
-    chosen = {name: getattr(options, name) for name in names}
+    names = ("cut", "preset", "fit", "seed", "trials")
+    chosen = {name: getattr(options, name) for name in names} | dict(target=_target(options))
     config = CompareConfig(methods=tuple(options.method or METHODS), **chosen)
     if options.out is not None:
         check_folder(options.out, (SHEET, REPORT_FILE))
-    classifier = load_classifier(options.classifier, options.device)
+    classifier = _asked(load_classifier(options.classifier, options.device), options)
     rows = compare_rows(classifier, options.photo, options.mask, config)
     comparison = _with_names(rows, 1 + len(config.methods), options)
     folder = None if options.out is None else comparison.save(options.out)
@@ -275,13 +296,24 @@ def _with_names(rows, count: int, options: argparse.Namespace) -> Comparison:
 
 
 def run_transfer(options: argparse.Namespace) -> None:
-    """Print what several classifiers say of one mask."""
+    """Print what several classifiers say of one mask, or of the masks of them all."""
+    config = ExplainConfig(
+        preset=options.preset, seed=options.seed, target=options.target, fit=options.fit
+    )
     names = options.classifier or offline_classifiers()
     classifiers = [load_classifier(name, options.device) for name in names]
-    masks = spread(classifiers, options.photo, options.mask, options.fit)
+    if options.mask is None:
+        with tqdm(unit="step", disable=options.quiet) as bar:
+            show = _progress(bar)
+            masks = [explain(each, options.photo, config, show).mask for each in classifiers]
+    else:
+        masks = spread(classifiers, options.photo, options.mask, options.fit)
     found = transfer(classifiers, options.photo, masks, options.target, options.fit)
     print("What each classifier says of the explanation, and p(explanation) / p(photograph):")
     print(f"\n{transfer_table(found)}")
+    if options.mask is None:
+        print("\nHow much the masks overlap (intersection over union):")
+        print(f"\n{overlap_table(found)}")
 
 
 def run_explain(options: argparse.Namespace) -> None:
@@ -321,12 +353,15 @@ def _config(options: argparse.Namespace) -> ExplainConfig:
     """The settings of a search as the options have them."""
     named = {name: getattr(options, name) for name in OPTIONS}
     named |= dict(map(read_setting, options.setting))
-    if options.against is not None:
-        named["target"] = None  # the view's own
-    config = ExplainConfig(**named, weights=parse_weights(options.weight))
+    named["target"] = _target(options)
+    return ExplainConfig(**named, weights=parse_weights(options.weight))
+
+
+def _target(options: argparse.Namespace) -> str | None:
+    """The class asked about; None where another question is asked, which has its own."""
     if options.similar_to is not None and options.target is not None:
         raise ValueError("--similar-to asks about no class, so --target must be left out.")
-    return config
+    return options.target if options.against is None else None
 
 
 def _asked(classifier: Classifier, options: argparse.Namespace) -> Classifier:

@@ -19,6 +19,7 @@ from .classifier import Classifier
 from .config import FITS, PRESETS, Promise, as_tuple, bounded, check_bounds, choice
 from .explanation import drain, library_versions, memory_errors_in_words
 from .folder import REPORT_FILE, write_folder, write_report
+from .image_infill import other_photographs, with_photographs
 from .images import Source, to_image
 from .infill import composite
 from .judgment import ScoreConfig, pose_region
@@ -62,9 +63,10 @@ class CompareConfig:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "methods", as_tuple("methods", self.methods))
-        for method in self.methods:
-            choice("method", method, METHODS)
+        methods = tuple(
+            choice("method", name, METHODS) for name in as_tuple("methods", self.methods)
+        )
+        object.__setattr__(self, "methods", tuple(dict.fromkeys(methods)))
         choice("cut", self.cut, CUTS)
         choice("fit", self.fit, FITS)
         if PRESETS[choice("preset", self.preset, PRESETS)].promise is None:
@@ -230,7 +232,10 @@ def _least_rate(row: Row) -> float:
     return min(rate.rate for rate in row.card.keep_rate)
 
 
-def _warnings(row: Row) -> int:
+def _warnings(row: Row) -> int | None:
+    """None where the label is lost: some checks are not made then, which is no merit."""
+    if not row.card.label_kept:
+        return None
     return sum(check.light in ("amber", "red") for check in row.card.checks)
 
 
@@ -328,6 +333,7 @@ class Bench:
 
     def __init__(self, classifier: Classifier, problem: Problem, config: CompareConfig) -> None:
         self.classifier, self.problem, self.config = classifier, problem, config
+        self.others = other_photographs(classifier, problem)
 
     def ours(self, mask: Tensor, soft_mask: Tensor | None) -> Row:
         """The row of the 1 x 1 x H x W mask handed in."""
@@ -361,8 +367,10 @@ class Bench:
         return holds(self.classifier, self.problem, mask, self.config.promise, seed)
 
     def _card(self, mask: Tensor, ranking: Tensor | None) -> ScoreCard:
-        seed, trials = self.config.seed, self.config.trials
-        return measure(self.classifier, self.problem, mask, ranking, seed=seed, trials=trials).card
+        classifier, problem, seed = self.classifier, self.problem, self.config.seed
+        trials = self.config.trials
+        measured = measure(classifier, problem, mask, ranking, seed=seed, trials=trials)
+        return with_photographs(measured, classifier, problem, mask, self.others).card
 
 
 def top(ranking: Tensor, count: int) -> Tensor:

@@ -22,6 +22,7 @@ from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_rep
 from .frontier import Frontier, measure_frontier
 from .guidance import Guidance, logits_to_continue
 from .html_report import html_report
+from .image_infill import other_photographs, with_photographs
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .keep_rate import KeepRate
@@ -320,6 +321,8 @@ def _scored(
     """
     seed = Draws.REPORT.seed(config.seed)
     measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
+    others = other_photographs(classifier, problem)
+    measured = with_photographs(measured, classifier, problem, verdict.mask, others)
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),

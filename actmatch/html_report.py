@@ -53,8 +53,8 @@ def html_report(explanation: Explanation) -> str:
         "layers": _layer_bars(card.layers),
         "layers_table": layers_table(card.layers),
         "divergence": _divergence(explanation),
-        "backgrounds": _background_bars(card.keep_rate),
-        "backgrounds_table": backgrounds_table(card.keep_rate),
+        "backgrounds": _background_bars(card.backgrounds),
+        "backgrounds_table": backgrounds_table(card.backgrounds),
         "worst": _gallery(_worst(explanation)),
         "checks": checks(card.checks),
         "frontier": _table(
@@ -110,7 +110,7 @@ def _pictures(explanation: Explanation) -> str:
 
 
 def _worst(explanation: Explanation) -> Iterable[tuple[str, str, Image.Image]]:
-    for rate in explanation.card.keep_rate:
+    for rate in explanation.card.backgrounds:
         words = f"The kept pixels on the hardest background of the kind {rate.kind}."
         yield f"{rate.kind}: {_survived(rate)}", words, explanation.pictures.worst[rate.kind]
 

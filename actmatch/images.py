@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -87,9 +88,11 @@ def read_bytes(
         ValueError: one sentence saying what was wrong with the file and what is accepted.
     """
     if isinstance(source, (str, Path)):
+        if os.path.isdir(source):
+            raise ValueError(f"{str(source)!r} is a folder; accepted is {accepted}.")
+        if not os.path.isfile(source):  # False for a name that no system could have, too
+            raise ValueError(f"There is no {noun} at {str(source)!r}.")
         path = Path(source)
-        if not path.is_file():
-            raise ValueError(f"There is no {noun} at {str(path)!r}.")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from .classifier import Classifier
 from .config import FITS, bounded, check_bounds, choice
 from .explanation import library_versions, memory_errors_in_words
 from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from .image_infill import other_photographs, with_photographs
 from .images import Source, read_photograph, to_pixels
-from .infill import KINDS
 from .keep_rate import TRIALS
 from .problem import Problem, pose
 from .region import Region, read_region, to_input
@@ -111,7 +111,10 @@ class Judgment:
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the files that `save` writes."""
-        return judgment_files(len(self.pictures.divergence))
+        worst = tuple(f"worst-{kind}.png" for kind in self.pictures.worst)
+        stages = range(1, 1 + len(self.pictures.divergence))
+        divergence = tuple(f"divergence-{number}.png" for number in stages)
+        return (*MASK_FILES, *worst, *divergence, REPORT_FILE)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the mask and its pictures, the worst composites, the divergence and report.json.
@@ -136,21 +139,15 @@ class Judgment:
         write_report(folder, self.report())
 
 
-def judgment_files(stages: int) -> tuple[str, ...]:
-    """Names of the files of a judgment by a classifier with that many stages."""
-    worst = tuple(f"worst-{kind}.png" for kind in KINDS)
-    divergence = tuple(f"divergence-{number + 1}.png" for number in range(stages))
-    return (*MASK_FILES, *worst, *divergence, REPORT_FILE)
-
-
 def score(
     classifier: Classifier,
     photograph: Source,
     mask: Region,
     config: ScoreConfig | None = None,
+    backgrounds: Sequence[Source] | None = None,
 ) -> ScoreCard:
     """The score card of a region of a photograph; see `judge`."""
-    return judge(classifier, photograph, mask, config).card
+    return judge(classifier, photograph, mask, config, backgrounds).card
 
 
 def judge(
@@ -158,6 +155,7 @@ def judge(
     photograph: Source,
     mask: Region,
     config: ScoreConfig | None = None,
+    backgrounds: Sequence[Source] | None = None,
 ) -> Judgment:
     """What a classifier sees in a region of a photograph, and how well the region explains it.
 
@@ -167,9 +165,11 @@ def judge(
             the classifier's input size, or the aspect of the photograph, which it then follows.
             Soft values are cut at `config.threshold`, and rank the pixels for deletion and
             insertion.
+        backgrounds: other photographs for the infills of the kind `image`; None: the examples that
+            are installed.
 
     Raises:
-        ValueError: the photograph, the mask, the target class or a setting is not acceptable, or
+        ValueError: a photograph, the mask, the target class or a setting is not acceptable, or
             memory ran out; the message says what is accepted.
     """
     started = time.perf_counter()
@@ -179,6 +179,8 @@ def judge(
         measured = measure(
             classifier, problem, mask, soft_mask, seed=config.seed, trials=config.trials
         )
+        others = other_photographs(classifier, problem, backgrounds)
+        measured = with_photographs(measured, classifier, problem, mask, others)
         curve = None if soft_mask is None else threshold_curve(classifier, problem, soft_mask)
     return Judgment(
         pixels=problem.pixels[0].cpu(),

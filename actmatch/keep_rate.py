@@ -85,10 +85,21 @@ def try_infills(
 ) -> tuple[Trials, ...]:
     """The trials of every promised kind; deterministic kinds are tried once."""
     kinds = infill_kinds(trials)
+    return try_each(classifier, problem, mask, kinds, infills(classifier, problem, kinds, seed))
+
+
+def try_each(
+    classifier: Classifier,
+    problem: Problem,
+    mask: Tensor,
+    kinds: Sequence[tuple[str, int]],
+    drawn: Iterable[Tensor],
+) -> tuple[Trials, ...]:
+    """The trials of (kind, number) pairs on pieces of N x 3 x H x W infills, in their order."""
     owners = iter([kind for kind, count in kinds for _ in range(count)])
     kept: dict[str, list[bool]] = {kind: [] for kind, _ in kinds}
     worst: dict[str, tuple[float, Tensor]] = {}
-    pieces = composites(problem, mask, infills(classifier, problem, kinds, seed))
+    pieces = composites(problem, mask, drawn)
     for batch, response in in_batches(classifier, pieces):
         top = (response.logits.argmax(-1) == problem.target).tolist()
         margins = losses.margin(response.logits, problem.target).tolist()

@@ -70,9 +70,9 @@ def layers_table(layers: Sequence[LayerMatch]) -> str:
         for layer in layers
     )
     return (
-        "<table class='am-table'><thead><tr><th scope='col'>stage</th><th scope='col'>cosine</th>"
-        "<th scope='col'>random</th><th scope='col'>relative L2</th><th scope='col'>random</th>"
-        f"</tr></thead><tbody>{rows}</tbody></table>"
+        "<table class='am-table am-dense'><thead><tr><th scope='col'>stage</th>"
+        "<th scope='col'>cosine</th><th scope='col'>random</th><th scope='col'>relative L2</th>"
+        f"<th scope='col'>random</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 
 
@@ -80,7 +80,7 @@ def backgrounds_table(rates: Sequence[KeepRate]) -> str:
     """How often the label survived each kind of background, with the exact 95 % interval."""
     rows = "".join(
         f"<tr><th scope='row'>{escape(rate.kind)}</th><td>{rate.kept} of {rate.trials}</td>"
-        f"<td>{_interval(rate)}</td></tr>"
+        f"<td>{unbroken(_interval(rate))}</td></tr>"
         for rate in rates
     )
     return (

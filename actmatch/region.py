@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .images import Source, input_frame, input_transform, read_image
+from .images import Source, input_frame, input_transform, read_bytes, read_image
 
 Region = Source | np.ndarray | Tensor
 
+ARRAY = ".npy"  # ending of an array's file
 CODE = 65535  # a value travels through timm's transform as two bytes
 VALID = 255  # and a third that says it is no bar at the side
 PAINT = 8  # of 255, by which a painted pixel differs at least from a picture saved with loss
@@ -24,7 +26,8 @@ def read_region(source: Region) -> np.ndarray:
     """H x W float32 values in [0, 1], 1 keeps the pixel.
 
     Args:
-        source: a path, bytes, an open file, a PIL image, an array or a tensor. Numbers are bools,
+        source: a path of an image or of an array (.npy), bytes or an open file of an image, a PIL
+            image, an array or a tensor. Numbers are bools,
             floats in [0, 1], or integers up to 255 (up to 65535 in 16 bits); integers that are all
             0 or 1 mean just that. Images are black and white or gray in between; where one color
             lies on a transparent ground, the opacity counts. Of a palette of two colors the lighter
@@ -44,13 +47,26 @@ def read_region(source: Region) -> np.ndarray:
             f"got {type(source).__name__}."
         )
     name = Path(source).name if isinstance(source, (str, Path)) else "The mask"
+    if name.endswith(ARRAY):
+        return _of_numbers(_flat(_read_array(source, name)), name)
     return _of_image(read_image(source, "mask", ImageOps.exif_transpose), name)
+
+
+def _read_array(path: str | Path, name: str) -> np.ndarray:
+    """The array in a .npy file, which may hold no objects."""
+    data = read_bytes(path, name, "mask", "an array as numpy saves it")
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{name} cannot be read as an array of numbers; accepted is what numpy.save writes."
+        ) from error
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
     """H x W of an array that has no more than axes of length 1 beside."""
     shape = [side for side in array.shape if side != 1]
-    if len(shape) != 2:
+    if len(shape) != 2 or not array.size:
         shown = " x ".join(map(str, array.shape)) or "a single number"
         raise ValueError(f"The mask must be H x W numbers; got {shown}.")
     return array.reshape(shape)

@@ -127,6 +127,7 @@ class ScoreCard:
             `randomized_gain` the same on a re-initialized classifier; see `suspicion.gain`.
         checks: reasons to distrust the mask, each a traffic light.
         question: the figures of a contrast or a similarity; None where a class is explained.
+        reported: keep-rates of kinds that no promise is about; see `image_infill`.
     """
 
     target: int
@@ -152,6 +153,12 @@ class ScoreCard:
     randomized_gain: float | None
     checks: tuple[Check, ...]
     question: Answer | None = None
+    reported: tuple[KeepRate, ...] = ()
+
+    @property
+    def backgrounds(self) -> tuple[KeepRate, ...]:
+        """The keep-rate of every kind, the promised ones first."""
+        return self.keep_rate + self.reported
 
     @property
     def remark(self) -> str:
@@ -201,8 +208,9 @@ class ScoreCard:
         report["keep_rate"] = {
             rate.kind: {"kept": rate.kept, "trials": rate.trials, "low": rate.low,
                         "high": rate.high}
-            for rate in self.keep_rate
+            for rate in self.backgrounds
         }  # fmt: skip
+        report["reported"] = [rate.kind for rate in self.reported]
         for name in ("deletion", "insertion"):
             curve = getattr(self, name)
             report[name] = curve and {"area": curve.area, **curve._asdict()}

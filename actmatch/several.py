@@ -122,19 +122,25 @@ class Explanations:
         )
 
     def pictures(self) -> list[tuple[str, Image.Image]]:
-        """The photograph, and every mask outlined on it and alone on gray, each with a title."""
-        pictures = [("photograph", to_image(self.pixels))]
+        """Two rows of as many titled pictures, or the photograph alone where there is no mask.
+
+        The photograph, and every mask outlined on it; below, all of them together, and each alone
+        on gray.
+        """
+        above = [("photograph", to_image(self.pixels))]
+        if not self.found:
+            return above
+        union = _union(self.found).float()
+        below = [(f"all: {percent(union.mean().item())}", overlay(self.pixels, union))]
         for number, one in enumerate(self.found, start=1):
             area, sure = percent(one.card.area), f"{one.card.confidence_ratio:.2f}"
-            pictures += [
-                (f"{number}: {area} of the pixels", overlay(self.pixels, one.mask)),
-                (f"{number}: confidence ratio {sure}", to_image(one.explanation)),
-            ]
-        return pictures
+            above.append((f"{number}: {area} of the pixels", overlay(self.pixels, one.mask)))
+            below.append((f"{number}: confidence ratio {sure}", to_image(one.explanation)))
+        return above + below
 
     def sheet(self) -> Image.Image:
-        """The pictures side by side."""
-        return contact_sheet(self.pictures())
+        """The pictures, what belongs together below one another."""
+        return contact_sheet(self.pictures(), columns=1 + len(self.found))
 
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""

@@ -48,6 +48,14 @@ def transfer_table(found: Transfer) -> str:
     return _aligned(lines)
 
 
+def overlap_table(found: Transfer) -> str:
+    """How much the masks of every two classifiers overlap."""
+    lines = [("mask of", *found.classifiers)]
+    for name, ious in zip(found.classifiers, found.iou, strict=True):
+        lines.append((name, *(f"{value:.2f}" for value in ious)))
+    return _aligned(lines)
+
+
 def _answer(kept: bool | None, ratio: float | None) -> str:
     if kept is None:
         return "no such class"
@@ -69,6 +77,9 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
         curve = getattr(card, name)
         rows.append((name, f"{curve.area:.2f}" if curve else "–",
                      "area under the curve" if curve else "the mask has no ranking"))  # fmt: skip
+    if card.gain is not None and card.randomized_gain is not None:
+        rows.append(("gain", f"{card.gain:.2f}",
+                     f"{card.randomized_gain:.2f} on a re-initialized classifier"))  # fmt: skip
     return rows
 
 
@@ -81,7 +92,7 @@ def _top5(card: ScoreCard) -> str:
 
 def _keep_rate(card: ScoreCard) -> str:
     rows = [("background", "kept", "95 % interval")]
-    for rate in card.keep_rate:
+    for rate in card.backgrounds:
         interval = f"{percent(rate.low)} to {percent(rate.high)}"
         rows.append((rate.kind, f"{rate.kept}/{rate.trials}", interval))
     return _aligned(rows)

@@ -13,6 +13,8 @@ from torch import Tensor
 from .agreement import iou
 from .batches import logits_of
 from .classifier import Classifier
+from .config import FITS, choice
+from .explanation import memory_errors_in_words
 from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .problem import Problem, pose
@@ -20,6 +22,7 @@ from .region import Region, place, read_region, to_input, to_photograph
 from .scorecard import ratios
 
 THRESHOLD = 0.5  # of a soft mask
+ADVICE = "show the mask to fewer or smaller classifiers"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Transfer:
         return asdict(self)
 
 
+@memory_errors_in_words(ADVICE)
 def transfer(
     classifiers: Sequence[Classifier],
     photograph: Source,
@@ -84,10 +88,11 @@ def transfer(
             matched by name.
 
     Raises:
-        ValueError: not one mask a classifier, a mask of another size, or a class that its own
-            classifier does not know.
+        ValueError: not one mask a classifier, a mask of another size, another fit, a class that its
+            own classifier does not know, or memory ran out.
     """
     _check(classifiers, masks)
+    choice("fit", fit, FITS)
     image = read_photograph(photograph)
     laid = [
         _laid(mask, image.size, classifier, fit)
@@ -128,8 +133,9 @@ def spread(
             then is: it is laid over the photograph as that one sees it. Soft values are cut at 0.5.
 
     Raises:
-        ValueError: the photograph or the mask is not acceptable.
+        ValueError: the photograph, the mask or the fit is not acceptable.
     """
+    choice("fit", fit, FITS)
     image = read_photograph(photograph)
     values = (read_region(mask) > THRESHOLD).astype(np.float32)
     owner = next((each for each in classifiers if each.size == values.shape), None)

@@ -17,6 +17,7 @@ import torch  # isort: skip
 import torch.nn.functional as F
 
 from actmatch.explanation import pose_photograph
+from actmatch.image_infill import other_photographs, with_photographs
 from actmatch.methods import grad_cam
 from actmatch.scorecard import measure
 from benchmarks.speed import timed
@@ -41,7 +42,10 @@ def main() -> None:
     mask = (soft_mask > torch.quantile(soft_mask, 1 - SHARE)).float()
 
     def card() -> None:
-        measure(classifier, problem, mask, soft_mask, trials=options.trials)
+        measured = measure(classifier, problem, mask, soft_mask, trials=options.trials)
+        with_photographs(
+            measured, classifier, problem, mask, other_photographs(classifier, problem)
+        )
 
     batches = batches_of(card, classifier)  # these two warm up and count for neither
     passes(classifier, batches)

@@ -61,8 +61,8 @@ def draw_mask(explanation) -> None:
 
 def draw_worst(explanation) -> None:
     """The worst composite of every kind, with its keep-rate."""
-    figure, axes = plt.subplots(2, 4, figsize=(4 * PANEL, 2 * PANEL * 1.2))
-    for axis, rate in zip(axes.flat, explanation.keep_rate, strict=True):
+    figure, axes = plt.subplots(3, 3, figsize=(3 * PANEL, 3 * PANEL * 1.2))
+    for axis, rate in zip(axes.flat, explanation.card.backgrounds, strict=True):
         color = TEAL if rate.kept == rate.trials else ORANGE
         title = f"{rate.kind}: kept {rate.kept} of {rate.trials}"
         picture(axis, explanation.pictures.worst[rate.kind], title, color)

@@ -238,6 +238,8 @@ def test_a_visitor_paints_a_region_and_reads_its_card(visit, viewport, scheme):
     page.locator("#am-judged").get_by_text("of the pixels").wait_for(timeout=3 * MINUTE)
     assert 0.5 < area_on(page) < 25
     sync_api.expect(page.locator("#am-checks li")).to_have_count(6, timeout=MINUTE)
+    sync_api.expect(page.locator("#am-alone section")).to_have_count(3, timeout=MINUTE)
+    sync_api.expect(page.locator("#am-match tbody tr")).to_have_count(5, timeout=MINUTE)
     for part in (
         "#am-judged-divergence",
         "#am-worst",
@@ -259,7 +261,8 @@ def test_a_soft_mask_file_shows_what_its_cuts_keep(visit, tmp_path):
     page.get_by_text("soft.png").first.wait_for()
     page.click("#am-judge-it")
     page.locator("#am-judged").get_by_text("the label holds at cuts from").wait_for()
-    page.wait_for_selector("#am-thresholds .vega-embed canvas, #am-thresholds .vega-embed svg")
+    for chart in ("#am-ranking", "#am-thresholds"):
+        page.wait_for_selector(f"{chart} .vega-embed canvas, {chart} .vega-embed svg")
     screenshot(page, "judge-soft")
 
 

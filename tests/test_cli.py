@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_mask
 
 from actmatch import cli
 from actmatch.explanation import FILES
 from actmatch.images import to_image
-from actmatch.judgment import judgment_files
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, offline_classifiers
 
 HOME = Path(__file__).resolve().parent.parent
@@ -220,7 +220,6 @@ def test_an_option_outside_its_choices_exits_with_2(asked, run, capsys, options)
         ["replay"],
         ["judge", "photo.png"],
         ["compare", "photo.png"],
-        ["transfer", "photo.png"],
         ["paint"],
     ],
 )
@@ -364,7 +363,8 @@ def test_judge_writes_the_report_and_the_pictures(asked, photo, mask, tmp_path, 
     options = ["--threshold", "0.05", "--target", "dark", "--seed", "4", "--trials", "1"]
     assert cli.main(["judge", photo, mask, "--out", str(out), *options]) == 0
     report = json.loads((out / "report.json").read_text())
-    assert {path.name for path in out.iterdir()} == set(judgment_files(1))
+    written = {path.name for path in out.iterdir()}
+    assert {"mask.png", "worst-clouds.png", "divergence-1.png"} < written
     assert (report["label"], report["area"], report["seed"]) == ("dark", 1, 4)
     assert "The mask keeps everything" in capsys.readouterr().out
 
@@ -387,6 +387,25 @@ def test_a_bad_option_of_judge_exits_with_2_and_one_sentence(
     assert printed.err.count("\n") == 1
     assert printed.out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_judge_puts_a_given_photograph_behind_the_mask(asked, photo, mask, tmp_path, capsys):
+    other = str(tmp_path / "other.png")
+    Image.new("L", (40, 40)).save(other)
+    assert cli.main(["judge", photo, mask, "--trials", "1", "--background", other]) == 0
+    assert "\nimage       1/1   2.5 % to 100 %" in capsys.readouterr().out
+    assert cli.main(["judge", photo, mask, "--trials", "1", "--background", photo]) == 2
+    assert "None of the photographs given for the background" in capsys.readouterr().err
+
+
+def test_a_mask_is_judged_and_compared_as_an_answer_to_a_contrast(asked, photo, mask, capsys):
+    options = ["--against", "dark", "--trials", "1"]
+    assert cli.main(["judge", photo, mask, *options]) == 0
+    assert "The margin of bright over dark is" in capsys.readouterr().out
+    assert cli.main(["compare", photo, mask, *options, "--method", "center_disc", "--quiet"]) == 0
+    assert "This mask of bright rather than dark" in capsys.readouterr().out
+    assert cli.main(["judge", photo, mask, "--similar-to", photo, "--target", "dark"]) == 2
+    assert "--target must be left out" in capsys.readouterr().err
 
 
 def test_a_missing_mask_exits_with_2_and_one_sentence(asked, photo, capsys):
@@ -430,6 +449,17 @@ def test_transfer_prints_what_every_classifier_says(asked, photo, mask, capsys):
     printed, errors = capsys.readouterr()
     assert asked == [("one", "cpu"), ("two", "cpu")]
     assert printed.count("kept, ratio") == 4
+    assert errors == ""
+
+
+def test_transfer_without_a_mask_finds_one_for_each_classifier_and_compares_them(
+    asked, photo, capsys
+):
+    options = ["--classifier", "one", "--classifier", "two", "--preset", "smallest", "--quiet"]
+    assert cli.main(["transfer", photo, *options]) == 0
+    printed, errors = capsys.readouterr()
+    assert printed.count("kept, ratio") == 4
+    assert printed.splitlines()[-1].split()[-2:] == ["1.00", "1.00"]  # the same toy, the same mask
     assert errors == ""
 
 

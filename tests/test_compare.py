@@ -48,6 +48,12 @@ def test_only_the_quadrant_keeps_the_label_at_this_area(comparison):
     assert comparison.best(column("pieces")) == frozenset()  # neither many nor few are better
 
 
+def test_a_mask_that_lost_the_label_is_not_the_best_for_want_of_checks(comparison):
+    warnings = column("warnings")
+    assert [warnings.value(row) for row in comparison.rows[1:]] == [None, None]
+    assert not comparison.best(warnings) - {OURS}
+
+
 def test_a_ranking_is_cut_where_it_first_keeps_the_promise(quadrant, photograph, monkeypatch):
     """An eighth of all rows holds a quarter of the quadrant, and a quarter is just enough."""
 
@@ -125,6 +131,10 @@ def test_the_table_stars_the_best_of_a_column(comparison):
     assert "yes*" in lines[1]
     assert "*" not in lines[1].split()[2]  # the area
     assert lines[1].rstrip().endswith("–")  # a mask handed in took no time
+
+
+def test_a_method_named_twice_is_run_once():
+    assert config(methods=("grad_cam", "lime", "grad_cam")).methods == ("grad_cam", "lime")
 
 
 def test_a_saved_comparison_has_all_its_files(comparison, tmp_path):

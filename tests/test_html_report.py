@@ -98,10 +98,11 @@ def test_everything_is_in_the_page_and_nothing_runs(page):
 
 
 def test_every_picture_and_drawing_has_words(page, result):
-    assert len(page.all("img")) == 6 + len(result.keep_rate) + len(result.pictures.divergence)
+    backgrounds, stages = result.card.backgrounds, result.pictures.divergence
+    assert len(page.all("img")) == 6 + len(backgrounds) + len(stages)
     assert all(image["alt"] and image["width"] and image["height"] for image in page.all("img"))
     drawings = page.all("svg")
-    assert len(drawings) == len(result.keep_rate) + len(result.card.layers)
+    assert len(drawings) == len(backgrounds) + len(result.card.layers)
     assert all(drawing["role"] == "img" and drawing["aria-label"] for drawing in drawings)
 
 

@@ -206,9 +206,17 @@ def test_what_is_no_photograph_is_refused_with_what_is(source, got):
         read_photograph(source)
 
 
-@pytest.mark.parametrize("name", [".", "missing.png", "nul\0byte.png"])
-def test_a_folder_or_a_missing_path_is_refused_by_name(name, tmp_path):
-    with pytest.raises(ValueError, match="There is no photograph at"):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (".", "is a folder; accepted is a JPEG"),
+        ("missing.png", "There is no photograph at"),
+        ("nul\0byte.png", "There is no photograph at"),
+        ("long" * 1000, "There is no photograph at"),
+    ],
+)
+def test_a_folder_or_a_missing_path_is_refused_by_name(name, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
         read_photograph(tmp_path / name)
 
 

@@ -11,16 +11,29 @@ from PIL import Image
 from toys import HALF, SIDE, quadrant_classifier, quadrant_mask, quadrant_pixels, quadrant_problem
 
 from actmatch import ScoreConfig, judge, score
+from actmatch.folder import MASK_FILES
+from actmatch.image_infill import other_photographs, with_photographs
 from actmatch.images import to_image
-from actmatch.judgment import judgment_files
+from actmatch.infill import KINDS
 from actmatch.scorecard import measure
 
 FEW = ScoreConfig(trials=2)
 
 
 def test_a_region_has_the_card_of_its_mask(quadrant, photograph):
-    expected = measure(quadrant, quadrant_problem(quadrant), quadrant_mask(0.5), trials=2).card
-    assert score(quadrant, photograph, quadrant_mask(0.5), FEW) == expected
+    problem, mask = quadrant_problem(quadrant), quadrant_mask(0.5)
+    others = other_photographs(quadrant, problem)
+    measured = measure(quadrant, problem, mask, trials=2)
+    expected = with_photographs(measured, quadrant, problem, mask, others).card
+    assert expected.reported
+    assert score(quadrant, photograph, mask, FEW) == expected
+
+
+def test_backgrounds_may_be_given(quadrant, photograph):
+    dark, gray = (Image.new("L", (40, 40), value) for value in (0, 128))
+    judgment = judge(quadrant, photograph, quadrant_mask(0.5), FEW, [dark, gray])
+    (rate,) = judgment.card.reported
+    assert (rate.kind, rate.kept, rate.trials) == ("image", 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +140,9 @@ def test_running_out_of_memory_is_told_in_words(photograph, monkeypatch):
 def test_a_saved_judgment_has_all_its_files_and_figures(quadrant, photograph, tmp_path):
     judgment = judge(quadrant, photograph, quadrant_mask(1) * 0.8 + 0.1, FEW)
     folder = judgment.save(tmp_path / "out")
-    assert {path.name for path in folder.iterdir()} == set(judgment.files) == set(judgment_files(1))
+    worst = {f"worst-{kind}.png" for kind in (*KINDS, "image")}
+    assert {path.name for path in folder.iterdir()} == set(judgment.files)
+    assert set(judgment.files) == {*MASK_FILES, *worst, "divergence-1.png", "report.json"}
     report = json.loads((folder / "report.json").read_text())
     assert report["config"]["threshold"] == 0.5
     assert report["threshold_curve"]["interval"] == list(judgment.curve.interval)

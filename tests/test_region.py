@@ -73,6 +73,33 @@ def test_paths_and_open_files_are_read(tmp_path):
         assert np.array_equal(read_region(source), HALF / 255)
 
 
+def test_the_file_of_an_array_is_read(tmp_path):
+    np.save(tmp_path / "soft_mask.npy", np.full((1, 1, 20, 30), 0.25, np.float32))
+    for path in (tmp_path / "soft_mask.npy", str(tmp_path / "soft_mask.npy")):
+        assert np.array_equal(read_region(path), np.full((20, 30), 0.25))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "There is no mask at"),
+        (b"", "mask.npy is empty"),
+        (b"no array", "mask.npy cannot be read as an array of numbers"),
+        (np.ones((20, 30, 3)), "must be H x W numbers; got 20 x 30 x 3"),
+        (np.full((20, 30), np.nan), "mask.npy holds values that are not finite"),
+        (np.array([[None] * 20] * 30), "mask.npy cannot be read as an array of numbers"),
+    ],
+)
+def test_a_file_of_no_mask_is_refused_in_words(tmp_path, content, sentence):
+    path = tmp_path / "mask.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(ValueError, match=sentence):
+        read_region(path)
+
+
 @pytest.mark.parametrize(
     "array",
     [
@@ -107,6 +134,8 @@ def colored_glass() -> Image.Image:
         (b"", "is empty"),
         (png(BINARY["L"])[:60], "cannot be read as a mask"),
         ("no/such/mask.png", "There is no mask at"),
+        ("long" * 1000, "There is no mask at"),
+        (".", "is a folder; accepted is"),
         (42, "The mask must be a path"),
         (Image.new("RGB", (30, 20), "red"), "is in color"),
         (colored_glass(), "several colors on a transparent ground"),
@@ -119,6 +148,8 @@ def colored_glass() -> Image.Image:
         (np.full((20, 20), -1), "accepted are 0 to 255"),
         (np.full((20, 20), "keep"), "must hold bools or numbers"),
         (np.zeros((20, 20, 3)), "must be H x W numbers; got 20 x 20 x 3"),
+        (np.zeros((2, 1, 20, 20)), "must be H x W numbers; got 2 x 1 x 20 x 20"),
+        (np.zeros((0, 20)), "must be H x W numbers; got 0 x 20"),
         (np.float64(1), "The mask must be a path"),
         (np.zeros(()), "a single number"),
         (torch.full((20, 20), torch.nan), "not finite"),

@@ -21,10 +21,11 @@ from toys import (
 
 from actmatch import batches
 from actmatch.images import to_image
-from actmatch.infill import KINDS
+from actmatch.infill import DETERMINISTIC, KINDS
 from actmatch.keep_rate import keep_rates
 from actmatch.problem import pose
 from actmatch.scorecard import (
+    RANDOM_MASKS,
     Curve,
     Measured,
     ScoreCard,
@@ -34,6 +35,7 @@ from actmatch.scorecard import (
     random_masks,
     top_ranked,
 )
+from actmatch.suspicion import randomized
 
 
 def score(*arguments, **settings) -> ScoreCard:
@@ -145,6 +147,71 @@ def test_every_prediction_of_a_linear_card_is_as_derived_by_hand(linear):
     assert card.leftover_entropy_share == pytest.approx(entropy / math.log(3))
 
 
+def test_area_and_pieces_of_a_linear_card_are_as_derived_by_hand(linear):
+    card = linear.card
+    assert (card.area, card.components, card.largest_component) == (0.5, 1, 1)
+
+
+def test_the_top_classes_of_a_linear_card_are_as_derived_by_hand(linear):
+    """The right is ahead on k, where it alone is left; there are but three classes."""
+    top5 = linear.card.top5
+    assert [prediction.name for prediction in top5["photograph"]] == ["left", "right", "neither"]
+    assert top5["explanation"][0].name == "left"
+    assert top5["complement"][0].name == "right"
+    given = [prediction.probability for prediction in top5["photograph"]]
+    assert given == pytest.approx(softmax(2, 0.5, 0))
+
+
+def shares_of_random_masks() -> list[tuple[float, float]]:
+    """Of each of the card's random masks, the kept share of the left and of the right half."""
+    drawn = random_masks(left_mask(), RANDOM_MASKS, torch.Generator().manual_seed(0))
+    halves = drawn.view(RANDOM_MASKS, SIDE, 2, SIDE // 2).mean((1, 3))
+    return [tuple(shares) for shares in halves.tolist()]
+
+
+def test_the_random_line_of_a_linear_card_is_as_derived_by_hand(linear):
+    """With shares a and b kept, a half at 2 falls to 2 a and one at 1/2 to b / 2, in each color.
+
+    The direction of three equal colors stays, so that the cosine is 1 wherever anything is kept.
+    """
+    shares = shares_of_random_masks()
+    assert all(a > 0 and b > 0 for a, b in shares)
+    distances = [3 * ((2 - 2 * a) ** 2 + (0.5 - 0.5 * b) ** 2) / 12.75 for a, b in shares]
+    (layer,) = linear.card.layers
+    assert layer.random_cosine == pytest.approx(1)
+    assert layer.random_relative_l2 == pytest.approx(sum(distances) / RANDOM_MASKS)
+
+
+def spread(*logits: float) -> float:
+    """Squared length of a difference of logits once its mean is taken off."""
+    mean = sum(logits) / len(logits)
+    return sum((z - mean) ** 2 for z in logits)
+
+
+def test_the_gain_of_a_linear_card_is_as_derived_by_hand(linear):
+    """e lacks the 1/2 of the second logit, whose centered square is 1/6 = (1/4) (2/3)."""
+    assert spread(0, 0.5, 0) == pytest.approx(1 / 6)
+    controls = [spread(2 - 2 * a, 0.5 - 0.5 * b, 0) for a, b in shares_of_random_masks()]
+    assert linear.card.gain == pytest.approx(1 - 1 / 6 / (sum(controls) / RANDOM_MASKS))
+
+
+def test_the_gain_on_the_randomized_copy_of_a_linear_card_is_as_derived_by_hand(linear):
+    """The same with the random weights W: e lacks 1/2 of the right, a control also of the left."""
+    weight = randomized(linear_classifier(), 0).model.head.weight.tolist()
+
+    def lost(left: float, right: float) -> float:
+        return spread(*(w * left + v * right for w, v in weight))
+
+    controls = [lost(2 - 2 * a, 0.5 - 0.5 * b) for a, b in shares_of_random_masks()]
+    expected = 1 - lost(0, 0.5) / (sum(controls) / RANDOM_MASKS)
+    card = linear.card
+    assert card.randomized_gain == pytest.approx(expected, rel=1e-4)
+    check = card.checks[-1]
+    assert (check.name, check.figure) == ("parameters", card.randomized_gain)
+    assert expected > 0.9 * card.gain  # this seed's random weights look at the left as well
+    assert check.light == "red"
+
+
 def test_the_match_of_a_linear_card_is_as_derived_by_hand(linear):
     """Of three colors each: |a - b|^2 = 3 / 4, |a|^2 = 12 + 3 / 4; the right half is silenced."""
     (layer,) = linear.card.layers
@@ -167,15 +234,19 @@ def test_deletion_and_insertion_of_a_linear_card_are_as_derived_by_hand(linear):
     assert card.insertion.shares == card.deletion.shares == tuple(s / 16 for s in range(17))
     assert card.insertion.probabilities == pytest.approx(inserted)
     assert card.deletion.probabilities == pytest.approx(deleted)
-    trapezoids = sum((a + b) / 32 for a, b in pairwise(deleted))
-    assert card.deletion.area == pytest.approx(trapezoids)
+    for curve, heights in ((card.deletion, deleted), (card.insertion, inserted)):
+        assert curve.area == pytest.approx(sum((a + b) / 32 for a, b in pairwise(heights)))
 
 
-def test_the_flat_keep_rates_of_a_linear_card_are_as_derived_by_hand(linear):
-    """The left stays at 2; on black the right is at -2, on white at 2, which the left wins."""
-    kept = {rate.kind: (rate.kept, rate.trials) for rate in linear.card.keep_rate}
-    assert [kept[kind] for kind in ("gray", "black", "white")] == [(1, 1)] * 3
-    assert kept["color"] == (3, 3)  # the right is at most 2
+def test_the_keep_rates_of_a_linear_card_are_as_derived_by_hand(linear):
+    """The left stays at 2, and no background is brighter: the right never gets ahead.
+
+    Of n trials that are all kept, the exact interval begins at p with p^n = 0.025.
+    """
+    for rate in linear.card.keep_rate:
+        trials = 1 if rate.kind in DETERMINISTIC else 3
+        assert (rate.kept, rate.trials, rate.high) == (trials, trials, 1)
+        assert rate.low == pytest.approx(0.025 ** (1 / trials))
     worst = linear.pictures.worst
     assert set(worst) == set(KINDS)
     assert worst["black"] == to_image((halves_pixels(2, 0.5) * left_mask())[0])
@@ -193,6 +264,26 @@ def test_the_checks_of_a_linear_card_are_as_derived_by_hand(linear):
     assert (checks["edge"].figure, checks["edge"].light) == (0, "green")
     assert (checks["specks"].figure, checks["specks"].light) == (0, "green")
     assert (checks["seeds"].figure, checks["seeds"].light) == (None, None)
+
+
+def test_a_linear_card_with_a_speck_is_as_derived_by_hand():
+    """Of the left 4.5 of 32 rows, 72 pixels, are kept, and one pixel of the right.
+
+    The logits are 2 * 72 / 512 and 1/2 / 512. No shift turns them round: 2.5 rows are the least
+    that is kept of the left.
+    """
+    mask = left_mask(4 / SIDE)
+    mask[..., 4, : SIDE // 4] = 1  # half of a row
+    mask[..., 10, 25] = 1
+    problem = pose(linear_classifier(), halves_pixels(2, 0.5), "left")
+    card = score(linear_classifier(), problem, mask)
+    assert card.area == 73 / 1024
+    assert (card.components, card.largest_component) == (2, pytest.approx(72 / 73))
+    expected = softmax(2 * 72 / 512, 0.5 / 512, 0)[0]
+    assert card.explanation_probability == pytest.approx(expected)
+    checks = {check.name: check for check in card.checks}
+    assert checks["specks"].figure == pytest.approx(1 / 73)
+    assert (checks["specks"].light, checks["shift"].figure) == ("amber", 0)
 
 
 def test_a_card_without_a_soft_mask_has_no_curves(quadrant, problem):

@@ -95,7 +95,10 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
     assert Path(final["save"]["value"]).suffix == ".zip"
     assert final["stage"]["value"] == list(final["maps"])[-1]
-    assert len(final["worst"]) == 8
+    assert len(final["worst"]) == 9
+    assert "confidence ratio" in final["figures"]
+    assert "Not tested: only one seed was run." in final["checks"]
+    assert final["ranking"]["visible"]
     assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
 
 
@@ -134,7 +137,10 @@ def test_a_painted_region_gets_its_card(lion):
     assert "Keeping" in shown["status"]
     assert "label kept" in shown["figures"]
     assert "parameters" in shown["checks"]
-    assert len(shown["worst"]) == 8
+    assert shown["alone"].count("<section>") == 3
+    assert "blocks.6" in shown["layers"]
+    assert not shown["ranking"]["visible"]
+    assert len(shown["worst"]) == 9
     assert set(shown["maps"]) == set(shown["stage"]["choices"])
     another = judging.choose_stage("blocks.1", shown["maps"])
     assert another.size == shown["divergence"].size
@@ -159,7 +165,10 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     soft = np.linspace(0, 255, 224).astype(np.uint8)[None].repeat(224, 0)
     path = tmp_path / "soft.png"
     Image.fromarray(soft).save(path)
-    chart = card_of(lion, judging.UPLOAD, mask_file=str(path))["thresholds"]
+    shown = card_of(lion, judging.UPLOAD, mask_file=str(path))
+    drawn = shown["ranking"]["value"].to_dict()["data"]["values"]
+    assert [row["pixels"] for row in drawn[:17]] == [100 * step / 16 for step in range(17)]
+    chart = shown["thresholds"]
     assert chart["visible"]
     held, lines = chart["value"].to_dict()["layer"]
     assert {row["of"] for row in lines["data"]["values"]} == {"kept pixels", "confidence", "match"}

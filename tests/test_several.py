@@ -146,7 +146,11 @@ def test_everything_is_written_or_nothing(tmp_path):
     ]
     assert report["iou"] == [[1, 0], [0, 1]]
     with Image.open(folder / "several.png") as sheet:
-        assert sheet.width > 4 * 224
+        assert (sheet.width // 224, sheet.height // 224) == (3, 2)
+    titles = [title for title, _ in several.pictures()]
+    assert titles[0] == "photograph"
+    assert titles[3].startswith("all: ")
+    assert [title[:3] for title in titles[1:3] + titles[4:]] == ["1: ", "2: "] * 2
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ValueError, match="Cannot write to the folder"):
         several.save(tmp_path / "file")

@@ -98,6 +98,24 @@ def test_bad_input_is_refused(quadrant, photograph, masks, target, sentence):
         transfer([quadrant], photograph, masks, target)
 
 
+def test_another_fit_is_refused(quadrant, photograph):
+    for run in (transfer, spread):
+        masks = quadrant_mask(1) if run is spread else [quadrant_mask(1)]
+        with pytest.raises(ValueError, match="fit must be one of crop, squash, letterbox"):
+            run([quadrant], photograph, masks, fit="zoom")
+
+
+def test_running_out_of_memory_is_told_in_words(photograph, monkeypatch):
+    classifier = quadrant_classifier()
+
+    def full(pixels):
+        raise torch.OutOfMemoryError("full")
+
+    monkeypatch.setattr(classifier, "forward", full)
+    with pytest.raises(ValueError, match="show the mask to fewer or smaller classifiers"):
+        transfer([classifier], photograph, [quadrant_mask(1)])
+
+
 def test_a_mask_over_the_photograph_keeps_its_place(quadrant):
     laid = to_photograph(quadrant_mask(1), (64, 64), quadrant.data_config)
     assert np.array_equal(laid, np.asarray(to_image(enlarged(quadrant_mask(1))[0, 0])) / 255)

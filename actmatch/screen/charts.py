@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import altair as alt
 
 from ..config import Weights, bounds_of
-from ..scorecard import LayerMatch
+from ..scorecard import LayerMatch, ScoreCard
 from ..threshold import ThresholdCurve
 
 TEAL, ORANGE, VIOLET = "#0d9488", "#c2410c", "#7c3aed"
 LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
          "#0ea5e9")  # fmt: skip
 HEIGHT = 320  # less clips the legend below
+BELOW_LABEL = dict(top=48, right=16, bottom=4, left=4)  # pixels around a chart under its label
 
 
 def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
@@ -104,7 +105,36 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
         .mark_rect(color=TEAL, opacity=0.12)
         .encode(x=alt.X("from:Q"), x2="to:Q")
     )
-    return (held + lines).properties(width="container", height=HEIGHT, background="transparent")
+    return (held + lines).properties(
+        width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
+    )
+
+
+def ranking_chart(card: ScoreCard) -> alt.Chart:
+    """p_y of a ranked mask while its best pixels are deleted, and while they are inserted."""
+    curves = {"deleted": card.deletion, "inserted on gray": card.insertion}
+    titles = [f"{name}: area {curve.area:.2f}" for name, curve in curves.items()]
+    rows = [
+        {"pixels": 100 * share, "probability": 100 * probability, "of": title}
+        for title, curve in zip(titles, curves.values(), strict=True)
+        for share, probability in zip(curve.shares, curve.probabilities, strict=True)
+    ]
+    scale = alt.Scale(domain=titles, range=[ORANGE, TEAL])
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(strokeWidth=2, point=True)
+        .encode(
+            x=alt.X("pixels:Q", title="percent of the pixels, best ranked first"),
+            y=alt.Y("probability:Q", title=f"percent sure of {card.label}",
+                    scale=alt.Scale(domain=[0, 100])),
+            color=alt.Color("of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
+            tooltip=["of:N", alt.Tooltip("pixels:Q", format=".0f"),
+                     alt.Tooltip("probability:Q", format=".1f")],
+        )
+        .properties(
+            width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
+        )
+    )  # fmt: skip
 
 
 def _lines(

@@ -298,7 +298,8 @@ class Watch:
 
 RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
           "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
-          "worst", "progress", "terms", "save", "work")  # fmt: skip
+          "worst", "figures", "checks", "ranking", "progress", "terms", "save",
+          "work")  # fmt: skip
 
 
 def shown(**updates: Any) -> tuple:
@@ -345,8 +346,11 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=panels.enlarged(maps[deepest]),
         maps=maps,
-        backgrounds=markup.backgrounds_table(explanation.keep_rate),
+        backgrounds=markup.backgrounds_table(card.backgrounds),
         worst=judging.worst(card, explanation.pictures),
+        figures=panels.figures_table(card),
+        checks=markup.checks(card.checks),
+        ranking=judging.ranking(card),
         save=gr.update(value=zipped(explanation), interactive=True),
         work=work,
         **pictures,

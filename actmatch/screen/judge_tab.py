@@ -13,7 +13,7 @@ INTRODUCTION = (
     "What does the classifier see in a region of your choice, and how well would that explain its "
     "decision? Any mask gets the card that an explanation gets."
 )
-ACCEPTED = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"]
+ACCEPTED = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy"]
 
 
 def judge_tab() -> dict[str, gr.components.Component]:
@@ -33,18 +33,20 @@ def judge_tab() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=280):
             gr.Markdown("#### Figures")
             parts["figures"] = gr.HTML(label="Figures of the region", elem_id="am-figures")
-            gr.Markdown("#### What it says of the region alone")
-            parts["alone"] = gr.HTML(label="Top-5 of the region alone", elem_id="am-alone")
         with gr.Column(min_width=280):
             gr.Markdown("#### Reasons to distrust it")
             parts["checks"] = gr.HTML(label="Suspicion checks", elem_id="am-checks")
+    gr.Markdown("#### What it says of the region alone, and of the rest")
+    parts["alone"] = gr.HTML(label="Top-5 of photograph, region and rest", elem_id="am-alone")
     with gr.Row():
         with gr.Column(min_width=280):
             gr.Markdown("#### Does the label survive other backgrounds?")
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
         with gr.Column(min_width=280):
-            gr.Markdown("#### Where does a stage respond differently?")
+            gr.Markdown("#### Where does a stage respond differently, and how much?")
             parts |= divergence_map("judged")
+            parts["layers"] = gr.HTML(label="Activation match in figures", elem_id="am-match")
+    parts["ranking"] = ranking("am-ranking")
     parts["thresholds"] = gr.Plot(
         label="Soft mask: what every cut keeps; the label holds where shaded", visible=False,
         elem_id="am-thresholds",
@@ -76,6 +78,14 @@ def connect_divergence(parts: dict) -> None:
     parts["stage"].input(
         judging.choose_stage, [parts["stage"], parts["maps"]], parts["divergence"],
         queue=False, api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+
+
+def ranking(elem_id: str) -> gr.Plot:
+    """Where deletion and insertion are drawn, once there is a ranking."""
+    return gr.Plot(
+        label="Its best pixels deleted, and inserted",
+        visible=False, elem_id=elem_id,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from .zero_gpu import on_gpu
 PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
 SOURCES = (PAINT, UPLOAD, LAST)
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
-          "divergence", "maps", "thresholds")  # fmt: skip
+          "divergence", "maps", "layers", "ranking", "thresholds")  # fmt: skip
 
 
 @in_words
@@ -121,8 +121,9 @@ def shown(**updates: Any) -> tuple:
 def failed(words: str) -> tuple:
     """The sentence in place of a card; an earlier one goes."""
     empty = dict.fromkeys(JUDGED) | dict(
-        stage=gr.update(choices=[], value=None), maps={}, thresholds=thresholds(None)
-    )
+        stage=gr.update(choices=[], value=None), maps={}, ranking=ranking(None),
+        thresholds=thresholds(None),
+    )  # fmt: skip
     return shown(**empty | dict(status=panels.failure(words)))
 
 
@@ -139,15 +140,24 @@ def finished(judgment: Judgment) -> tuple:
         status=panels.judged(sentences, judgment.seconds),
         overlay=panels.enlarged(overlay(judgment.pixels, judgment.mask)),
         figures=panels.figures_table(card),
-        backgrounds=markup.backgrounds_table(card.keep_rate),
+        backgrounds=markup.backgrounds_table(card.backgrounds),
         checks=markup.checks(card.checks),
         worst=worst(card, pictures),
-        alone=markup.top5(card.top5["explanation"], card.label),
+        alone=markup.predictions(card),
+        layers=markup.layers_table(card.layers),
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=panels.enlarged(maps[deepest]),
         maps=maps,
+        ranking=ranking(card),
         thresholds=thresholds(judgment.curve),
     )
+
+
+def ranking(card: ScoreCard | None) -> Any:
+    """The chart of deletion and insertion; nothing where the mask has no ranking."""
+    if card is None or card.deletion is None:
+        return gr.update(value=None, visible=False)
+    return gr.update(value=charts.ranking_chart(card), visible=True)
 
 
 def thresholds(curve: ThresholdCurve | None) -> Any:
@@ -159,7 +169,7 @@ def thresholds(curve: ThresholdCurve | None) -> Any:
 
 def worst(card: ScoreCard, pictures: Pictures) -> list[tuple[Image.Image, str]]:
     """The hardest composite of each kind of infill, with its keep-rate."""
-    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.keep_rate}
+    rates = {rate.kind: f"{rate.kind}: {rate.kept} of {rate.trials}" for rate in card.backgrounds}
     return [(picture, rates[kind]) for kind, picture in pictures.worst.items()]
 
 

@@ -113,7 +113,7 @@ def judged(sentences: Sequence[str], seconds: float) -> str:
 
 
 def figures_table(card: ScoreCard) -> str:
-    """The figures of a card as on the command line, and its gain."""
+    """The figures of a card as on the command line."""
     body = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{unbroken(figure)}</td>"
         f"<td class='am-words'>{unbroken(remark)}</td></tr>"

@@ -1,0 +1,74 @@
+"""The infill kind `image`: other photographs behind a mask; reported, and never promised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .batches import logits_of
+from .classifier import Classifier
+from .examples import example_photographs
+from .images import Source, read_photograph, to_pixels
+from .keep_rate import try_each
+from .optimize import Problem
+from .scorecard import Measured
+
+IMAGE = "image"
+SAME = 1 / 255  # pixels that differ by no more are the same
+
+
+def other_photographs(
+    classifier: Classifier, problem: Problem, sources: Sequence[Source] | None = None
+) -> Tensor:
+    """N x 3 x H x W: photographs that may stand behind a mask, at the classifier's input size.
+
+    The explained photograph is none of them, and neither is one that the classifier itself calls
+    the target: the label would survive there without any mask.
+
+    Args:
+        sources: to choose from; None: the examples that are installed, of which none may be left.
+
+    Raises:
+        ValueError: a photograph is not acceptable, or none of those given may stand behind a mask.
+    """
+    given = _examples() if sources is None else [read_photograph(source) for source in sources]
+    every = [to_pixels(image, classifier.data_config) for image in given]
+    pixels = torch.cat((*every, problem.pixels[:0].cpu())).to(problem.pixels.device)
+    own = ((pixels - problem.pixels).abs() <= SAME).flatten(1).all(1)
+    others = pixels[~own]
+    if len(others):
+        others = others[logits_of(classifier, [others]).argmax(-1) != problem.target]
+    if sources is not None and not len(others):
+        raise ValueError(
+            "None of the photographs given for the background can serve as one: each must be "
+            "another photograph than the one explained, and the classifier must not say "
+            f"{classifier.class_names[problem.target]} of it."
+        )
+    return others
+
+
+def with_photographs(
+    measured: Measured,
+    classifier: Classifier,
+    problem: Problem,
+    mask: Tensor,
+    photographs: Tensor,
+) -> Measured:
+    """The same card and pictures, the keep-rate on N x 3 x H x W other photographs among them."""
+    if not len(photographs):
+        return measured
+    kinds = [(IMAGE, len(photographs))]
+    (tried,) = try_each(classifier, problem, mask, kinds, [photographs])
+    card = replace(measured.card, reported=(tried.keep_rate,))
+    worst = {**measured.pictures.worst, IMAGE: tried.worst}
+    return Measured(card, replace(measured.pictures, worst=worst))
+
+
+@lru_cache(maxsize=1)
+def _examples() -> tuple[Image.Image, ...]:
+    return tuple(map(read_photograph, example_photographs().values()))
