@@ -15,7 +15,7 @@ from .classifier import Classifier
 from .examples import example_photographs
 from .images import Source, read_photograph, to_pixels
 from .keep_rate import try_each
-from .optimize import Problem
+from .problem import Problem
 from .scorecard import Measured
 
 IMAGE = "image"

@@ -18,18 +18,6 @@ from .problem import Problem
 PRIORS = ("area", "binarization", "total_variation")  # terms of the mask alone
 
 
-class Ends(NamedTuple):
-    """Activations at the two ends of every composite of a step: per stage, N x C_l x H_l x W_l.
-
-    Attributes:
-        kept: of what the composites would be with every pixel kept.
-        removed: of what they would be with every pixel removed.
-    """
-
-    kept: tuple[Tensor, ...]
-    removed: tuple[Tensor, ...]
-
-
 class Outcome(NamedTuple):
     """What one mask does.
 
@@ -41,7 +29,6 @@ class Outcome(NamedTuple):
             broken. Without a promise, minus the total.
         priors: the weighted sum of the terms of the mask alone.
         response: to the composites of the step.
-        removed: rows x 3 x H x W, what the composites would be with every pixel removed.
     """
 
     terms: dict[str, Tensor]
@@ -50,7 +37,6 @@ class Outcome(NamedTuple):
     slack: Tensor
     priors: Tensor
     response: Response
-    removed: Tensor
 
 
 class Objective:
@@ -71,52 +57,24 @@ class Objective:
         leftover = weights.necessity or weights.leftover_entropy or promise.necessary
         self.leftovers = int(bool(leftover))
         self.rows = 1 + self.draws + self.leftovers
-        self.gray: tuple[Tensor, ...] = ()  # its activations, once they are wanted
-        self.leading: tuple[bool, ...] = ()  # whether the logits go by a stage's map, once known
+        self.signs = torch.ones(self.rows, 1, 1, 1, device=problem.pixels.device)
+        self.signs[1 + self.draws :] = -1.0  # the complement shows what the mask removes
 
-    def pictures(self) -> tuple[Tensor, Tensor]:
-        """What composites show where the mask is 1, and where it is 0: rows x 3 x H x W each.
-
-        The explanation, drawn infills and, where wanted, the complement.
-        """
-        pixels = self.problem.pixels
-        gray = self.classifier.gray.expand_as(pixels)
-        drawn = self.infills.next(self.draws) if self.draws else pixels[:0]
-        kept = [pixels] * (1 + self.draws) + [gray] * self.leftovers
-        return torch.cat(kept), torch.cat([gray, drawn] + [pixels] * self.leftovers)
-
-    def leads(self, response: Response) -> tuple[bool, ...]:
-        """Whether the logits go by the map of each stage; they do not in a transformer."""
-        if not self.leading:
-            gradients = torch.autograd.grad(
-                response.logits.sum(), response.activations, retain_graph=True, allow_unused=True
-            )
-            self.leading = tuple(gradient is not None for gradient in gradients)
-        return self.leading
-
-    def ends(self, removed: Tensor) -> Ends:
-        """The activations of both `pictures`; only those of drawn infills are computed anew.
-
-        Args:
-            removed: the second of the pictures.
-        """
-        drawn = removed[1 : 1 + self.draws]
-        with torch.no_grad():
-            self.gray = self.gray or self.classifier(removed[:1]).activations
-            infills = self.classifier(drawn).activations if self.draws else ()
-        infills = infills or tuple(stage[:0] for stage in self.gray)
-        stages = list(zip(self.problem.response.activations, self.gray, infills, strict=True))
-        return Ends(
-            tuple(torch.cat([x] * (1 + self.draws) + [gray] * self.leftovers)
-                  for x, gray, _ in stages),
-            tuple(torch.cat([gray, drawn] + [x] * self.leftovers) for x, gray, drawn in stages),
-        )  # fmt: skip
+    def composites(self, mask: Tensor) -> Tensor:
+        """rows x 3 x H x W: the explanation, drawn infills and, where wanted, the complement."""
+        pixels, gray = self.problem.pixels, self.classifier.gray
+        batch = [composite(mask, pixels, gray)]
+        if self.draws:
+            batch.append(composite(mask, pixels.expand(self.draws, -1, -1, -1),
+                                   self.infills.next(self.draws)))  # fmt: skip
+        if self.leftovers:
+            batch.append(composite(1 - mask, pixels, gray))
+        return torch.cat(batch)
 
     def __call__(self, mask: Mask) -> Outcome:
         """The terms of a mask and whether it keeps the promise on this step's composites."""
         problem, config, weights = self.problem, self.config, self.config.weights
-        kept, removed = self.pictures()
-        response = self.classifier(composite(mask.hard, kept, removed))
+        response = self.classifier(self.composites(mask.hard))
         explained = response.rows(slice(0, 1))
         drawn = response.logits[1 : 1 + self.draws]
         leftover = response.logits[1 + self.draws :]
@@ -155,7 +113,6 @@ class Objective:
             slack,
             priors=sum(weighted[name] for name in PRIORS if name in weighted),
             response=response,
-            removed=removed,
         )
 
     def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .classifier import Classifier
 from .config import ExplainConfig
-from .descent import descend
+from .descent import Descent
 from .guidance import Guidance, logits_to_continue
 from .mask_generator import MaskGenerator, binarize, build_generator
 from .methods import grad_cam
@@ -145,6 +145,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     generator = seeded_generator(classifier, problem, config)
     random = torch.Generator(device=device).manual_seed(config.seed)
     objective = Objective(classifier, problem, config, random)
+    descend = Descent(generator, objective)
     guidance, promised = problem.guidance, config.promise is not None
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
     optimizer = torch.optim.Adam(
@@ -158,7 +159,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             mask = binarize(logits)
             outcome = objective(mask)
             optimizer.zero_grad(set_to_none=True)
-            descend(generator, objective, mask, outcome)
+            descend(mask, outcome)
         optimizer.step()
         area = mask.hard.detach().mean()
         held = steering.follow(index, area, outcome)

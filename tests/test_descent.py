@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 import torch
-from toys import halves_pixels, left_mask, linear_classifier, tiny_classifier
+from toys import halves_pixels, left_mask, linear_classifier, random_pixels, tiny_classifier
 
-from actmatch import ExplainConfig
-from actmatch.descent import descend, followed, secant
+from actmatch import ExplainConfig, Weights
+from actmatch.descent import Descent, followed, secant
 from actmatch.infill import composite
 from actmatch.mask_generator import binarize, build_generator
 from actmatch.objective import Objective
 from actmatch.problem import pose
 
 
-def gradients(classifier, descent: str) -> list[torch.Tensor]:
-    """Of the grids of a random pyramid, coarse to fine."""
-    torch.manual_seed(0)
-    pixels = torch.rand(1, 3, *classifier.size)
+def gradients(classifier, descent: str, pixels=None, **settings) -> list[torch.Tensor]:
+    """Of the grids of a random pyramid, coarse to fine; on noise unless pixels are given."""
+    if pixels is None:
+        pixels = random_pixels(classifier.size)
     problem = pose(classifier, pixels, None)
-    config = ExplainConfig(descent=descent, resolution=16)
+    config = ExplainConfig(descent=descent, resolution=16, **settings)
     random = torch.Generator().manual_seed(0)
     generator = build_generator("pyramid", 16, pixels, torch.rand(1, 1, 16, 16, generator=random))
     objective = Objective(classifier, problem, config, random)
     mask = binarize(generator())
-    descend(generator, objective, mask, objective(mask))
+    Descent(generator, objective)(mask, objective(mask))
     return [grid.grad for grid in generator.grids]
 
 
@@ -34,17 +36,18 @@ def test_a_secant_is_what_keeping_a_region_does_where_the_rest_of_the_network_is
     response = classifier(composite(left_mask(0.5), x, gray))
     stage = response.activations[0].detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(classifier.head(stage)[0, 0], stage)
-    found = secant(gradient, *classifier(x).activations, *classifier(gray).activations)
+    (kept,), (removed,) = classifier(x).activations, classifier(gray).activations
+    found = secant(gradient, kept - removed)
     assert found.shape == (1, 1, 1, 2)
-    kept = classifier(composite(left_mask(), x, gray)).logits[0, 0]
-    removed = classifier(gray).logits[0, 0]
-    assert found[0, 0, 0].tolist() == pytest.approx([(kept - removed).item(), 0.0])
+    whole = classifier(composite(left_mask(), x, gray)).logits[0, 0]
+    nothing = classifier(gray).logits[0, 0]
+    assert found[0, 0, 0].tolist() == pytest.approx([(whole - nothing).item(), 0.0])
 
 
 def test_a_secant_adds_up_composites_and_channels():
-    gradient, kept, removed = torch.rand(3, 2, 4, 5, 5)  # of 2 composites, 4 channels
-    by_hand = sum(gradient[n, c] * (kept[n, c] - removed[n, c]) for n in range(2) for c in range(4))
-    assert torch.allclose(secant(gradient, kept, removed)[0, 0], by_hand, atol=1e-6)
+    gradients, difference = torch.rand(2, 4, 5, 5), torch.rand(1, 4, 5, 5)
+    by_hand = sum(gradients[n, c] * difference[0, c] for n in range(2) for c in range(4))
+    assert torch.allclose(secant(gradients, difference)[0, 0], by_hand, atol=1e-6)
 
 
 def test_a_grid_follows_the_stages_about_as_coarse_as_itself():
@@ -72,3 +75,13 @@ def test_every_grid_follows_the_pixels_where_no_map_leads_to_the_logits():
         gradients(network, "stages"), gradients(network, "pixels"), strict=True
     ):
         assert torch.allclose(stages, pixels, atol=1e-6)
+
+
+def test_the_complement_asks_for_the_pixels_it_must_not_keep():
+    classifier = linear_classifier()
+    weights = dict.fromkeys((field.name for field in fields(Weights)), 0.0) | dict(necessity=1.0)
+    coarsest, *_ = gradients(
+        classifier, "stages", halves_pixels(1.5, 0.0), preset="necessary", weights=weights
+    )
+    assert (coarsest[:, :2] < 0).all()  # keeping the left half takes it from the complement
+    assert coarsest[:, 2:].abs().amax() < coarsest[:, :2].abs().amin()
