@@ -16,7 +16,7 @@ from .infill import composite, draw_all_but_gray
 from .problem import Problem
 
 BATCH = 32  # composites a forward pass
-AT_ONCE = 4  # infills on which a single mask is asked before the next
+AT_ONCE = 2  # infills on which a single mask is asked before the next
 FAILED = -1  # in place of a count of infills
 
 

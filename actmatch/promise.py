@@ -82,7 +82,7 @@ class Rule(NamedTuple):
 
 
 REPORTED = Rule(TRIALS, TRIALS, sys.maxsize)  # as a keep-rate table has it
-ACCEPTANCE = Rule(45, 90, 1, sure=4.0, look=24)  # with room to spare
+ACCEPTANCE = Rule(45, 90, 1, sure=4.0, look=16)  # with room to spare
 
 
 class Verdict(NamedTuple):
