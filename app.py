@@ -16,6 +16,7 @@ from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, We
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
+    classes_tab,
     compare_tab,
     explaining,
     handlers,
@@ -67,6 +68,7 @@ def build() -> gr.Blocks:
         judge_tab.connect(tabs["judge"], controls, result["mask"])
         compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["mask"])
         several_tab.connect(tabs["several"], controls)
+        classes_tab.connect(tabs["classes"], controls)
         models_tab.connect(tabs["models"], controls, result["mask"])
     return screen
 
@@ -216,6 +218,8 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             tabs["compare"] = compare_tab.compare_tab()
         with gr.Tab("Several"):
             tabs["several"] = several_tab.several_tab()
+        with gr.Tab("Classes"):
+            tabs["classes"] = classes_tab.classes_tab()
         with gr.Tab("Models"):
             tabs["models"] = models_tab.models_tab()
     parts["save"] = gr.DownloadButton(
