@@ -29,6 +29,8 @@ from actmatch.screen import (
     workbench_tabs,
 )
 from actmatch.screen.asking import QUESTION
+from actmatch.screen.glossary import how_to_read, promises
+from actmatch.screen.header import header
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -41,16 +43,23 @@ GROUPS = {
     "abductive": ("Abductive", "Enough on any background, and nothing left behind."),
 }
 
+# Sliders in a folded section are made when it unfolds and then take on their values from before, so
+# that what is typed at once would be lost: unfolding and folding every section makes them all.
+RENDER_FOLDED = """async () => {
+    for (const fold of document.querySelectorAll('#am-settings .label-wrap')) {
+        fold.click();
+        await new Promise((resume) => setTimeout(resume));
+        fold.click();
+    }
+}"""
+
 
 def build() -> gr.Blocks:
     """The whole screen, ready to launch; loads no weights."""
     with gr.Blocks(
         title="actmatch", analytics_enabled=False, delete_cache=(600, explaining.KEEP_SECONDS)
     ) as screen:
-        gr.HTML(
-            "<div id='am-head'><h1>actmatch</h1>"
-            "<p>On which few pixels does an image classifier's decision rest?</p></div>"
-        )
+        header()
         with gr.Row(elem_id="am-layout"):
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
@@ -103,13 +112,16 @@ def ask_column() -> dict[str, gr.components.Component]:
     parts["target"] = gr.Dropdown(
         [handlers.TOP_CLASS], value=handlers.TOP_CLASS, label="Class to explain",
         allow_custom_value=True, filterable=True, elem_id="am-target",
+        info="The top one is what the classifier says; any other can be asked for.",
     )  # fmt: skip
     parts |= question.question_details()
     default = ExplainConfig()
     parts["preset"] = gr.Radio(
-        list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset"
-    )
+        list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset",
+        info="What the kept pixels must do on their own; a harder promise takes more of them.",
+    )  # fmt: skip
     parts["promise"] = gr.Markdown(PRESETS[default.preset].sentence, elem_id="am-promise")
+    gr.HTML(promises())
     with gr.Row():
         parts["explain"] = gr.Button(
             "Explain", variant="primary", min_width=110, elem_id="am-explain"
@@ -139,7 +151,10 @@ def settings_column() -> dict[str, gr.components.Component]:
         parts["seed"] = gr.Number(
             default.seed, label="Seed", precision=0, info=bounds_of(ExplainConfig, "seed").effect
         )
-        parts["device"] = gr.Radio(["auto", *available_devices()], value="auto", label="Device")
+        parts["device"] = gr.Radio(
+            ["auto", *available_devices()], value="auto", label="Device",
+            info="auto takes the fastest there is; only a CPU repeats a mask bit for bit.",
+        )  # fmt: skip
         parts["fit"] = gr.Radio(
             list(FITS), value=default.fit, label="Fit",
             info="crop is the classifier's own; squash and letterbox keep everything in sight.",
@@ -173,7 +188,10 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             type="pil", format="jpeg", max_height=560, elem_id="am-slider",
             buttons=["fullscreen"], interactive=False,
         )  # fmt: skip
-    with gr.Tabs():
+    parts["suggestions"] = gr.HTML(
+        js_on_load=panels.PICK_SUGGESTION, elem_id="am-suggestions", label="What should I try?"
+    )
+    with gr.Tabs(elem_id="am-tabs", overflow_behavior="wrap"):
         with gr.Tab("Mask and overlay"), gr.Row():
             for name, words in PICTURES.items():
                 parts[name] = picture(name, words)
@@ -193,6 +211,7 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
                 label="Activation match", show_label=False, elem_id="am-layers"
             )
             parts["layers_table"] = gr.HTML(label="Activation match in figures")
+            gr.HTML(how_to_read("cosine", "relative L2", "random"))
             gr.Markdown("#### Where does a stage respond differently?")
             parts |= judge_tab.divergence_map("explained")
         with gr.Tab("Robustness"):
@@ -201,6 +220,7 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
                 "table, apart from the backgrounds of the search."
             )
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+            gr.HTML(how_to_read("kinds of background", "95 % interval"))
             gr.Markdown("#### The hardest background of each kind")
             parts["worst"] = judge_tab.worst_composites("am-explained-worst")
         with gr.Tab("Curves"):
@@ -293,6 +313,7 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
             over(explaining.end, None, buttons, queue=False, **private)
     ask["stop"].click(explaining.stop_run, None, None, queue=False, **private)
     screen.unload(explaining.forget)
+    screen.load(None, js=RENDER_FOLDED, **private)
 
 
 def main() -> None:

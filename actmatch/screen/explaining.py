@@ -297,7 +297,7 @@ class Watch:
 
 RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
           "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
-          "worst", "progress", "terms", "save", "work")  # fmt: skip
+          "worst", "progress", "terms", "save", "work", "suggestions")  # fmt: skip
 
 
 def shown(**updates: Any) -> tuple:
@@ -312,6 +312,7 @@ def failed(words: str) -> tuple:
         status=panels.failure(words),
         live=gr.update(value=panels.NOTHING, visible=True),
         slider=gr.update(visible=False),
+        suggestions="",
     )
 
 
@@ -348,6 +349,7 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         worst=judging.worst(card, explanation.pictures),
         save=gr.update(value=zipped(explanation), interactive=True),
         work=work,
+        suggestions=panels.suggestions(explanation),
         **pictures,
         **curves,
     )

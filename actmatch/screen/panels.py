@@ -9,11 +9,14 @@ from PIL import Image
 
 from ..compare import Comparison
 from ..explanation import Explanation
-from ..markup import data_uri, unbroken
+from ..markup import LIGHTS, checks, data_uri, unbroken
+from ..remedy import remedy
 from ..scorecard import ScoreCard
+from ..suspicion import Check
 from ..table import compared_figures, figures
 from ..transfer import Transfer
 from ..wording import percent
+from .glossary import how_to_read
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
 
@@ -78,8 +81,54 @@ def result(explanation: Explanation) -> str:
         note = f"<p class='am-note'>{escape(explanation.promise_sentence)}</p>"
     return (
         f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
-        f"<div class='am-badges'>{''.join(badges)}</div>{note}"
+        f"<div class='am-badges'>{''.join(badges)}</div>{note}{HOW_TO_READ}"
     )
+
+
+HOW_TO_READ = how_to_read("area", "promise kept", "kinds of background", "match", "pieces")
+
+
+def suggestions(explanation: Explanation) -> str:
+    """What to try where a check warns, each with a button; all checks unfold below.
+
+    A button carries the setting and its value, as `data-setting` and `data-value`.
+    """
+    rows = explanation.card.checks
+    warned = [check for check in rows if check.light in ("amber", "red")]
+    tested = sum(check.light is not None for check in rows)
+    title, items = f"No reason to distrust this mask in {tested} checks", ""
+    if warned:
+        title = f"What should I try? {len(warned)} of {tested} checks warn"
+        items = "".join(_suggestion(check, explanation) for check in warned)
+        items = f"<ul class='am-checks'>{items}</ul>"
+    return (
+        f"<section class='am-suggestions'><h3>{title}</h3>{items}"
+        f"<details class='am-how'><summary>All checks</summary>{checks(rows)}</details></section>"
+    )
+
+
+def _suggestion(check: Check, explanation: Explanation) -> str:
+    found, button = remedy(check, explanation.config), ""
+    if found:
+        button = (
+            f"<button type='button' class='am-try' data-setting='{found.setting}' "
+            f"data-value='{found.after:g}'>{escape(found.words)}, and go on</button>"
+        )
+    return (
+        f"<li class='am-{check.light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
+        f"<span>{unbroken(check.reason)} {button}</span></li>"
+    )
+
+
+# A click on a suggestion becomes the component's own event.
+PICK_SUGGESTION = """
+element.addEventListener('click', (event) => {
+    const button = event.target.closest('[data-setting]');
+    if (!button) return;
+    const {setting, value} = button.dataset;
+    trigger('select', {setting, value: Number(value)});
+});
+"""
 
 
 def _promise_badge(explanation: Explanation) -> str:
