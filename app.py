@@ -188,50 +188,57 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             type="pil", format="jpeg", max_height=560, elem_id="am-slider",
             buttons=["fullscreen"], interactive=False,
         )  # fmt: skip
+        parts["removed"] = gr.Radio(
+            list(explaining.REMOVED), value=explaining.GRAY, label="Removed pixels",
+            elem_id="am-removed", info="Gray is what the classifier saw; faded shows the rest.",
+        )  # fmt: skip
     parts["suggestions"] = gr.HTML(
         js_on_load=panels.PICK_SUGGESTION, elem_id="am-suggestions", label="What should I try?"
     )
     with gr.Tabs(elem_id="am-tabs", overflow_behavior="wrap"):
-        with gr.Tab("Mask and overlay"), gr.Row():
-            for name, words in PICTURES.items():
-                parts[name] = picture(name, words)
+        with gr.Tab("Mask and overlay"):
+            empty("the mask, what it keeps and what it leaves")
+            with gr.Row(elem_classes=EVIDENCE):
+                for name, words in PICTURES.items():
+                    parts[name] = picture(name, words)
         with gr.Tab("Refine"):
             tabs["workbench"] = workbench_tabs.refine_tab()
         with gr.Tab("Timeline"):
             tabs["workbench"] |= workbench_tabs.timeline_tab()
         with gr.Tab("Predictions"):
             gr.Markdown("What the classifier says of each part. The explained class is in color.")
+            empty("the five most probable classes of the photograph, of the mask and of the rest")
             parts["predictions"] = gr.HTML(label="Top-5 of photograph, explanation and rest")
         with gr.Tab("Layers"):
             gr.Markdown(
                 "Does each stage respond to the kept pixels as to the whole photograph? 1 is the "
                 "same. A bar means something only above the line of random masks of equal area."
             )
-            parts["layers"] = gr.Plot(
-                label="Activation match", show_label=False, elem_id="am-layers"
-            )
-            parts["layers_table"] = gr.HTML(label="Activation match in figures")
-            gr.HTML(how_to_read("cosine", "relative L2", "random"))
-            gr.Markdown("#### Where does a stage respond differently?")
-            parts |= judge_tab.divergence_map("explained")
+            empty("how well every stage matches, and where it does not")
+            with gr.Column(elem_classes=EVIDENCE):
+                parts |= layers_evidence()
         with gr.Tab("Robustness"):
             gr.Markdown(
                 "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
                 "table, apart from the backgrounds of the search."
             )
-            parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
-            gr.HTML(how_to_read("kinds of background", "95 % interval"))
-            gr.Markdown("#### The hardest background of each kind")
-            parts["worst"] = judge_tab.worst_composites("am-explained-worst")
+            empty("how often the label survives, and the background that comes nearest to break it")
+            with gr.Column(elem_classes=EVIDENCE):
+                parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+                gr.HTML(how_to_read("kinds of background", "95 % interval"))
+                gr.Markdown("#### The hardest background of each kind")
+                parts["worst"] = judge_tab.worst_composites("am-explained-worst")
         with gr.Tab("Curves"):
-            gr.Markdown("What each step kept, and how sure the classifier was of it.")
-            parts["progress"] = gr.Plot(
-                label="Kept area and probability", show_label=False, elem_id="am-progress"
-            )
-            gr.Markdown("What each term of the objective weighed, times its weight.")
-            parts["terms"] = gr.Plot(
-                label="Terms of the objective", show_label=False, elem_id="am-terms"
-            )
+            empty("what each step kept, and what each term of the objective weighed")
+            with gr.Column(elem_classes=EVIDENCE):
+                gr.Markdown("What each step kept, and how sure the classifier was of it.")
+                parts["progress"] = gr.Plot(
+                    label="Kept area and probability", show_label=False, elem_id="am-progress"
+                )
+                gr.Markdown("What each term of the objective weighed, times its weight.")
+                parts["terms"] = gr.Plot(
+                    label="Terms of the objective", show_label=False, elem_id="am-terms"
+                )
         with gr.Tab("Judge"):
             tabs["judge"] = judge_tab.judge_tab()
         with gr.Tab("Compare"):
@@ -247,6 +254,26 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
     )
     parts["work"] = gr.State(None, time_to_live=explaining.KEEP_SECONDS)
     return parts, tabs
+
+
+def layers_evidence() -> dict[str, gr.components.Component]:
+    """How well the stages match, in a chart, in figures and as a map."""
+    parts: dict[str, gr.components.Component] = {}
+    parts["layers"] = gr.Plot(label="Activation match", show_label=False, elem_id="am-layers")
+    parts["layers_table"] = gr.HTML(label="Activation match in figures")
+    gr.HTML(how_to_read("cosine", "relative L2", "random"))
+    gr.Markdown("#### Where does a stage respond differently?")
+    return parts | judge_tab.divergence_map("explained")
+
+
+EVIDENCE = "am-evidence"  # shown once there is, or soon will be, a result
+
+
+def empty(what: str) -> None:
+    """A sentence in place of the evidence of a tab, for as long as there is none."""
+    gr.HTML(
+        panels.note(f"Nothing here yet: press Explain to see {what}."), elem_classes="am-hollow"
+    )
 
 
 PICTURES = {
@@ -312,6 +339,11 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
         for over in (run.success, run.failure):
             over(explaining.end, None, buttons, queue=False, **private)
     ask["stop"].click(explaining.stop_run, None, None, queue=False, **private)
+    gr.on(
+        [result["removed"].input, result["work"].change], explaining.show_removed,
+        [result["removed"], result["work"], result["overlay"], result["explanation"]],
+        result["slider"], queue=False, show_progress="hidden", **private,
+    )  # fmt: skip
     screen.unload(explaining.forget)
     screen.load(None, js=RENDER_FOLDED, **private)
 

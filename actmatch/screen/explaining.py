@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -295,6 +296,8 @@ class Watch:
         return shown(**updates)
 
 
+GRAY, FADED = "flat gray", "faded"
+REMOVED = (GRAY, FADED)
 RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
           "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
           "worst", "progress", "terms", "save", "work", "suggestions")  # fmt: skip
@@ -353,6 +356,20 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         **pictures,
         **curves,
     )
+
+
+def show_removed(
+    removed: str,
+    work: Work | None,
+    faded: np.ndarray | None,
+    gray: np.ndarray | None,
+) -> Any:
+    """Before and after, the removed pixels as chosen; left as it is where there is no result."""
+    after = faded if removed == FADED else gray
+    if work is None or after is None:
+        return gr.skip()
+    pair = (to_image(work.pixels / 255), Image.fromarray(np.asarray(after)))
+    return tuple(map(panels.enlarged, pair))
 
 
 def zipped(explanation: Explanation) -> str:

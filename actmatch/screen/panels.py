@@ -22,7 +22,8 @@ ENLARGED = 672  # pixels of a shown picture's longer side; three times most clas
 
 EMPTY_STATUS = (
     "<p class='am-sentence'>On which few pixels does the decision rest?</p>"
-    "<p class='am-status'>Drop a photograph or start with an example, then press Explain.</p>"
+    "<p class='am-status am-start'>Drop a photograph or start with an example, then press Explain."
+    "</p>"
 )
 NOTHING = "<div class='am-live am-empty' aria-hidden='true'></div>"
 
