@@ -31,6 +31,14 @@ def judge_tab() -> dict[str, gr.components.Component]:
             parts["overlay"] = picture(
                 "Region", "The photograph; what lies outside the region is faded.", "am-region"
             )
+    with gr.Column(elem_classes="am-card"):
+        parts |= card_parts()
+    return parts
+
+
+def card_parts() -> dict[str, gr.components.Component]:
+    """Everything that is measured of a region."""
+    parts: dict[str, gr.components.Component] = {}
     with gr.Row():
         with gr.Column(min_width=280):
             gr.Markdown("#### Figures")

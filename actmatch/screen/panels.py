@@ -90,7 +90,7 @@ HOW_TO_READ = how_to_read("area", "promise kept", "kinds of background", "match"
 
 
 def suggestions(explanation: Explanation) -> str:
-    """What to try where a check warns, each with a button; all checks unfold below.
+    """What to try where a check warns, each with a button; all checks unfold below it.
 
     A button carries the setting and its value, as `data-setting` and `data-value`.
     """
@@ -101,7 +101,8 @@ def suggestions(explanation: Explanation) -> str:
     if warned:
         title = f"What should I try? {len(warned)} of {tested} checks warn"
         items = "".join(_suggestion(check, explanation) for check in warned)
-        items = f"<ul class='am-checks'>{items}</ul>"
+        words = "A button moves its slider, and the search goes on from this mask."
+        items = f"<p class='am-status'>{words}</p><ul class='am-checks'>{items}</ul>"
     return (
         f"<section class='am-suggestions'><h3>{title}</h3>{items}"
         f"<details class='am-how'><summary>All checks</summary>{checks(rows)}</details></section>"
@@ -113,7 +114,7 @@ def _suggestion(check: Check, explanation: Explanation) -> str:
     if found:
         button = (
             f"<button type='button' class='am-try' data-setting='{found.setting}' "
-            f"data-value='{found.after:g}'>{escape(found.words)}, and go on</button>"
+            f"data-value='{found.after:g}'>{escape(found.words)}</button>"
         )
     return (
         f"<li class='am-{check.light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
@@ -147,7 +148,8 @@ def _badge(text: str, title: str, kind: str = "") -> str:
 
 
 NOT_JUDGED = (
-    "<p class='am-status'>Paint over a part of the photograph, then press Judge this region.</p>"
+    "<p class='am-status am-start'>Choose a photograph, paint over a part of it, then press Judge "
+    "this region. Its card appears below.</p>"
 )
 
 
