@@ -7,7 +7,7 @@ import gradio as gr
 from ..compare import CompareConfig
 from ..config import bounds_of
 from ..methods import METHODS
-from . import comparing
+from . import comparing, panels
 from .glossary import how_to_read
 
 INTRODUCTION = (
@@ -40,19 +40,23 @@ def compare_tab() -> dict[str, gr.components.Component]:
         info=f"{hops.effect} 0 takes all; transformers only.",
     )  # fmt: skip
     parts["compare"] = gr.Button("Compare", variant="primary", elem_id="am-compare-it")
-    parts["status"] = gr.HTML(label="Comparison in words", elem_id="am-compared")
-    parts["pictures"] = gr.Gallery(
-        label="Explanations side by side", show_label=False, columns=4, height="auto",
-        object_fit="contain", elem_id="am-side-by-side", elem_classes="am-gallery",
-        buttons=["fullscreen"], format="jpeg",
+    parts["status"] = gr.HTML(
+        panels.note("Press Explain, then Compare.", panels.START), label="Comparison in words",
+        elem_id="am-compared",
     )  # fmt: skip
-    parts["table"] = gr.HTML(label="Figures of every method", elem_id="am-comparison")
-    gr.HTML(
-        how_to_read(
-            "promise kept", "label kept", "confidence ratio", "worst background", "leftover",
-            "match over random", "deletion", "insertion", "pieces", "warnings", "seconds",
-        )
-    )  # fmt: skip
+    with gr.Column(elem_classes="am-card"):
+        parts["pictures"] = gr.Gallery(
+            label="Explanations side by side", show_label=False, columns=4, height="auto",
+            object_fit="contain", elem_id="am-side-by-side", elem_classes="am-gallery",
+            buttons=["fullscreen"], format="jpeg",
+        )  # fmt: skip
+        parts["table"] = gr.HTML(label="Figures of every method", elem_id="am-comparison")
+        gr.HTML(
+            how_to_read(
+                "promise kept", "label kept", "confidence ratio", "worst background", "leftover",
+                "match over random", "deletion", "insertion", "pieces", "warnings", "seconds",
+            )
+        )  # fmt: skip
     return parts
 
 

@@ -15,6 +15,10 @@ INTRODUCTION = (
     "What does the classifier see in a region of your choice, and how well would that explain its "
     "decision? Any mask gets the card that an explanation gets."
 )
+EMPTY = (
+    "Choose a photograph, paint over a part of it, then press Judge this region. Its card appears "
+    "below."
+)
 ACCEPTED = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"]
 
 
@@ -26,7 +30,7 @@ def judge_tab() -> dict[str, gr.components.Component]:
             parts = region_column()
         with gr.Column(min_width=280):
             parts["status"] = gr.HTML(
-                panels.NOT_JUDGED, label="Judgment in words", elem_id="am-judged"
+                panels.note(EMPTY, panels.START), label="Judgment in words", elem_id="am-judged"
             )
             parts["overlay"] = picture(
                 "Region", "The photograph; what lies outside the region is faded.", "am-region"

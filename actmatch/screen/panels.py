@@ -25,6 +25,7 @@ EMPTY_STATUS = (
     "<p class='am-status am-start'>Drop a photograph or start with an example, then press Explain."
     "</p>"
 )
+START = "am-start"  # style.css hides what a tab will show for as long as this stands there
 NOTHING = "<div class='am-live am-empty' aria-hidden='true'></div>"
 
 
@@ -147,12 +148,6 @@ def _badge(text: str, title: str, kind: str = "") -> str:
     return f"<span class='am-badge {kind}' title='{escape(title)}'>{escape(text)}</span>"
 
 
-NOT_JUDGED = (
-    "<p class='am-status am-start'>Choose a photograph, paint over a part of it, then press Judge "
-    "this region. Its card appears below.</p>"
-)
-
-
 def judged(sentences: Sequence[str], seconds: float) -> str:
     """What a judgment, a comparison or a search says in words, the first sentence large."""
     first, *more = [sentence for sentence in sentences if sentence]
@@ -269,9 +264,9 @@ def _breakable(name: str) -> str:
     return escape(name).replace("_", "_<wbr>")
 
 
-def note(text: str) -> str:
-    """A quiet sentence where something is still missing."""
-    return f"<p class='am-status'>{escape(text)}</p>"
+def note(text: str, kind: str = "") -> str:
+    """A quiet sentence where something is still missing; `START` where nothing was begun yet."""
+    return f"<p class='am-status {kind}'>{escape(text)}</p>"
 
 
 def figure(picture: Image.Image, name: str, values: Sequence[tuple[str, str]]) -> str:
