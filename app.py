@@ -339,11 +339,10 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
         for over in (run.success, run.failure):
             over(explaining.end, None, buttons, queue=False, **private)
     ask["stop"].click(explaining.stop_run, None, None, queue=False, **private)
-    gr.on(
-        [result["removed"].input, result["work"].change], explaining.show_removed,
-        [result["removed"], result["work"], result["overlay"], result["explanation"]],
-        result["slider"], queue=False, show_progress="hidden", **private,
-    )  # fmt: skip
+    shown = [result[name] for name in ("removed", "work", "overlay", "explanation")]
+    quick = dict(queue=False, show_progress="hidden", **private)
+    result["removed"].input(explaining.show_removed, shown, result["slider"], **quick)
+    result["work"].change(explaining.show_removed_again, shown, result["slider"], **quick)
     screen.unload(explaining.forget)
     screen.load(None, js=RENDER_FOLDED, **private)
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from actmatch import markup
@@ -275,6 +276,18 @@ def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sente
 def shown_by(restored) -> dict:
     """What the controls are set to."""
     return dict(zip(taking.RESTORED, restored, strict=True))
+
+
+def test_removed_pixels_are_shown_as_chosen_and_not_drawn_twice_on_gray():
+    gray, faded = np.full((8, 8, 3), 127, dtype=np.uint8), np.full((8, 8, 3), 200, dtype=np.uint8)
+    work = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
+    for chosen, value in ((explaining.GRAY, 127), (explaining.FADED, 200)):
+        before, after = explaining.show_removed(chosen, work, faded, gray)
+        assert before.size == after.size
+        assert (before.getpixel((4, 4))[0], after.getpixel((4, 4))[0]) == (0, value)
+    assert explaining.show_removed(explaining.FADED, None, None, None) == gr.skip()
+    again = explaining.show_removed_again(explaining.GRAY, work, faded, gray)
+    assert again == gr.skip()
 
 
 def test_a_suggestion_moves_its_setting_alone():

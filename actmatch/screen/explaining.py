@@ -372,6 +372,11 @@ def show_removed(
     return tuple(map(panels.enlarged, pair))
 
 
+def show_removed_again(removed: str, *result: Any) -> Any:
+    """As `show_removed` after another result, which comes on gray anyway."""
+    return show_removed(removed, *result) if removed == FADED else gr.skip()
+
+
 def zipped(explanation: Explanation) -> str:
     """Path of a ZIP with the files of `Explanation.save`; those of earlier visits go."""
     folder = own_folder()
