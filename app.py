@@ -16,6 +16,7 @@ from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, We
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
+    classes_tab,
     compare_tab,
     explaining,
     handlers,
@@ -28,6 +29,8 @@ from actmatch.screen import (
     workbench_tabs,
 )
 from actmatch.screen.asking import QUESTION
+from actmatch.screen.glossary import how_to_read, promises
+from actmatch.screen.header import header
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import STYLE, theme
 from actmatch.screen.upload import Photograph
@@ -40,16 +43,23 @@ GROUPS = {
     "abductive": ("Abductive", "Enough on any background, and nothing left behind."),
 }
 
+# Sliders in a folded section are made when it unfolds and then take on their values from before, so
+# that what is typed at once would be lost: unfolding and folding every section makes them all.
+RENDER_FOLDED = """async () => {
+    for (const fold of document.querySelectorAll('#am-settings .label-wrap')) {
+        fold.click();
+        await new Promise((resume) => setTimeout(resume));
+        fold.click();
+    }
+}"""
+
 
 def build() -> gr.Blocks:
     """The whole screen, ready to launch; loads no weights."""
     with gr.Blocks(
         title="actmatch", analytics_enabled=False, delete_cache=(600, explaining.KEEP_SECONDS)
     ) as screen:
-        gr.HTML(
-            "<div id='am-head'><h1>actmatch</h1>"
-            "<p>On which few pixels does an image classifier's decision rest?</p></div>"
-        )
+        header()
         with gr.Row(elem_id="am-layout"):
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column()
@@ -67,6 +77,7 @@ def build() -> gr.Blocks:
         judge_tab.connect(tabs["judge"], controls, result["mask"])
         compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["mask"])
         several_tab.connect(tabs["several"], controls)
+        classes_tab.connect(tabs["classes"], controls)
         models_tab.connect(tabs["models"], controls, result["mask"])
     return screen
 
@@ -101,13 +112,16 @@ def ask_column() -> dict[str, gr.components.Component]:
     parts["target"] = gr.Dropdown(
         [handlers.TOP_CLASS], value=handlers.TOP_CLASS, label="Class to explain",
         allow_custom_value=True, filterable=True, elem_id="am-target",
+        info="The top one is what the classifier says; any other can be asked for.",
     )  # fmt: skip
     parts |= question.question_details()
     default = ExplainConfig()
     parts["preset"] = gr.Radio(
-        list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset"
-    )
+        list(PRESETS), value=default.preset, label="Promise", elem_id="am-preset",
+        info="What the kept pixels must do on their own; a harder promise takes more of them.",
+    )  # fmt: skip
     parts["promise"] = gr.Markdown(PRESETS[default.preset].sentence, elem_id="am-promise")
+    gr.HTML(promises())
     with gr.Row():
         parts["explain"] = gr.Button(
             "Explain", variant="primary", min_width=110, elem_id="am-explain"
@@ -137,7 +151,10 @@ def settings_column() -> dict[str, gr.components.Component]:
         parts["seed"] = gr.Number(
             default.seed, label="Seed", precision=0, info=bounds_of(ExplainConfig, "seed").effect
         )
-        parts["device"] = gr.Radio(["auto", *available_devices()], value="auto", label="Device")
+        parts["device"] = gr.Radio(
+            ["auto", *available_devices()], value="auto", label="Device",
+            info="auto takes the fastest there is; only a CPU repeats a mask bit for bit.",
+        )  # fmt: skip
         parts["fit"] = gr.Radio(
             list(FITS), value=default.fit, label="Fit",
             info="crop is the classifier's own; squash and letterbox keep everything in sight.",
@@ -171,67 +188,83 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             type="pil", format="jpeg", max_height=560, elem_id="am-slider",
             buttons=["fullscreen"], interactive=False,
         )  # fmt: skip
-    with gr.Tabs():
-        with gr.Tab("Mask and overlay"), gr.Row():
-            for name, words in PICTURES.items():
-                parts[name] = picture(name, words)
+        parts["removed"] = gr.Radio(
+            list(explaining.REMOVED), value=explaining.GRAY, label="Removed pixels",
+            elem_id="am-removed", info="Gray is what the classifier saw; faded shows the rest.",
+        )  # fmt: skip
+    parts["suggestions"] = gr.HTML(
+        js_on_load=panels.PICK_SUGGESTION, elem_id="am-suggestions", label="What should I try?"
+    )
+    with gr.Tabs(elem_id="am-tabs", overflow_behavior="wrap"):
+        with gr.Tab("Mask and overlay"):
+            empty("the mask, what it keeps and what it leaves")
+            with gr.Row(elem_classes=EVIDENCE):
+                for name, words in PICTURES.items():
+                    parts[name] = picture(name, words)
         with gr.Tab("Refine"):
             tabs["workbench"] = workbench_tabs.refine_tab()
         with gr.Tab("Timeline"):
             tabs["workbench"] |= workbench_tabs.timeline_tab()
         with gr.Tab("Predictions"):
             gr.Markdown("What the classifier says of each part. The explained class is in color.")
+            empty("the five most probable classes of the photograph, of the mask and of the rest")
             parts["predictions"] = gr.HTML(label="Top-5 of photograph, explanation and rest")
         with gr.Tab("Layers"):
             gr.Markdown(
                 "Does each stage respond to the kept pixels as to the whole photograph? 1 is the "
                 "same. A bar means something only above the line of random masks of equal area."
             )
-            parts["layers"] = gr.Plot(
-                label="Activation match", show_label=False, elem_id="am-layers"
-            )
-            parts["layers_table"] = gr.HTML(label="Activation match in figures")
-            gr.Markdown("#### Where does a stage respond differently?")
-            parts |= judge_tab.divergence_map("explained")
+            empty("how well every stage matches, and where it does not")
+            with gr.Column(elem_classes=EVIDENCE):
+                parts |= layers_evidence()
         with gr.Tab("Robustness"):
             gr.Markdown(
                 "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
                 "table, apart from the backgrounds of the search. No promise is about the kind "
                 "image, other photographs."
             )
-            parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
-            gr.Markdown("#### The hardest background of each kind")
-            parts["worst"] = judge_tab.worst_composites("am-explained-worst")
+            empty("how often the label survives, and the background that comes nearest to break it")
+            with gr.Column(elem_classes=EVIDENCE):
+                parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+                gr.HTML(how_to_read("kinds of background", "95 % interval"))
+                gr.Markdown("#### The hardest background of each kind")
+                parts["worst"] = judge_tab.worst_composites("am-explained-worst")
         with gr.Tab("Score card"):
             gr.Markdown(
                 "What the mask is worth, and the reasons to distrust it; each comes with the one "
                 "setting that would mend it."
             )
-            with gr.Row():
-                with gr.Column(min_width=280):
-                    parts["figures"] = gr.HTML(
-                        label="Figures of the mask", elem_id="am-explained-figures"
-                    )
-                with gr.Column(min_width=280):
-                    parts["checks"] = gr.HTML(
-                        label="Suspicion checks", elem_id="am-explained-checks"
-                    )
-            parts["ranking"] = judge_tab.ranking("am-explained-ranking")
+            empty("every figure of the mask, and six reasons to distrust it")
+            with gr.Column(elem_classes=EVIDENCE):
+                with gr.Row():
+                    with gr.Column(min_width=280):
+                        parts["figures"] = gr.HTML(
+                            label="Figures of the mask", elem_id="am-explained-figures"
+                        )
+                    with gr.Column(min_width=280):
+                        parts["checks"] = gr.HTML(
+                            label="Suspicion checks", elem_id="am-explained-checks"
+                        )
+                parts["ranking"] = judge_tab.ranking("am-explained-ranking")
         with gr.Tab("Curves"):
-            gr.Markdown("What each step kept, and how sure the classifier was of it.")
-            parts["progress"] = gr.Plot(
-                label="Kept area and probability", show_label=False, elem_id="am-progress"
-            )
-            gr.Markdown("What each term of the objective weighed, times its weight.")
-            parts["terms"] = gr.Plot(
-                label="Terms of the objective", show_label=False, elem_id="am-terms"
-            )
+            empty("what each step kept, and what each term of the objective weighed")
+            with gr.Column(elem_classes=EVIDENCE):
+                gr.Markdown("What each step kept, and how sure the classifier was of it.")
+                parts["progress"] = gr.Plot(
+                    label="Kept area and probability", show_label=False, elem_id="am-progress"
+                )
+                gr.Markdown("What each term of the objective weighed, times its weight.")
+                parts["terms"] = gr.Plot(
+                    label="Terms of the objective", show_label=False, elem_id="am-terms"
+                )
         with gr.Tab("Judge"):
             tabs["judge"] = judge_tab.judge_tab()
         with gr.Tab("Compare"):
             tabs["compare"] = compare_tab.compare_tab()
         with gr.Tab("Several"):
             tabs["several"] = several_tab.several_tab()
+        with gr.Tab("Classes"):
+            tabs["classes"] = classes_tab.classes_tab()
         with gr.Tab("Models"):
             tabs["models"] = models_tab.models_tab()
     parts["save"] = gr.DownloadButton(
@@ -239,6 +272,26 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
     )
     parts["work"] = gr.State(None, time_to_live=explaining.KEEP_SECONDS)
     return parts, tabs
+
+
+def layers_evidence() -> dict[str, gr.components.Component]:
+    """How well the stages match, in a chart, in figures and as a map."""
+    parts: dict[str, gr.components.Component] = {}
+    parts["layers"] = gr.Plot(label="Activation match", show_label=False, elem_id="am-layers")
+    parts["layers_table"] = gr.HTML(label="Activation match in figures")
+    gr.HTML(how_to_read("cosine", "relative L2", "random"))
+    gr.Markdown("#### Where does a stage respond differently?")
+    return parts | judge_tab.divergence_map("explained")
+
+
+EVIDENCE = "am-evidence"  # shown once there is, or soon will be, a result
+
+
+def empty(what: str) -> None:
+    """A sentence in place of the evidence of a tab, for as long as there is none."""
+    gr.HTML(
+        panels.note(f"Nothing here yet: press Explain to see {what}."), elem_classes="am-hollow"
+    )
 
 
 PICTURES = {
@@ -304,7 +357,12 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
         for over in (run.success, run.failure):
             over(explaining.end, None, buttons, queue=False, **private)
     ask["stop"].click(explaining.stop_run, None, None, queue=False, **private)
+    shown = [result[name] for name in ("removed", "work", "overlay", "explanation")]
+    quick = dict(queue=False, show_progress="hidden", **private)
+    result["removed"].input(explaining.show_removed, shown, result["slider"], **quick)
+    result["work"].change(explaining.show_removed_again, shown, result["slider"], **quick)
     screen.unload(explaining.forget)
+    screen.load(None, js=RENDER_FOLDED, **private)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 __version__ = "0.1.0"
 
 from .agreement import explain_with_agreement
+from .classes import ClassExplanations, explain_classes, explain_classes_steps
 from .classifier import Classifier, Response
 from .compare import CompareConfig, Comparison
 from .config import PRESETS, ExplainConfig, Promise, Weights
@@ -24,6 +25,7 @@ from .views import Contrast, Similarity, contrast, similarity
 
 __all__ = [
     "PRESETS",
+    "ClassExplanations",
     "Classifier",
     "CompareConfig",
     "Comparison",
@@ -44,6 +46,8 @@ __all__ = [
     "adopt",
     "contrast",
     "explain",
+    "explain_classes",
+    "explain_classes_steps",
     "explain_several",
     "explain_several_steps",
     "explain_steps",

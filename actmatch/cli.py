@@ -229,6 +229,10 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
         "--preset", choices=promising, default=default.preset,
         help=f"whose promise is meant (default: {default.preset})",
     )  # fmt: skip
+    command.add_argument(
+        "--hops", type=int, metavar="N",
+        help="layers that attention rollout walks back from the last (default: all)",
+    )  # fmt: skip
     _add_trials(command)
     command.add_argument("--out", metavar="DIR", help="folder for report.json and the pictures")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -270,7 +274,7 @@ def run_judge(options: argparse.Namespace) -> None:
 
 def run_compare(options: argparse.Namespace) -> None:
     """Print a mask's figures beside those of other methods, and save them where asked to."""
-    names = ("cut", "preset", "fit", "seed", "trials")
+    names = ("cut", "preset", "fit", "seed", "trials", "hops")
     chosen = {name: getattr(options, name) for name in names} | dict(target=_target(options))
     config = CompareConfig(methods=tuple(options.method or METHODS), **chosen)
     if options.out is not None:

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from .attention import NoAttention
 from .classifier import Classifier
-from .config import FITS, PRESETS, Promise, as_tuple, bounded, check_bounds, choice
+from .config import FITS, PRESETS, Promise, as_tuple, bounded, check_bounds, choice, is_number
 from .explanation import drain, library_versions, memory_errors_in_words
 from .folder import REPORT_FILE, write_folder, write_report
 from .image_infill import other_photographs, with_photographs
-from .images import Source, to_image
+from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .judgment import ScoreConfig, pose_region
 from .keep_rate import TRIALS
 from .methods import METHODS
-from .problem import Problem
+from .problem import Problem, pose
 from .promise import holds
 from .region import Region
 from .render import contact_sheet
@@ -60,6 +60,16 @@ class CompareConfig:
     )
     trials: int = bounded(
         TRIALS, 1, 256, 1, "Infills of each random kind", "More narrows the intervals; each costs."
+    )
+    hops: int = bounded(
+        None,
+        1,
+        48,
+        1,
+        "Hops of attention rollout",
+        "Layers walked back from the last: few show what the last layers read, all what the image "
+        "gave them.",
+        optional=True,
     )
 
     def __post_init__(self) -> None:
@@ -342,11 +352,8 @@ class Bench:
 
     def row(self, method: str, count: int) -> Row:
         """The row of a method, cut at `count` pixels or at the promise."""
-        problem, started = self.problem, time.perf_counter()
-        saliency = METHODS[method](
-            self.classifier, problem.pixels, problem.target, self.config.seed
-        )
-        ranking = F.interpolate(saliency, self.classifier.size, mode="bilinear")
+        started = time.perf_counter()
+        ranking = rank(self.classifier, self.problem, method, self.config.seed, self.config.hops)
         seconds = time.perf_counter() - started
         counts = [count]
         if self.config.cut == "promise":
@@ -371,6 +378,46 @@ class Bench:
         trials = self.config.trials
         measured = measure(classifier, problem, mask, ranking, seed=seed, trials=trials)
         return with_photographs(measured, classifier, problem, mask, self.others).card
+
+
+def rank(
+    classifier: Classifier, problem: Problem, method: str, seed: int, hops: int | None = None
+) -> Tensor:
+    """1 x 1 x H x W: how important a method finds each pixel; only the order counts.
+
+    Args:
+        hops: of attention rollout; other methods have none.
+
+    Raises:
+        NoAttention: the method cannot work with this classifier.
+    """
+    more = {"hops": hops} if method == "attention_rollout" else {}
+    saliency = METHODS[method](classifier, problem.pixels, problem.target, seed, **more)
+    return F.interpolate(saliency, classifier.size, mode="bilinear")
+
+
+def region_of_method(
+    classifier: Classifier, photograph: Source, method: str, share: float, config: ScoreConfig
+) -> Tensor:
+    """H x W mask, 0 or 1, on the CPU: the pixels that a method ranks first, so many of them.
+
+    Args:
+        photograph: a path, bytes, an open file or a PIL image.
+        method: a name of `METHODS`.
+        share: of the pixels, above 0 and up to 1.
+
+    Raises:
+        ValueError: the method is none of these or cannot work with this classifier, or the share,
+            the photograph or the target class is not acceptable.
+    """
+    choice("method", method, METHODS)
+    if not is_number(share) or not 0 < share <= 1:
+        raise ValueError(f"share must be a number above 0 and up to 1; got {share!r}.")
+    with memory_errors_in_words(ADVICE):
+        pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
+        problem = pose(classifier, pixels.to(classifier.device), config.target)
+        ranking = rank(classifier, problem, method, config.seed)
+        return top(ranking, max(1, round(share * ranking.numel())))[0, 0].cpu()
 
 
 def top(ranking: Tensor, count: int) -> Tensor:

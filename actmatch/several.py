@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from .agreement import iou
 from .classifier import Classifier
-from .config import PRESETS, ExplainConfig, is_number
-from .explanation import Explanation, drain, library_versions, pose_photograph, search
-from .folder import REPORT_FILE, write_folder, write_report
+from .config import PRESETS, ExplainConfig
+from .explanation import Explanation, drain, pose_photograph, search
+from .gathered import ORDINALS, Finding, Gathered, check_most, numbered
 from .guidance import check_overlap
-from .images import Source, to_image
-from .optimize import Step
+from .images import Source
 from .problem import Problem
-from .render import contact_sheet, overlay
 from .wording import percent
 
 MOST = 5  # explanations looked for
 SHEET = "several.png"
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
-            "tenth", "eleventh", "twelfth")  # fmt: skip
 
 
 class Limits(NamedTuple):
@@ -44,49 +36,21 @@ class Limits(NamedTuple):
     def check(self) -> None:
         """Raise a ValueError where one of them is not acceptable."""
         check_overlap(self.overlap)
-        whole = is_number(self.most) and isinstance(self.most, int)
-        if not whole or not 1 <= self.most <= len(ORDINALS):
-            raise ValueError(
-                f"most must be a whole number from 1 to {len(ORDINALS)}; got {self.most!r}."
-            )
+        check_most(self.most)
 
 
-class Finding(NamedTuple):
-    """One step of one of the searches.
-
-    Attributes:
-        number: of the explanation looked for: 1, 2, ...
-        step: of its search.
-        found: the explanations so far.
-    """
-
-    number: int
-    step: Step
-    found: tuple[Explanation, ...]
-
-
-@dataclass(frozen=True)
-class Explanations:
+@dataclass(frozen=True, kw_only=True)
+class Explanations(Gathered):
     """Explanations of one photograph that each keep the promise, in the order they were found.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
-        found: each explanation; there may be none.
         exhausted: whether the last search found none that keeps the promise.
-        stopped: whether somebody ended the searches early.
-        seconds: wall time of all searches, the one in vain included; so are the `passes`.
     """
 
-    pixels: Tensor
-    found: tuple[Explanation, ...]
     exhausted: bool
-    stopped: bool
     limits: Limits
-    config: ExplainConfig
-    classifier: str
-    seconds: float
-    passes: float
-    versions: Mapping[str, str] = field(default_factory=library_versions)
+
+    sheet_file: ClassVar[str] = SHEET
 
     @property
     def sentence(self) -> str:
@@ -107,10 +71,9 @@ class Explanations:
         return f"{sentence}; no more were looked for."
 
     @property
-    def iou(self) -> tuple[tuple[float, ...], ...]:
-        """Intersection over union of each pair of masks."""
-        masks = [explanation.mask for explanation in self.found]
-        return tuple(tuple(iou(one, other) for other in masks) for one in masks)
+    def names(self) -> tuple[str, ...]:
+        """The number of each."""
+        return tuple(str(number) for number in range(1, 1 + len(self.found)))
 
     @property
     def shared(self) -> tuple[tuple[float, ...], ...]:
@@ -121,71 +84,15 @@ class Explanations:
             for one in masks
         )
 
-    def pictures(self) -> list[tuple[str, Image.Image]]:
-        """Two rows of as many titled pictures, or the photograph alone where there is no mask.
-
-        The photograph, and every mask outlined on it; below, all of them together, and each alone
-        on gray.
-        """
-        above = [("photograph", to_image(self.pixels))]
-        if not self.found:
-            return above
-        union = _union(self.found).float()
-        below = [(f"all: {percent(union.mean().item())}", overlay(self.pixels, union))]
-        for number, one in enumerate(self.found, start=1):
-            area, sure = percent(one.card.area), f"{one.card.confidence_ratio:.2f}"
-            above.append((f"{number}: {area} of the pixels", overlay(self.pixels, one.mask)))
-            below.append((f"{number}: confidence ratio {sure}", to_image(one.explanation)))
-        return above + below
-
-    def sheet(self) -> Image.Image:
-        """The pictures, what belongs together below one another."""
-        return contact_sheet(self.pictures(), columns=1 + len(self.found))
-
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
-            "sentence": self.sentence,
-            "preset": self.config.preset,
+            **super().report(),
             "overlap": self.limits.overlap,
             "most": self.limits.most,
             "exhausted": self.exhausted,
-            "stopped": self.stopped,
-            "iou": self.iou,
             "shared": self.shared,
-            "explanations": [explanation.report() for explanation in self.found],
-            "classifier": self.classifier,
-            "seconds": self.seconds,
-            "passes": self.passes,
-            "versions": dict(self.versions),
         }
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files that `save` writes."""
-        masks = (_mask_file(number) for number in range(1, 1 + len(self.found)))
-        return (SHEET, *masks, REPORT_FILE)
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write several.png, mask-1.png, mask-2.png, ... and report.json, all or none.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ValueError: the folder cannot be written.
-        """
-        return write_folder(folder, self.files, self._write)
-
-    def _write(self, folder: Path) -> None:
-        self.sheet().save(folder / SHEET)
-        for number, explanation in enumerate(self.found, start=1):
-            to_image(explanation.mask).save(folder / _mask_file(number))
-        write_report(folder, self.report())
-
-
-def _mask_file(number: int) -> str:
-    return f"mask-{number}.png"
 
 
 def explain_several(
@@ -254,7 +161,7 @@ def search_several(
     seconds, passes, ended, exhausted = 0.0, 0.0, False, False
     while len(found) < limits.most and not ended and not exhausted:
         steps = search(classifier, _beside(problem, found, limits.overlap), config, stopped)
-        explanation = yield from _numbered(steps, tuple(found))
+        explanation = yield from numbered(steps, tuple(found))
         seconds, passes = seconds + explanation.seconds, passes + explanation.passes
         ended = explanation.stopped
         if explanation.promise_kept:
@@ -271,18 +178,6 @@ def search_several(
         seconds=seconds,
         passes=passes,
     )
-
-
-def _numbered(
-    steps: Generator[Step, None, Explanation], found: tuple[Explanation, ...]
-) -> Generator[Finding, None, Explanation]:
-    """The steps with the number of their search; returns what the search returns."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as done:
-            return done.value
-        yield Finding(len(found) + 1, step, found)
 
 
 def _beside(problem: Problem, found: list[Explanation], overlap: float) -> Problem:

@@ -79,7 +79,6 @@ def upload_lion(page):
 def set_steps(page, steps):
     """Fold out the advanced settings and type the number of steps."""
     page.get_by_role("button", name="Advanced").click()
-    page.wait_for_timeout(1500)  # sliders that unfold take the preset's values once more
     box = page.locator("#am-steps input[type=number]")
     box.fill(str(steps))
     box.press("Tab")

@@ -77,8 +77,10 @@ def visit(browser, address):
         if message.type == "error" and "ERR_ABORTED" not in message.text:
             errors.append(message.text)
 
-    def open_page(viewport=DESKTOP, scheme="light", query=""):
+    def open_page(viewport=DESKTOP, scheme="light", query="", first=False):
         context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        if not first:  # the tour is for a first visit
+            context.add_init_script("localStorage.setItem('actmatch-tour', 'seen')")
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(MINUTE)
@@ -94,6 +96,7 @@ def visit(browser, address):
         page.goto(address + query)
         page.wait_for_selector("#am-explain")
         page.wait_for_selector("#am-target input")
+        page.wait_for_selector("#am-area input", state="attached")  # folded sliders are made
         return page
 
     yield open_page

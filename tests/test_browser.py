@@ -146,8 +146,7 @@ def test_a_copied_link_restores_the_settings(visit, address):
     page = visit()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
     choose_preset(page, "confident")
-    page.get_by_role("button", name="Mask priors").click()
-    page.wait_for_timeout(2000)  # sliders that unfold take the preset's weights once more
+    page.get_by_role("button", name="Mask priors").click()  # and typed at once
     typed(page, "area").fill("7.5")
     typed(page, "area").press("Tab")
     page.wait_for_timeout(1000)  # what is typed reaches the settings

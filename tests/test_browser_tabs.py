@@ -52,6 +52,45 @@ def test_a_visitor_looks_for_several_explanations(visit):
     looks(page, "several")
 
 
+def test_a_visitor_sees_what_each_of_the_top_classes_rests_on(visit):
+    page = visit(scheme="dark")
+    small(page)
+    open_tab(page, "Classes")
+    page.click("#am-classes-find")
+    page.locator("#am-classes-live img").wait_for()
+    page.locator("#am-classes-status").get_by_text("2 of 3").wait_for(timeout=3 * MINUTE)
+    has_pictures(page, "#am-classes", 1)  # the first is shown while the next is looked for
+    page.locator("#am-classes-status .am-sentence").wait_for(timeout=5 * MINUTE)
+    free(page)
+    has_pictures(page, "#am-classes", 3)
+    captions = page.locator("#am-classes .caption-label").all_inner_texts()
+    assert "lion, 90 % on the photograph" in captions[0].replace("\u00a0", " ")
+    assert all("promise" in caption for caption in captions)
+    looks(page, "classes")
+    page.click("#am-classes-find")
+    page.locator("#am-classes-live img").wait_for()
+    page.click("#am-stop")
+    page.locator("#am-classes-status").get_by_text("before the other classes").wait_for()
+    free(page)
+
+
+def test_a_region_of_another_method_is_judged_and_rollout_has_hops(visit):
+    page = visit()
+    upload_lion(page)
+    open_tab(page, "Judge")
+    page.get_by_label("another method", exact=True).check()
+    page.locator("#am-judge-share input[type=number]").fill("0.2")
+    page.locator("#am-judge-share input[type=number]").press("Tab")
+    page.locator("#am-canvas").wait_for(state="hidden")
+    page.click("#am-judge-it")
+    figures = page.locator("#am-figures")
+    figures.get_by_text("20\u00a0%").first.wait_for(timeout=3 * MINUTE)
+    open_tab(page, "Compare")
+    page.locator("#am-hops").wait_for(state="hidden")
+    page.get_by_label("attention_rollout").check()
+    page.locator("#am-hops").wait_for()
+
+
 def test_stop_ends_the_search_for_several(visit):
     page = visit()
     upload_lion(page)

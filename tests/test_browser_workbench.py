@@ -54,7 +54,6 @@ def test_a_moved_slider_goes_on_from_the_mask_and_start_over_begins_again(visit)
     sync_api.expect(page.locator("#am-moment input[type=range]")).to_be_enabled(timeout=MINUTE)
     before = moments(page)
     page.get_by_role("button", name="Mask priors").click()
-    page.wait_for_timeout(2000)  # sliders that unfold take the preset's weights once more
     typed(page, "area").fill("20")
     typed(page, "area").press("Tab")
     goes_on(page)
@@ -70,7 +69,6 @@ def test_a_slider_moved_during_a_run_ends_it_and_goes_on(visit):
     page = visit()
     upload_lion(page)
     page.get_by_role("button", name="Mask priors").click()
-    page.wait_for_timeout(2000)  # sliders that unfold take the preset's weights once more
     set_steps(page, 2000)
     page.click("#am-explain")
     page.wait_for_selector("img.am-live")
@@ -117,6 +115,26 @@ def test_the_timeline_is_scrubbed_and_a_point_of_the_frontier_is_taken(visit):
     page.click("#am-take-mask")
     sentence = page.locator("#am-status .am-sentence")
     sentence.get_by_text(f"Keeping {kept} of the pixels".replace(" %", "\u00a0%")).wait_for()
+
+
+def test_a_suggestion_moves_its_slider_and_goes_on_and_removed_pixels_can_be_faded(visit):
+    page = explained(visit)
+    said = page.locator("#am-suggestions")
+    said.get_by_text("All checks").wait_for()
+    said.get_by_text("All checks").click()
+    sync_api.expect(said.locator("details li")).to_have_count(6, timeout=MINUTE)
+    after = page.locator("#am-slider img").last
+    gray = after.get_attribute("src")
+    page.get_by_label("faded", exact=True).check()
+    page.wait_for_function(
+        "gray => [...document.querySelectorAll('#am-slider img')].at(-1).src != gray", arg=gray
+    )
+    button = said.locator("button.am-try").first  # so few steps leave something to distrust
+    setting, value = (button.get_attribute(f"data-{name}") for name in ("setting", "value"))
+    button.click()
+    goes_on(page)
+    sync_api.expect(typed(page, setting)).to_have_value(value, timeout=MINUTE)
+    looks(page, "suggestions")
 
 
 def test_another_photograph_empties_the_tabs(visit):

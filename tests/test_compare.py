@@ -10,7 +10,8 @@ from PIL import Image
 from toys import HALF, quadrant_mask, random_pixels, tiny_classifier
 
 from actmatch import CompareConfig, ScoreConfig, score
-from actmatch.compare import COLUMNS, OURS, compare, compare_rows, top
+from actmatch.attention import NoAttention
+from actmatch.compare import COLUMNS, OURS, compare, compare_rows, region_of_method, top
 from actmatch.images import to_image
 from actmatch.methods import METHODS
 from actmatch.table import comparison_table
@@ -162,3 +163,57 @@ def test_a_saved_comparison_has_all_its_files(comparison, tmp_path):
 def test_a_bad_setting_is_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         CompareConfig(**settings)
+
+
+def test_the_hops_of_the_settings_reach_attention_rollout_and_it_alone(monkeypatch):
+    classifier = tiny_classifier("test_vit")
+    photograph = to_image(random_pixels(classifier.size)[0])
+    mask = torch.zeros(classifier.size)
+    mask[: HALF // 2] = 1
+    methods = ("attention_rollout", "center_disc")
+    masks = {
+        hops: compare(
+            classifier, photograph, mask, config(methods=methods, hops=hops, trials=1)
+        ).rows[1].mask
+        for hops in (None, 1, len(classifier.model.blocks))
+    }  # fmt: skip
+    every, one, last = masks.values()
+    assert torch.equal(every, last)
+    assert not torch.equal(every, one)
+
+
+def test_more_hops_than_layers_are_refused_in_words():
+    classifier = tiny_classifier("test_vit")
+    photograph = to_image(random_pixels(classifier.size)[0])
+    asked = config(methods=("attention_rollout",), hops=48, trials=1)
+    with pytest.raises(ValueError, match="hops must be from 1 to"):
+        compare(classifier, photograph, torch.ones(classifier.size), asked)
+
+
+@pytest.mark.parametrize("hops", [0, 49, 1.5])
+def test_hops_outside_their_bounds_are_refused(hops):
+    with pytest.raises(ValueError, match="hops must be a whole number from 1 to 48"):
+        CompareConfig(hops=hops)
+
+
+def test_the_region_of_a_method_is_what_it_ranks_first(quadrant, photograph):
+    mask = region_of_method(quadrant, photograph, "center_disc", 0.25, ScoreConfig())
+    assert mask.sum() == HALF * HALF
+    assert mask[HALF, HALF] == 1
+    assert mask[0, 0] == 0
+    assert score(quadrant, photograph, mask, ScoreConfig(trials=1)).area == 0.25
+
+
+@pytest.mark.parametrize(
+    ("method", "share", "sentence"),
+    [
+        ("grad_can", 0.1, "Did you mean 'grad_cam'"),
+        ("grad_cam", 0, "share must be a number above 0"),
+        ("grad_cam", 1.1, "share must be a number above 0"),
+        ("attention_rollout", 0.1, "needs a transformer"),
+    ],
+)
+def test_a_region_that_no_method_gives_is_refused(quadrant, photograph, method, share, sentence):
+    with pytest.raises(ValueError, match=sentence) as refused:
+        region_of_method(quadrant, photograph, method, share, ScoreConfig())
+    assert isinstance(refused.value, NoAttention) == (method == "attention_rollout")

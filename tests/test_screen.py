@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from actmatch import markup
@@ -19,7 +20,7 @@ from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph
 from actmatch.scorecard import Prediction
-from actmatch.screen import comparing, explaining, handlers, judging, panels, taking
+from actmatch.screen import comparing, explaining, handlers, judging, panels, taking, workbench
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
 
@@ -100,6 +101,7 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert "Not tested: only one seed was run." in final["checks"]
     assert final["ranking"]["visible"]
     assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
+    assert final["suggestions"].count("<li") >= 6  # every check at least
 
 
 def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
@@ -177,6 +179,27 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     assert len(held["data"]["values"]) == 1
     binary = card_of(lion, judging.LAST, last=(soft > 100).astype(np.uint8) * 255)["thresholds"]
     assert (binary["visible"], binary["value"]) == (False, None)
+
+
+def test_the_region_of_another_method_gets_its_card(lion):
+    settings = (handlers.TOP_CLASS, "crop", 0.0, 1.0, 0.5, "center_disc", 0.2)
+    given = (judging.METHOD, None, None, None)
+    *_, last = judging.judge_region(lion, LITE0, "cpu", *given, *settings)
+    shown = dict(zip(judging.JUDGED, last, strict=True))
+    assert "20 %" in shown["figures"].replace("&nbsp;", " ")
+
+
+@pytest.mark.parametrize(
+    ("source", "visible"),
+    [
+        (judging.PAINT, (True, False, False, False)),
+        (judging.UPLOAD, (False, True, False, False)),
+        (judging.LAST, (False, False, False, False)),
+        (judging.METHOD, (False, False, True, True)),
+    ],
+)
+def test_a_source_shows_what_it_needs(source, visible):
+    assert tuple(update["visible"] for update in judging.choose_source(source)) == visible
 
 
 @pytest.mark.parametrize(
@@ -262,6 +285,25 @@ def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sente
 def shown_by(restored) -> dict:
     """What the controls are set to."""
     return dict(zip(taking.RESTORED, restored, strict=True))
+
+
+def test_removed_pixels_are_shown_as_chosen_and_not_drawn_twice_on_gray():
+    gray, faded = np.full((8, 8, 3), 127, dtype=np.uint8), np.full((8, 8, 3), 200, dtype=np.uint8)
+    work = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
+    for chosen, value in ((explaining.GRAY, 127), (explaining.FADED, 200)):
+        before, after = explaining.show_removed(chosen, work, faded, gray)
+        assert before.size == after.size
+        assert (before.getpixel((4, 4))[0], after.getpixel((4, 4))[0]) == (0, value)
+    assert explaining.show_removed(explaining.FADED, None, None, None) == gr.skip()
+    again = explaining.show_removed_again(explaining.GRAY, work, faded, gray)
+    assert again == gr.skip()
+
+
+def test_a_suggestion_moves_its_setting_alone():
+    moved = workbench.tried(SimpleNamespace(setting="resolution", value=28))
+    values = dict(zip(workbench.REMEDIES, moved, strict=True))
+    assert values.pop("resolution") == 28
+    assert all(value == gr.skip() for value in values.values())
 
 
 def visited(query: str) -> SimpleNamespace:

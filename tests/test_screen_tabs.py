@@ -14,6 +14,8 @@ from test_screen import LITE0, values_of
 from toys import (
     across_classifier,
     across_pixels,
+    halves_pixels,
+    linear_classifier,
     quadrant_classifier,
     quadrant_mask,
     quadrant_pixels,
@@ -23,7 +25,7 @@ import app
 from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_image
-from actmatch.screen import asking, explaining, gathering, question, taking, transferring
+from actmatch.screen import asking, classing, explaining, gathering, question, taking, transferring
 from actmatch.screen.stopping import StopSignal
 from actmatch.settings import CONTRAST, SIMILARITY
 
@@ -120,6 +122,58 @@ def test_what_cannot_be_looked_for_gets_the_librarys_sentence(toy, changes, sent
             seen.append(next(frames))
     assert "am-note" in seen[-1]["status"]
     assert seen[-1]["explain"]["interactive"]
+
+
+def classes_of(photograph, config=SMALL, most=2.0):
+    """The frames of the Classes tab, by name."""
+    asked = (most, photograph, LITE0, "cpu", *values_of(config))
+    for frame in classing.explain_each_class(visitor(), *asked):
+        yield dict(zip(gathering.SEVERAL, frame, strict=True))
+
+
+@pytest.fixture
+def halves(monkeypatch):
+    """A photograph of two classes, each of which reads a half of its own."""
+    monkeypatch.setattr(classing, "classifier_for", lambda *names: linear_classifier())
+    return to_image(halves_pixels(2, 1.9)[0])
+
+
+def test_each_class_is_named_shown_as_it_is_found_and_told_with_its_probability(halves):
+    frames = list(classes_of(halves, ExplainConfig(preset="confident", steps=20, resolution=16)))
+    said = [frame["status"] for frame in frames]
+    assert any("Looking for the mask of left (1 of 2) · step" in words for words in said)
+    assert any("mask of right (2 of 2)" in words for words in said)
+    assert any(len(frame["pictures"].get("value", ())) == 1 for frame in frames)
+    (_, left), (_, right) = frames[-1]["pictures"]["value"]
+    assert left.startswith("left, 49 % on the photograph: ")
+    assert right.startswith("right, 44 % on the photograph: ")
+    assert left.endswith("promise kept")
+    assert "The masks of left and right overlap" in in_plain(said[-1])
+    assert frames[-1]["explain"]["interactive"]
+
+
+def test_stop_ends_the_searches_of_the_classes(halves):
+    frames = classes_of(halves, ExplainConfig(steps=500))
+    next(frames)
+    StopSignal("visitor").set()
+    last = list(frames)[-1]
+    assert "stopped before the other classes" in in_plain(last["status"])
+    assert len(last["pictures"]["value"]) == 1
+    assert not StopSignal("visitor").is_set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (dict(photograph=None), "Choose a photograph first"),
+        (dict(most=0), "most must be a whole number"),
+        (dict(config=ExplainConfig(target="zebu")), "no class named 'zebu'"),
+    ],
+)
+def test_classes_that_cannot_be_explained_get_one_sentence(halves, changes, sentence):
+    seen = []
+    with pytest.raises(gr.Error, match=sentence):
+        seen.extend(classes_of(**dict(photograph=halves) | changes))
 
 
 @pytest.fixture
@@ -324,10 +378,11 @@ def test_the_tabs_have_endpoints_and_only_photographs_and_masks_have_to_be_given
     needed = {
         name: [each["label"] for each in endpoints[name]["parameters"]
                if not each["parameter_has_default"]]
-        for name in ("/explain", "/several", "/transfer")
+        for name in ("/explain", "/several", "/classes", "/transfer")
     }  # fmt: skip
     assert needed == {
         "/explain": ["Photograph"],
         "/several": ["Photograph"],
+        "/classes": ["Photograph"],
         "/transfer": ["Mask", "Photograph"],
     }

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..compare import CUTS, CompareConfig, Comparison, compare_rows
+from ..judgment import ScoreConfig
 from . import judging, panels
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
 from .zero_gpu import on_gpu
@@ -38,6 +39,9 @@ class Asked(NamedTuple):
     target: Any
     fit: str
     seed: Any
+    method: str = judging.USUAL_METHOD
+    share: float = judging.USUAL_SHARE
+    hops: Any = 0
 
 
 def compare_region(*values: Any) -> Iterator[tuple]:
@@ -57,8 +61,12 @@ def run(asked: Asked) -> Iterator[tuple]:
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     source = judging.LAST if asked.whose == judging.LAST else asked.source
-    mask = judging.region_of(source, asked.editor, asked.mask_file, asked.last)
+    given = judging.Given(
+        source, asked.editor, asked.mask_file, asked.last, asked.method, asked.share
+    )
     config = config_from(asked)
+    card = ScoreConfig(target=config.target, fit=config.fit, seed=config.seed)
+    mask = given.region(asked.classifier, asked.device, asked.photograph, card)
     classifier = classifier_for(asked.classifier, asked.device)
     rows = compare_rows(classifier, asked.photograph, mask, config)
     for done in range(len(config.methods) + 2):
@@ -84,7 +92,13 @@ def config_from(asked: Asked) -> CompareConfig:
         target=class_asked(asked.target),
         fit=asked.fit,
         seed=whole(asked.seed),
+        hops=whole(asked.hops) or None,
     )
+
+
+def choose_methods(methods: list[str]) -> Any:
+    """The hops of attention rollout, where that is among the methods."""
+    return gr.update(visible="attention_rollout" in methods)
 
 
 def finished(comparison: Comparison) -> tuple:

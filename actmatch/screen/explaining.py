@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -296,10 +297,12 @@ class Watch:
         return shown(**updates)
 
 
+GRAY, FADED = "flat gray", "faded"
+REMOVED = (GRAY, FADED)
 RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
           "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
           "worst", "figures", "checks", "ranking", "progress", "terms", "save",
-          "work")  # fmt: skip
+          "work", "suggestions")  # fmt: skip
 
 
 def shown(**updates: Any) -> tuple:
@@ -314,6 +317,7 @@ def failed(words: str) -> tuple:
         status=panels.failure(words),
         live=gr.update(value=panels.NOTHING, visible=True),
         slider=gr.update(visible=False),
+        suggestions="",
     )
 
 
@@ -353,9 +357,29 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         ranking=judging.ranking(card),
         save=gr.update(value=zipped(explanation), interactive=True),
         work=work,
+        suggestions=panels.suggestions(explanation),
         **pictures,
         **curves,
     )
+
+
+def show_removed(
+    removed: str,
+    work: Work | None,
+    faded: np.ndarray | None,
+    gray: np.ndarray | None,
+) -> Any:
+    """Before and after, the removed pixels as chosen; left as it is where there is no result."""
+    after = faded if removed == FADED else gray
+    if work is None or after is None:
+        return gr.skip()
+    pair = (to_image(work.pixels / 255), Image.fromarray(np.asarray(after)))
+    return tuple(map(panels.enlarged, pair))
+
+
+def show_removed_again(removed: str, *result: Any) -> Any:
+    """As `show_removed` after another result, which comes on gray anyway."""
+    return show_removed(removed, *result) if removed == FADED else gr.skip()
 
 
 def zipped(explanation: Explanation) -> str:

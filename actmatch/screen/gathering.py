@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from ..config import ExplainConfig
 from ..explanation import Explanation
+from ..gathered import ORDINALS, Finding, Gathered
 from ..images import to_pixels
 from ..optimize import Step
 from ..render import overlay
-from ..several import ORDINALS, Explanations, Finding, Limits, explain_several_steps
+from ..several import Limits, explain_several_steps
 from ..wording import percent
 from . import panels
 from .asking import Asking
@@ -38,6 +39,8 @@ IDLE = dict(
     stop=gr.update(interactive=False),
     explain=gr.update(interactive=True),
 )
+
+Frames = Generator[tuple, None, Any]
 
 
 class Asked(NamedTuple):
@@ -80,58 +83,84 @@ def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     limits = Limits(asked.overlap, whole(asked.most))
     config, question = settings_from(asked.values), Asking.of(asked.values[PLAIN:])
-    yield shown(status=panels.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)
+    yield LOADING
     classifier = classifier_for(asked.classifier, asked.device)
     classifier, config = question.ask(classifier, asked.photograph, config)
-    stopped = False  # what was shown decides, so that no Stop goes unsaid
-    findings = explain_several_steps(classifier, asked.photograph, config, limits, lambda: stopped)
     pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]
-    watch = Watch(pixels, config, limits)
+    limits.check()
+    names = [f"the {ordinal} of at most {limits.most}" for ordinal in ORDINALS[: limits.most]]
+    watch = Watch(pixels, config, names, lambda number, _: str(number))
+    steps = explain_several_steps(classifier, asked.photograph, config, limits, watch.is_stopped)
+    several = yield from watched(stop, steps, watch)
+    yield finished(watch, several, (several.sentence,))
+
+
+def watched(stop: StopSignal, steps: Generator[Finding, None, Gathered], watch: Watch) -> Frames:
+    """The frames of one search after the other; returns what was found."""
     while True:
         try:
-            finding = next(findings)
+            finding = next(steps)
         except StopIteration as over:
-            yield finished(over.value)
-            return
-        stopped = stop.is_set()
-        if stopped or finding.step.last or watch.due(finding):
-            yield watch.frame(finding, stopped)
+            return over.value
+        watch.stopped = stop.is_set()
+        if watch.stopped or finding.step.last or watch.due(finding):
+            yield watch.frame(finding)
 
 
 class Watch:
-    """Turns findings into frames, no more often than the eye needs."""
+    """Turns findings into frames, no more often than the eye needs.
 
-    def __init__(self, pixels: Tensor, config: ExplainConfig, limits: Limits) -> None:
-        self.pixels, self.config, self.limits = pixels, config, limits
+    Args:
+        names: what is looked for, one explanation after the other.
+        title: of a found explanation's picture, from its number and itself.
+    """
+
+    def __init__(
+        self,
+        pixels: Tensor,
+        config: ExplainConfig,
+        names: Sequence[str],
+        title: Callable[[int, Explanation], str],
+    ) -> None:
+        self.pixels, self.config, self.names, self.title = pixels, config, names, title
         self.last_frame, self.count = 0.0, 0
+        self.stopped = False  # what was shown decides, so that no Stop goes unsaid
+
+    def is_stopped(self) -> bool:
+        """Whether a frame said that the searches end early."""
+        return self.stopped
 
     def due(self, finding: Finding) -> bool:
         """Whether there is another explanation, or the last frame is old enough."""
         late = time.perf_counter() - self.last_frame > FRAME_SECONDS
         return late or len(finding.found) > self.count
 
-    def frame(self, finding: Finding, stopped: bool) -> tuple:
+    def frame(self, finding: Finding) -> tuple:
         """What to show of a step."""
         self.last_frame = time.perf_counter()
         step, found = finding.step, finding.found
-        text = self.words(finding, stopped)
+        text = self.words(finding)
         updates: dict[str, Any] = dict(live=forming(self.pixels, step, text))
         if len(found) > self.count:
             self.count = len(found)
-            updates["pictures"] = pictured(gallery(found))
-        share = (len(found) + step.index / self.config.steps) / self.limits.most
+            updates["pictures"] = pictured(self.gallery(found))
+        share = (len(found) + step.index / self.config.steps) / len(self.names)
         return shown(status=panels.status(text, share), **updates)
 
-    def words(self, finding: Finding, stopped: bool) -> str:
+    def words(self, finding: Finding) -> str:
         """Which explanation is looked for, and how far that is."""
-        step, which = finding.step, ORDINALS[finding.number - 1]
-        if stopped or step.last:
-            text = f"{'Stopped' if stopped else 'Done'} after {step.index} steps. "
-            return f"{text}Judging the {which} mask on backgrounds it has not met …"
+        step, name = finding.step, self.names[finding.number - 1]
+        if self.stopped or step.last:
+            text = f"{'Stopped' if self.stopped else 'Done'} after {step.index} steps. "
+            return f"{text}Judging {name} on backgrounds it has not met …"
         return (
-            f"Looking for the {which} of at most {self.limits.most} · step {step.index} of at "
-            f"most {self.config.steps} · {percent(step.area.item())} kept"
+            f"Looking for {name} · step {step.index} of at most {self.config.steps} · "
+            f"{percent(step.area.item())} kept"
         )
+
+    def gallery(self, found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
+        """Every mask on the photograph, with its title and figures."""
+        return gallery(found, [self.title(*each) for each in enumerate(found, start=1)])
 
 
 def forming(pixels: Tensor, step: Step, text: str) -> Any:
@@ -140,11 +169,11 @@ def forming(pixels: Tensor, step: Step, text: str) -> Any:
     return gr.update(value=panels.live_picture(picture, text), visible=True)
 
 
-def gallery(found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
-    """Every mask on the photograph, with its figures."""
+def gallery(found: Sequence[Explanation], titles: Sequence[str]) -> list[tuple[Image.Image, str]]:
+    """Every mask on its photograph, with its title and figures."""
     return [
-        (panels.enlarged(overlay(one.pixels, one.mask)), f"{number}: {caption(one)}")
-        for number, one in enumerate(found, start=1)
+        (panels.enlarged(overlay(one.pixels, one.mask)), f"{title}: {caption(one)}")
+        for title, one in zip(titles, found, strict=True)
     ]
 
 
@@ -174,7 +203,10 @@ def failed(words: str) -> tuple:
     return shown(status=panels.failure(words), pictures=pictured(), **IDLE)
 
 
-def finished(several: Explanations) -> tuple:
+def finished(watch: Watch, made: Gathered, sentences: Sequence[str]) -> tuple:
     """Everything there is to show of the explanations."""
-    status = panels.judged((several.sentence,), several.seconds)
-    return shown(status=status, pictures=pictured(gallery(several.found)), **IDLE)
+    status = panels.judged(sentences, made.seconds)
+    return shown(status=status, pictures=pictured(watch.gallery(made.found)), **IDLE)
+
+
+LOADING = shown(status=panels.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import gradio as gr
 
 from ..judgment import ScoreConfig
+from ..methods import METHODS
 from . import judging, panels
 from .explaining import KEEP_SECONDS
+from .glossary import how_to_read
 from .sliders import slider
 
 INTRODUCTION = (
     "What does the classifier see in a region of your choice, and how well would that explain its "
     "decision? Any mask gets the card that an explanation gets."
+)
+EMPTY = (
+    "Choose a photograph, paint over a part of it, then press Judge this region. Its card appears "
+    "below."
 )
 ACCEPTED = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy"]
 
@@ -24,15 +30,29 @@ def judge_tab() -> dict[str, gr.components.Component]:
             parts = region_column()
         with gr.Column(min_width=280):
             parts["status"] = gr.HTML(
-                panels.NOT_JUDGED, label="Judgment in words", elem_id="am-judged"
+                panels.note(EMPTY, panels.START), label="Judgment in words", elem_id="am-judged"
             )
             parts["overlay"] = picture(
                 "Region", "The photograph; what lies outside the region is faded.", "am-region"
             )
+    with gr.Column(elem_classes="am-card"):
+        parts |= card_parts()
+    return parts
+
+
+def card_parts() -> dict[str, gr.components.Component]:
+    """Everything that is measured of a region."""
+    parts: dict[str, gr.components.Component] = {}
     with gr.Row():
         with gr.Column(min_width=280):
             gr.Markdown("#### Figures")
             parts["figures"] = gr.HTML(label="Figures of the region", elem_id="am-figures")
+            gr.HTML(
+                how_to_read(
+                    "area", "pieces", "label kept", "confidence ratio", "necessary", "leftover",
+                    "leftover entropy", "deletion", "insertion",
+                )
+            )  # fmt: skip
         with gr.Column(min_width=280):
             gr.Markdown("#### Reasons to distrust it")
             parts["checks"] = gr.HTML(label="Suspicion checks", elem_id="am-checks")
@@ -42,6 +62,7 @@ def judge_tab() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=280):
             gr.Markdown("#### Does the label survive other backgrounds?")
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
+            gr.HTML(how_to_read("kinds of background", "95 % interval"))
         with gr.Column(min_width=280):
             gr.Markdown("#### Where does a stage respond differently, and how much?")
             parts |= divergence_map("judged")
@@ -63,7 +84,10 @@ def divergence_map(of: str) -> dict[str, gr.components.Component]:
         of: what it is of, for the ids of its parts.
     """
     parts: dict[str, gr.components.Component] = {}
-    parts["stage"] = gr.Radio([], label="Stage, shallow to deep", elem_id=f"am-{of}-stage")
+    parts["stage"] = gr.Radio(
+        [], label="Stage, shallow to deep", elem_id=f"am-{of}-stage",
+        info="Shallow stages see edges and differ wherever pixels are gone; deep ones see objects.",
+    )  # fmt: skip
     parts["divergence"] = picture(
         "Purple the same, yellow different",
         "Purple where the stage responds as to the whole photograph, yellow where not.",
@@ -101,8 +125,9 @@ def region_column() -> dict[str, gr.components.Component]:
     """Where the region comes from, and the button."""
     parts: dict[str, gr.components.Component] = {}
     parts["source"] = gr.Radio(
-        list(judging.SOURCES), value=judging.PAINT, label="Region", elem_id="am-source"
-    )
+        list(judging.SOURCES), value=judging.PAINT, label="Region", elem_id="am-source",
+        info="Where it comes from; what is painted stays while you look at another.",
+    )  # fmt: skip
     parts["editor"] = gr.ImageEditor(
         type="pil", label="Paint the region", layers=False, transforms=(), sources=(),
         brush=gr.Brush(default_size=24, colors=[("#0f766e", 0.6)], color_mode="fixed"),
@@ -112,6 +137,15 @@ def region_column() -> dict[str, gr.components.Component]:
     parts["file"] = gr.File(
         label="Mask: white keeps, black removes", file_types=ACCEPTED, visible=False,
         type="filepath", height=160, elem_id="am-mask-file",
+    )  # fmt: skip
+    parts["method"] = gr.Dropdown(
+        list(METHODS), value=judging.USUAL_METHOD, label="Method", visible=False,
+        elem_id="am-judge-method",
+        info="Whose ranking of the pixels is taken; rise, lime and extremal_perturbation are slow.",
+    )  # fmt: skip
+    parts["share"] = gr.Slider(
+        0.01, 1, value=judging.USUAL_SHARE, step=0.01, label="Share of the pixels", visible=False,
+        elem_id="am-judge-share", info="So many are kept, those that the method ranks first.",
     )  # fmt: skip
     parts["judge"] = gr.Button("Judge this region", variant="primary", elem_id="am-judge-it")
     with gr.Accordion("How it is judged", open=False):
@@ -140,14 +174,14 @@ def connect(parts: dict, controls: dict, last: gr.Image) -> None:
     for changed in (controls["photograph"], controls["classifier"], controls["fit"]):
         changed.change(**drawn, concurrency_id="look", **private)
     parts["source"].change(
-        judging.choose_source, parts["source"], [parts["editor"], parts["file"]],
-        queue=False, **private,
+        judging.choose_source, parts["source"],
+        [parts[name] for name in ("editor", "file", "method", "share")], queue=False, **private,
     )  # fmt: skip
     connect_divergence(parts)
     asked = [controls["photograph"], controls["classifier"], controls["device"], parts["source"],
              parts["editor"], parts["file"], last]  # fmt: skip
     settings = [controls["target"], controls["fit"], controls["seed"], parts["trials"],
-                parts["threshold"]]  # fmt: skip
+                parts["threshold"], parts["method"], parts["share"]]  # fmt: skip
     parts["judge"].click(
         judging.judge_region, [*asked, *settings], [parts[name] for name in judging.JUDGED],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],

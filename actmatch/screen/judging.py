@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
 from PIL import Image
 
 from .. import markup
+from ..compare import region_of_method
 from ..images import seen_box
 from ..judgment import Judgment, ScoreConfig, judge
 from ..region import Region, read_strokes
@@ -20,8 +21,12 @@ from . import charts, panels
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
 from .zero_gpu import on_gpu
 
-PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
-SOURCES = (PAINT, UPLOAD, LAST)
+PAINT, UPLOAD, LAST, METHOD = (
+    "painted", "a mask file", "the last explanation", "another method"
+)  # fmt: skip
+SOURCES = (PAINT, UPLOAD, LAST, METHOD)
+USUAL_METHOD, USUAL_SHARE = "grad_cam", 0.1
+SCORED = 5  # settings of the card; those of a method come after them
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
           "divergence", "maps", "layers", "ranking", "thresholds")  # fmt: skip
 
@@ -38,29 +43,51 @@ def canvas(photograph: Image.Image | None, classifier_name: str, fit: str) -> An
 
 
 def choose_source(source: str) -> tuple:
-    """The brush or the file box, whichever the source needs."""
-    return gr.update(visible=source == PAINT), gr.update(visible=source == UPLOAD)
+    """The brush, the file box or the method and its share, whichever the source needs."""
+    needed = (source == PAINT, source == UPLOAD, source == METHOD, source == METHOD)
+    return tuple(gr.update(visible=visible) for visible in needed)
 
 
-def region_of(
-    source: str, editor: dict | None, mask_file: str | None, last: np.ndarray | None
-) -> Region:
-    """The region that the visitor means.
+class Given(NamedTuple):
+    """Where a region comes from.
 
-    Raises:
-        ValueError: there is none.
+    Attributes:
+        source: one of `SOURCES`.
+        editor: what is painted; `last` is the mask of the last explanation.
+        method: whose ranking is cut at `share` of the pixels.
     """
-    if source == UPLOAD:
-        if not mask_file:
-            raise ValueError("Choose a mask file first: white keeps, black removes.")
-        return mask_file
-    if source == LAST:
-        if last is None:
-            raise ValueError("There is no explanation yet whose mask could be judged.")
-        return Image.fromarray(last)
-    if not editor or editor["background"] is None:
-        raise ValueError("Choose a photograph first, then paint on it.")
-    return read_strokes(editor["background"], editor["layers"], editor["composite"])
+
+    source: str
+    editor: dict | None
+    mask_file: str | None
+    last: np.ndarray | None
+    method: str = USUAL_METHOD
+    share: float = USUAL_SHARE
+
+    def region(
+        self, classifier_name: str, device: str, photograph: Image.Image, config: ScoreConfig
+    ) -> Region:
+        """The region that the visitor means.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.source == METHOD:
+            classifier = classifier_for(classifier_name, device)
+            return region_of_method(classifier, photograph, self.method, self.share, config)
+        if self.source == UPLOAD:
+            if not self.mask_file:
+                raise ValueError("Choose a mask file first: white keeps, black removes.")
+            return self.mask_file
+        if self.source == LAST:
+            if self.last is None:
+                raise ValueError("There is no explanation yet whose mask could be judged.")
+            return Image.fromarray(self.last)
+        if not self.editor or self.editor["background"] is None:
+            raise ValueError("Choose a photograph first, then paint on it.")
+        return read_strokes(
+            self.editor["background"], self.editor["layers"], self.editor["composite"]
+        )
 
 
 def judge_region(
@@ -75,11 +102,12 @@ def judge_region(
 ) -> Iterator[tuple]:
     """A line that says what happens, then the card; in the order of `JUDGED`.
 
-    `settings` are the target, the fit, the seed, the trials and the threshold.
+    `settings` are the target, the fit, the seed, the trials, the threshold and, for the region of
+    another method, its name and its share of the pixels.
     """
     yield shown(status=panels.status("Judging the region on every background …", 0.3))
-    region = (source, editor, mask_file, last)
-    frames = run(photograph, classifier_name, device, region, settings)
+    given = Given(source, editor, mask_file, last, *settings[SCORED:])
+    frames = run(photograph, classifier_name, device, given, settings[:SCORED])
     yield from or_failed(frames, failed, "a judgment")
 
 
@@ -89,14 +117,14 @@ def run(
     photograph: Image.Image | None,
     classifier_name: str,
     device: str,
-    region: tuple,
+    given: Given,
     settings: Sequence[Any],
 ) -> Iterator[tuple]:
     """One visitor's judgment, in a process of its own on ZeroGPU."""
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
-    mask = region_of(*region)
     config = config_from(*settings)
+    mask = given.region(classifier_name, device, photograph, config)
     yield finished(judge(classifier_for(classifier_name, device), photograph, mask, config))
 
 

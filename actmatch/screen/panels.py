@@ -9,18 +9,23 @@ from PIL import Image
 
 from ..compare import Comparison
 from ..explanation import Explanation
-from ..markup import data_uri, unbroken
+from ..markup import LIGHTS, checks, data_uri, unbroken
+from ..remedy import remedy
 from ..scorecard import ScoreCard
+from ..suspicion import Check
 from ..table import compared_figures, figures
 from ..transfer import Transfer
 from ..wording import percent
+from .glossary import how_to_read
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
 
 EMPTY_STATUS = (
     "<p class='am-sentence'>On which few pixels does the decision rest?</p>"
-    "<p class='am-status'>Drop a photograph or start with an example, then press Explain.</p>"
+    "<p class='am-status am-start'>Drop a photograph or start with an example, then press Explain."
+    "</p>"
 )
+START = "am-start"  # style.css hides what a tab will show for as long as this stands there
 NOTHING = "<div class='am-live am-empty' aria-hidden='true'></div>"
 
 
@@ -78,8 +83,55 @@ def result(explanation: Explanation) -> str:
         note = f"<p class='am-note'>{escape(explanation.promise_sentence)}</p>"
     return (
         f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
-        f"<div class='am-badges'>{''.join(badges)}</div>{note}"
+        f"<div class='am-badges'>{''.join(badges)}</div>{note}{HOW_TO_READ}"
     )
+
+
+HOW_TO_READ = how_to_read("area", "promise kept", "kinds of background", "match", "pieces")
+
+
+def suggestions(explanation: Explanation) -> str:
+    """What to try where a check warns, each with a button; all checks unfold below it.
+
+    A button carries the setting and its value, as `data-setting` and `data-value`.
+    """
+    rows = explanation.card.checks
+    warned = [check for check in rows if check.light in ("amber", "red")]
+    tested = sum(check.light is not None for check in rows)
+    title, items = f"No reason to distrust this mask in {tested} checks", ""
+    if warned:
+        title = f"What should I try? {len(warned)} of {tested} checks warn"
+        items = "".join(_suggestion(check, explanation) for check in warned)
+        words = "A button moves its slider, and the search goes on from this mask."
+        items = f"<p class='am-status'>{words}</p><ul class='am-checks'>{items}</ul>"
+    return (
+        f"<section class='am-suggestions'><h3>{title}</h3>{items}"
+        f"<details class='am-how'><summary>All checks</summary>{checks(rows)}</details></section>"
+    )
+
+
+def _suggestion(check: Check, explanation: Explanation) -> str:
+    found, button = remedy(check, explanation.config), ""
+    if found:
+        button = (
+            f"<button type='button' class='am-try' data-setting='{found.setting}' "
+            f"data-value='{found.after:g}'>{escape(found.words)}</button>"
+        )
+    return (
+        f"<li class='am-{check.light}'><b aria-hidden='true'>{LIGHTS[check.light]}</b>"
+        f"<span>{unbroken(check.reason)} {button}</span></li>"
+    )
+
+
+# A click on a suggestion becomes the component's own event.
+PICK_SUGGESTION = """
+element.addEventListener('click', (event) => {
+    const button = event.target.closest('[data-setting]');
+    if (!button) return;
+    const {setting, value} = button.dataset;
+    trigger('select', {setting, value: Number(value)});
+});
+"""
 
 
 def _promise_badge(explanation: Explanation) -> str:
@@ -94,11 +146,6 @@ def _promise_badge(explanation: Explanation) -> str:
 
 def _badge(text: str, title: str, kind: str = "") -> str:
     return f"<span class='am-badge {kind}' title='{escape(title)}'>{escape(text)}</span>"
-
-
-NOT_JUDGED = (
-    "<p class='am-status'>Paint over a part of the photograph, then press Judge this region.</p>"
-)
 
 
 def judged(sentences: Sequence[str], seconds: float) -> str:
@@ -217,9 +264,9 @@ def _breakable(name: str) -> str:
     return escape(name).replace("_", "_<wbr>")
 
 
-def note(text: str) -> str:
-    """A quiet sentence where something is still missing."""
-    return f"<p class='am-status'>{escape(text)}</p>"
+def note(text: str, kind: str = "") -> str:
+    """A quiet sentence where something is still missing; `START` where nothing was begun yet."""
+    return f"<p class='am-status {kind}'>{escape(text)}</p>"
 
 
 def figure(picture: Image.Image, name: str, values: Sequence[tuple[str, str]]) -> str:

@@ -18,7 +18,7 @@ def question_radio() -> gr.Radio:
     """What is asked."""
     return gr.Radio(
         [(words, kind) for kind, words in QUESTIONS.items()], value=CLASS, label="Question",
-        info="Explain and Several answer it; Judge, Compare and Models are about the class.",
+        info="Explain and Several answer it; the other tabs are about the class.",
         elem_id="am-question",
     )  # fmt: skip
 

@@ -33,19 +33,33 @@ def several_tab() -> dict[str, gr.components.Component]:
             elem_id="am-several-overlap",
         )  # fmt: skip
     parts["find"] = gr.Button("Find several", variant="primary", elem_id="am-several-find")
-    parts["status"] = gr.HTML(
-        panels.note("Choose a photograph, then press Find several; Stop ends the search."),
-        label="Explanations in words", elem_id="am-several-status",
-    )  # fmt: skip
-    parts["live"] = gr.HTML(
-        label="The forming mask", visible=False, elem_id="am-several-live", elem_classes="am-small"
+    parts |= gathering_parts(
+        "several", "Choose a photograph, then press Find several; Stop ends the search."
     )
-    parts["pictures"] = gr.Gallery(
-        label="Explanations found", visible=False, show_label=False, columns=3, height="auto",
-        object_fit="contain", elem_id="am-several", elem_classes="am-gallery am-roomy",
-        buttons=["fullscreen"], format="jpeg",
-    )  # fmt: skip
     return parts
+
+
+def gathering_parts(of: str, empty: str) -> dict[str, gr.components.Component]:
+    """What a tab shows of searches that follow one another; keys as in `gathering.SEVERAL`.
+
+    Args:
+        of: what it is of, for the ids of its parts.
+        empty: the sentence where nothing was looked for yet.
+    """
+    return dict(
+        status=gr.HTML(
+            panels.note(empty), label="Explanations in words", elem_id=f"am-{of}-status"
+        ),
+        live=gr.HTML(
+            label="The forming mask", visible=False, elem_id=f"am-{of}-live",
+            elem_classes="am-small",
+        ),
+        pictures=gr.Gallery(
+            label="Explanations found", visible=False, show_label=False, columns=3, height="auto",
+            object_fit="contain", elem_id=f"am-{of}", elem_classes="am-gallery am-roomy",
+            buttons=["fullscreen"], format="jpeg",
+        ),
+    )  # fmt: skip
 
 
 def connect(parts: dict, controls: dict) -> None:

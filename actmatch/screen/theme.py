@@ -24,6 +24,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover_dark="#5eead4",
         button_primary_text_color="white",
         button_primary_text_color_dark="#042f2e",
+        body_text_color_subdued="*neutral_500",  # 4.8 to 1 on white
         slider_color="#0f766e",
         slider_color_dark="#2dd4bf",
         block_shadow="none",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -18,7 +18,7 @@ from ..render import overlay
 from ..transfer import spread, transfer
 from ..wording import percent
 from . import panels
-from .gathering import BUSY, IDLE, caption, forming, pictured
+from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
 from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from
 from .stopping import StopSignal
 from .zero_gpu import on_gpu
@@ -26,8 +26,6 @@ from .zero_gpu import on_gpu
 THIS, OWN = "this mask", "each classifier's own mask"
 WHOSE = (THIS, OWN)
 MODELS = ("status", "live", "matrix", "overlaps", "pictures", "stop", "explain")
-
-Frames = Generator[tuple, None, Any]
 
 
 class Asked(NamedTuple):
@@ -116,7 +114,7 @@ def each_its_own(stop: StopSignal, asked: Asked, config: ExplainConfig) -> Itera
         place = (len(found), len(classifiers))
         one = yield from searched(stop, asked.photograph, config, (classifier, place))
         found.append(one)
-        yield shown(pictures=pictured(gallery(found)))
+        yield shown(pictures=pictured(gallery(found, [one.classifier for one in found])))
         if one.stopped:
             break
     classifiers, left = classifiers[: len(found)], classifiers[len(found) :]
@@ -130,7 +128,7 @@ def each_its_own(stop: StopSignal, asked: Asked, config: ExplainConfig) -> Itera
         status=panels.judged((made.sentence(), missing), sum(one.seconds for one in found)),
         matrix=panels.transfer_matrix(made),
         overlaps=panels.overlap_matrix(made) if len(found) > 1 else None,
-        pictures=pictured(gallery(found)),
+        pictures=pictured(gallery(found, [one.classifier for one in found])),
         **IDLE,
     )
 
@@ -169,14 +167,6 @@ def searched(
             )
         share = (before + step.index / config.steps) / count
         yield shown(status=panels.status(text, share), live=forming(pixels, step, text))
-
-
-def gallery(found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
-    """Every classifier's mask on the photograph, with its figures."""
-    return [
-        (panels.enlarged(overlay(one.pixels, one.mask)), f"{one.classifier}: {caption(one)}")
-        for one in found
-    ]
 
 
 # --- what is shown -------------------------------------------------------------------------------

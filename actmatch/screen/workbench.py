@@ -13,12 +13,14 @@ from ..render import overlay
 from ..wording import percent
 from . import panels
 from .curve import frontier_curve
+from .handlers import WEIGHTS
 from .work import Mark, Moment, Work
 
 KEEP, DROP = "Keep this", "Drop this"
 KEPT, DROPPED, HALO = (20, 184, 166), (234, 88, 12), (255, 255, 255)
 DASH = 12  # degrees of a dashed ring's dash, and of the gap after it
 SHOWN = ("canvas", "moment", "seen", "frontier", "place", "take")
+REMEDIES = (*WEIGHTS, "resolution")  # controls that a suggestion may move
 EMPTY_TIMELINE = "Explain a photograph, then scrub through its masks here."
 EMPTY_REFINE = "Explain a photograph, then click what to keep or drop."
 NOTHING_MARKED = "Nothing is marked."
@@ -94,6 +96,14 @@ def canvas(work: Work, marks: Sequence[Mark]) -> Image.Image:
             for arc in arcs:
                 drawing.arc(box, *arc, color, width)
     return picture
+
+
+# --- suggestions ---------------------------------------------------------------------------------
+
+
+def tried(event: gr.EventData) -> tuple:
+    """The controls of `REMEDIES` with the suggested setting moved."""
+    return tuple(event.value if name == event.setting else gr.skip() for name in REMEDIES)
 
 
 # --- masks to pick from --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import gradio as gr
 
 from . import curve, explaining, panels, workbench
 from .asking import QUESTION
+from .glossary import how_to_read
 from .handlers import SETTINGS, WEIGHTS
 
 MOVED = (*WEIGHTS, "area_target", "resolution", "draws")  # controls that a search follows at once
@@ -32,7 +33,8 @@ def refine_tab() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=220, scale=2):
             parts["tool"] = gr.Radio(
                 [workbench.KEEP, workbench.DROP], value=workbench.KEEP, label="A click means",
-                elem_id="am-tool",
+                elem_id="am-tool", info="Kept pixels stay in the mask whatever happens; dropped "
+                "ones stay out.",
             )  # fmt: skip
             parts["radius"] = gr.Slider(
                 2, 100, value=16, step=1, label="Radius", elem_id="am-radius",
@@ -59,7 +61,7 @@ def timeline_tab() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=280):
             parts["moment"] = gr.Slider(
                 1, 2, value=1, step=1, label="Moment, early to late", interactive=False,
-                elem_id="am-moment",
+                elem_id="am-moment", info="Shows an earlier mask; nothing is lost by looking.",
             )  # fmt: skip
             parts["seen"] = gr.HTML(
                 panels.note(workbench.EMPTY_TIMELINE), label="The mask of this moment",
@@ -75,6 +77,7 @@ def timeline_tab() -> dict[str, gr.components.Component]:
                 label="Confidence against kept area", js_on_load=curve.PICK_POINT,
                 elem_id="am-frontier",
             )  # fmt: skip
+            gr.HTML(how_to_read("area", "confidence ratio", "kinds of background", "match"))
     parts["place"] = gr.State(None)
     return parts
 
@@ -107,7 +110,10 @@ def connect(parts: dict, ask: dict, controls: dict, result: dict) -> None:
     )
     undone = parts["undo"].click(workbench.undo, [work, marks], drawn, **QUICK)
     cleared = parts["clear"].click(workbench.clear, work, drawn, **QUICK)
-    for changed in (clicked, undone, cleared):
+    tried = result["suggestions"].select(
+        workbench.tried, None, [controls[name] for name in workbench.REMEDIES], **QUICK
+    )
+    for changed in (clicked, undone, cleared, tried):
         follow(changed.then(explaining.move, **QUICK))
 
     seen = [parts["seen"], parts["frontier"], parts["place"]]

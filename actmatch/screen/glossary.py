@@ -1,0 +1,80 @@
+"""What every figure and every button of the screen means, in plain words."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ..config import PRESETS
+
+FIGURES = {
+    "area": "Share of the pixels that are kept. Smaller says more, if the rest is good.",
+    "pieces": "Connected parts of the mask. One is easy to look at; dust is suspect.",
+    "promise kept": "Whether the mask does what the chosen promise says, on backgrounds that the "
+    "search never met.",
+    "label kept": "Whether the kept pixels alone, on gray, still get the class.",
+    "confidence ratio": "Probability of the class on the kept pixels, divided by that on the whole "
+    "photograph. 1 is as sure as before.",
+    "kinds of background": "Ways to fill the removed pixels: gray, black, white, a blur, noise, "
+    "shuffled patches, random colors, clouds. A kind is survived where the label stays on at least "
+    "95 % of those tried.",
+    "worst background": "How often the label survives the hardest kind of background.",
+    "95 % interval": "Where the true rate lies, as far as so many trials can tell.",
+    "necessary": "Whether the rest of the photograph loses the label. No means that there is "
+    "evidence elsewhere, too.",
+    "leftover": "Probability of the class on everything else, divided by that on the whole "
+    "photograph. Near 0, the mask took all the evidence.",
+    "leftover entropy": "How undecided the classifier is about everything else: 100 % is clueless, "
+    "0 % is sure of something.",
+    "match": "Likeness of the network's inner response (cosine of the activations of the deepest "
+    "stage) to that for the whole photograph. 1 is the same; it means something only above the "
+    "figure of random masks of equal size.",
+    "match over random": "How far the match of the deepest stage lies above that of random masks.",
+    "cosine": "Whether the same features respond at each place: 1 is the same. It means something "
+    "only above random masks.",
+    "relative L2": "Difference of the responses as a share of the photograph's own: 0 is the same.",
+    "random": "The same figure for random masks of equal size, on average.",
+    "deletion": "Probability of the class while the best ranked pixels are made gray one after the "
+    "other, on average. Small is good.",
+    "insertion": "The same while they are put on gray. Large is good.",
+    "warnings": "How many of the reasons to distrust the mask are amber or red.",
+    "seconds": "Wall time of the search and of the judgment; in a comparison, of the ranking.",
+}
+
+BUTTONS = {
+    "am-explain": "Starts a search for the smallest mask that keeps the promise.",
+    "am-stop": "Ends the search; the best mask so far is judged and shown.",
+    "am-reset": "Puts the sliders back, forgets marks and mask, and starts over.",
+    "am-undo": "Takes the last mark away; the search goes on without it.",
+    "am-clear": "Takes all marks away; the search goes on without them.",
+    "am-take-mask": "Makes the mask that is shown the result, and judges it.",
+    "am-judge-it": "Measures the region like any explanation; nothing is searched.",
+    "am-compare-it": "Runs every chosen method and judges its mask beside this one.",
+    "am-several-find": "Looks for one explanation after the other, each on other pixels.",
+    "am-classes-find": "Looks for a mask for each of the most probable classes.",
+    "am-models-ask": "Shows the mask to each chosen classifier.",
+    "am-save": "Everything in one file: masks, pictures, report.json and report.html.",
+    "am-copy-link": "An address that restores all settings; the photograph is not in it.",
+    "am-copy-command": "The same search for a terminal.",
+    "am-copy-program": "The same search for a Python program.",
+    "am-open": "Takes all settings from a report.json of an earlier search.",
+}
+
+
+def how_to_read(*names: str, summary: str = "How do I read this?") -> str:
+    """A line that unfolds into what the figures of these names mean."""
+    return _unfolding(summary, {name: FIGURES[name] for name in names})
+
+
+def promises() -> str:
+    """A line that unfolds into what every preset promises."""
+    return _unfolding(
+        "What do the others promise?", {name: PRESETS[name].sentence for name in PRESETS}
+    )
+
+
+def _unfolding(summary: str, meanings: dict[str, str]) -> str:
+    rows = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(words)}</dd></div>"
+        for name, words in meanings.items()
+    )
+    return f"<details class='am-how'><summary>{escape(summary)}</summary><dl>{rows}</dl></details>"

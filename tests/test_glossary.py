@@ -1,0 +1,55 @@
+"""Every control and every figure of the screen has plain words, and they point at what exists."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+import app
+from actmatch.compare import COLUMNS
+from actmatch.config import PRESETS
+from actmatch.screen import glossary, panels
+from actmatch.screen.header import TOUR
+
+CONTROLS = (gr.Slider, gr.Radio, gr.Dropdown, gr.CheckboxGroup, gr.Number)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Everything on the screen."""
+    return list(app.build().blocks.values())
+
+
+def test_every_control_says_what_it_does(parts):
+    controls = [part for part in parts if isinstance(part, CONTROLS)]
+    assert len(controls) > 30
+    assert [part.label for part in controls if not part.info] == []
+
+
+def test_the_tour_and_the_titles_of_buttons_point_at_what_is_on_the_screen(parts):
+    ids = {getattr(part, "elem_id", None) for part in parts}
+    assert {target for target, _, _ in TOUR} <= ids
+    assert set(glossary.BUTTONS) <= ids
+    buttons = [part for part in parts if isinstance(part, (gr.Button, gr.DownloadButton))]
+    untold = {part.elem_id for part in buttons if part.elem_id} - set(glossary.BUTTONS)
+    assert untold == set()
+
+
+def test_every_column_of_a_comparison_has_a_meaning():
+    assert {column.title for column in COLUMNS} <= set(glossary.FIGURES)
+
+
+def test_a_meaning_unfolds_and_names_are_escaped(monkeypatch):
+    monkeypatch.setitem(glossary.FIGURES, "<b>", "less < more")
+    shown = glossary.how_to_read("area", "<b>")
+    assert shown.startswith("<details")
+    assert "&lt;b&gt;" in shown
+    assert "less &lt; more" in shown
+
+
+def test_all_promises_are_told_where_one_is_chosen():
+    assert all(preset.sentence in glossary.promises() for preset in PRESETS.values())
+
+
+def test_badges_of_a_result_unfold_into_what_they_mean():
+    assert "<summary>How do I read this?</summary>" in panels.HOW_TO_READ
