@@ -17,6 +17,7 @@ from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
     compare_tab,
+    endpoints,
     explaining,
     handlers,
     judge_tab,
@@ -59,6 +60,7 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
         controls = {**ask, **controls}
+        endpoints.connect()  # first: names are given out in the order of the events
         connect(screen, ask, controls, (result, tabs["workbench"]["marks"]))
         workbench_tabs.connect(tabs["workbench"], ask, controls, result)
         taking.connect(screen, take, controls)
@@ -276,14 +278,14 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
          controls["area_target"], *tuned],
         queue=False, **private,
     )  # fmt: skip
-    for event, name in ((started, dict(api_name="explain")), (again, private)):
+    for event in (started, again):
         run = event.then(
             explaining.explain_photograph,
             [marks, ask["photograph"], ask["classifier"], controls["device"], ask["reference"],
              *settings],
             [result[name] for name in explaining.RESULT],
             concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
-            show_progress_on=result["status"], **name,
+            show_progress_on=result["status"], **private,
         )  # fmt: skip
         for over in (run.success, run.failure):
             over(explaining.end, None, buttons, queue=False, **private)

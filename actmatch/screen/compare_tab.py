@@ -52,5 +52,5 @@ def connect(parts: dict, judging: dict, controls: dict, last: gr.Image) -> None:
     parts["compare"].click(
         comparing.compare_region, asked, [parts[name] for name in comparing.COMPARED],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="compare",
+        api_visibility="private",
     )  # fmt: skip

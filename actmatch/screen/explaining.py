@@ -17,12 +17,15 @@ from torch import Tensor
 
 from .. import markup
 from ..classifier import Classifier
+from ..compare import Comparison
 from ..config import ExplainConfig
 from ..explanation import Explanation, adopt, pose_photograph, search
 from ..guidance import Guidance
 from ..images import to_image
+from ..judgment import Judgment
 from ..optimize import Problem, Step
 from ..render import divergence_overlay, overlay
+from ..several import Explanations
 from ..wording import percent
 from . import charts, judging, panels
 from .asking import Asking
@@ -353,13 +356,13 @@ def finished(explanation: Explanation, work: Work) -> tuple:
     )
 
 
-def zipped(explanation: Explanation) -> str:
-    """Path of a ZIP with the files of `Explanation.save`; those of earlier visits go."""
+def zipped(result: Explanation | Judgment | Comparison | Explanations) -> str:
+    """Path of a ZIP with the files that the result saves; those of earlier visits go."""
     folder = own_folder()
     for earlier in folder.glob("download-*"):
         with suppress(FileNotFoundError):  # another visitor's run may have removed it
             if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
                 shutil.rmtree(earlier, ignore_errors=True)
     own = Path(tempfile.mkdtemp(prefix="download-", dir=folder))
-    files = explanation.save(own / "files")
+    files = result.save(own / "files")
     return shutil.make_archive(str(own / "actmatch"), "zip", files)

@@ -48,16 +48,16 @@ def in_words(handler: Callable) -> Callable:
         return gr.Error(str(error), title="actmatch", print_exception=False)
 
     @wraps(handler)
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         try:
-            return handler(*arguments)
+            return handler(*arguments, **named)
         except ValueError as error:
             raise shown(error) from error
 
     @wraps(handler)
-    def stream(*arguments: Any) -> Iterator[Any]:
+    def stream(*arguments: Any, **named: Any) -> Iterator[Any]:
         try:
-            yield from handler(*arguments)
+            yield from handler(*arguments, **named)
         except ValueError as error:
             raise shown(error) from error
 

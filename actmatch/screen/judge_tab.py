@@ -141,5 +141,5 @@ def connect(parts: dict, controls: dict, last: gr.Image) -> None:
     parts["judge"].click(
         judging.judge_region, [*asked, *settings], [parts[name] for name in judging.JUDGED],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="judge",
+        api_visibility="private",
     )  # fmt: skip
