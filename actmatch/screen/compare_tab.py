@@ -42,15 +42,16 @@ def compare_tab() -> dict[str, gr.components.Component]:
 
 
 def connect(parts: dict, judging: dict, controls: dict, last: gr.Image) -> None:
-    """Events: comparing takes its turn with explaining."""
+    """Events: comparing takes its turn with explaining, and Stop ends it."""
     asked = [
         *(controls[name] for name in ("photograph", "classifier", "device")),
         parts["whose"], judging["source"], judging["editor"], judging["file"], last,
         parts["methods"], parts["cut"],
         *(controls[name] for name in ("preset", "target", "fit", "seed")),
     ]  # fmt: skip
+    answers = {**parts, "stop": controls["stop"], "explain": controls["explain"]}
     parts["compare"].click(
-        comparing.compare_region, asked, [parts[name] for name in comparing.COMPARED],
+        comparing.compare_region, asked, [answers[name] for name in comparing.COMPARED],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
         api_visibility="private",
     )  # fmt: skip

@@ -38,7 +38,16 @@ from .handlers import (
     or_failed,
     settings_from,
 )
-from .stopping import MOVED, StopSignal, own_folder
+from .stopping import (
+    LEFT,
+    MOVED,
+    StopSignal,
+    at_work,
+    clear,
+    leave,
+    own_folder,
+    stoppable,
+)
 from .work import Mark, Recorder, Work, guidance_of
 from .zero_gpu import on_gpu
 
@@ -87,7 +96,7 @@ class Asked(NamedTuple):
 
 def begin(request: gr.Request) -> tuple:
     """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
-    forget(request)
+    clear(request.session_hash)
     waiting = panels.status("Waiting for our turn …", 0.0)
     return waiting, *BUSY
 
@@ -114,14 +123,8 @@ def move(request: gr.Request) -> None:
 
 
 def forget(request: gr.Request) -> None:
-    """A closed tab leaves nothing behind."""
-    clear(request.session_hash)
-
-
-def clear(session: str | None) -> None:
-    """Forget what a visitor's earlier run was told."""
-    StopSignal(session).clear()
-    StopSignal(session, MOVED).clear()
+    """A closed tab leaves nothing behind, and no run at work."""
+    leave(request.session_hash)
 
 
 ON, OFF = gr.update(interactive=True), gr.update(interactive=False)
@@ -173,10 +176,8 @@ def take(work: Work | None, place: int | None, *controls: Any) -> Iterator[tuple
 
 def attended(frames: Iterator[tuple], session: str | None) -> Iterator[tuple]:
     """The frames of a run, a sentence should it fail; what it was told is forgotten after it."""
-    try:
+    with at_work(session):
         yield from or_failed(frames, failed, "an explanation")
-    finally:
-        clear(session)
 
 
 @on_gpu
@@ -189,7 +190,7 @@ def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     yield shown(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
     classifier, config, problem = asked.posed()
     guidance = guidance_of(asked.marks, classifier.size)
-    watch = Watch(classifier, problem, config)
+    watch = Watch(stoppable(classifier, session, LEFT), problem, config)
     yield from searched(session, watch, guidance)
 
 
@@ -204,7 +205,8 @@ def continued(session: str | None, asked: Asked, work: Work) -> Iterator[tuple]:
         return
     guidance = guidance_of(asked.marks, classifier.size, work.logits)
     config = replace(config, steps=min(BURST, config.steps))
-    yield from searched(session, Watch(classifier, problem, config, work), guidance)
+    watch = Watch(stoppable(classifier, session, LEFT), problem, config, work)
+    yield from searched(session, watch, guidance)
 
 
 def searched(session: str | None, watch: Watch, guidance: Guidance | None) -> Iterator[tuple]:

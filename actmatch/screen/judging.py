@@ -17,13 +17,15 @@ from ..render import divergence_overlay, marked, overlay
 from ..scorecard import Pictures, ScoreCard
 from ..threshold import ThresholdCurve
 from . import charts, panels
+from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
+from .stopping import LEFT, STOPPED, at_work, clear, stoppable
 from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST = "painted", "a mask file", "the last explanation"
 SOURCES = (PAINT, UPLOAD, LAST)
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
-          "divergence", "maps", "thresholds")  # fmt: skip
+          "divergence", "maps", "thresholds", "stop", "explain")  # fmt: skip
 
 
 @in_words
@@ -64,6 +66,7 @@ def region_of(
 
 
 def judge_region(
+    request: gr.Request,
     photograph: Image.Image | None,
     classifier_name: str,
     device: str,
@@ -77,27 +80,35 @@ def judge_region(
 
     `settings` are the target, the fit, the seed, the trials and the threshold.
     """
-    yield shown(status=panels.status("Judging the region on every background …", 0.3))
+    session = request.session_hash if request else None
+    clear(session)
+    yield shown(status=panels.status("Judging the region on every background …", 0.3), **BUSY)
     region = (source, editor, mask_file, last)
-    frames = run(photograph, classifier_name, device, region, settings)
-    yield from or_failed(frames, failed, "a judgment")
+    frames = run(session, photograph, (classifier_name, device), region, settings)
+    with at_work(session):
+        yield from or_failed(frames, failed, "a judgment")
 
 
 @on_gpu
 @in_words
 def run(
+    session: str | None,
     photograph: Image.Image | None,
-    classifier_name: str,
-    device: str,
+    where: tuple[str, str],
     region: tuple,
     settings: Sequence[Any],
 ) -> Iterator[tuple]:
-    """One visitor's judgment, in a process of its own on ZeroGPU."""
+    """One visitor's judgment, in a process of its own on ZeroGPU.
+
+    Args:
+        where: the classifier's name, and its device.
+    """
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     mask = region_of(*region)
     config = config_from(*settings)
-    yield finished(judge(classifier_for(classifier_name, device), photograph, mask, config))
+    classifier = stoppable(classifier_for(*where), session, STOPPED, LEFT)
+    yield finished(judge(classifier, photograph, mask, config))
 
 
 def config_from(target: Any, fit: str, seed: Any, trials: Any, threshold: float) -> ScoreConfig:
@@ -121,7 +132,7 @@ def shown(**updates: Any) -> tuple:
 def failed(words: str) -> tuple:
     """The sentence in place of a card; an earlier one goes."""
     empty = dict.fromkeys(JUDGED) | dict(
-        stage=gr.update(choices=[], value=None), maps={}, thresholds=thresholds(None)
+        stage=gr.update(choices=[], value=None), maps={}, thresholds=thresholds(None), **FREE
     )
     return shown(**empty | dict(status=panels.failure(words)))
 
@@ -147,6 +158,7 @@ def finished(judgment: Judgment) -> tuple:
         divergence=panels.enlarged(maps[deepest]),
         maps=maps,
         thresholds=thresholds(judgment.curve),
+        **FREE,
     )
 
 
