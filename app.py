@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import threading
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -30,8 +32,8 @@ from actmatch.screen import (
 )
 from actmatch.screen.asking import QUESTION
 from actmatch.screen.sliders import slider
-from actmatch.screen.theme import STYLE, theme
-from actmatch.screen.upload import Photograph
+from actmatch.screen.theme import NAMES, STYLE, theme
+from actmatch.screen.upload import REMOVE_BROKEN, Photograph
 
 MAX_UPLOAD = "15mb"
 WAITING = 30  # visitors in the queue before the next is turned away
@@ -258,7 +260,8 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
         inputs=[ask["photograph"], ask["classifier"], controls["fit"]],
         outputs=[ask["look"], ask["seen"], ask["top5"]],
     )
-    ask["photograph"].change(**seen, **looking)
+    looked = ask["photograph"].change(**seen, **looking)
+    looked.failure(None, None, None, js=REMOVE_BROKEN, **private)
     controls["fit"].change(**seen, **looking)
     ask["classifier"].change(
         handlers.choose_classifier, [ask["classifier"], ask["target"]], ask["target"], **looking
@@ -299,13 +302,15 @@ def main() -> None:
     parser.add_argument("--host", default=None, help="address to serve on (default: this machine)")
     parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
     warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
     warm.start()
     screen = build()
     screen.queue(max_size=WAITING)
     screen.launch(
         server_name=options.host, server_port=options.port, theme=theme(), css_paths=[STYLE],
-        max_file_size=MAX_UPLOAD, run_history=False, show_error=False, footer_links=["gradio"],
+        head=NAMES, max_file_size=MAX_UPLOAD, run_history=False, show_error=False,
+        footer_links=["gradio"],
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )  # fmt: skip
 

@@ -44,7 +44,12 @@ def address():
 
 @pytest.fixture(scope="module")
 def client(address, tmp_path_factory):
-    return Client(address, verbose=False, download_files=tmp_path_factory.mktemp("answers"))
+    return calls(address, tmp_path_factory.mktemp("answers"))
+
+
+def calls(address, folder):
+    """A program that is patient with a busy machine."""
+    return Client(address, verbose=False, download_files=folder, httpx_kwargs=dict(timeout=300))
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +199,21 @@ def test_a_mask_is_shown_to_other_classifiers(client, given):
     assert "1 of 1 other classifier" in sentence.replace("\u00a0", " ")
     assert len(pictures) == 2
     assert report["label_kept"][0] == [True, True]
+
+
+def test_eight_programs_at_once_each_get_what_is_made_of_their_own_photograph(address, tmp_path):
+    jobs = {}
+    for number in range(8):
+        pixels = quadrant_pixels()[0].clone()
+        pixels[:, -1, -1] = number / 10  # outside the quadrant: it stays in everything else
+        to_image(pixels).save(tmp_path / f"{number}.png")
+        one = calls(address, tmp_path / f"answer-{number}")
+        photograph = handle_file(tmp_path / f"{number}.png")
+        jobs[number] = one.submit(photograph, classifier="toy", **SMALL, api_name="/explain")
+    for number, job in jobs.items():
+        _, _, _, _, rest, *_ = job.result(timeout=600)
+        corner = np.asarray(Image.open(rest).convert("L"))[-1, -1]
+        assert corner == pytest.approx(255 * number / 10, abs=2)
 
 
 @pytest.mark.parametrize(
