@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import threading
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -18,6 +20,7 @@ from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
     classes_tab,
     compare_tab,
+    endpoints,
     explaining,
     handlers,
     judge_tab,
@@ -32,8 +35,8 @@ from actmatch.screen.asking import QUESTION
 from actmatch.screen.glossary import how_to_read, promises
 from actmatch.screen.header import header
 from actmatch.screen.sliders import slider
-from actmatch.screen.theme import STYLE, theme
-from actmatch.screen.upload import Photograph
+from actmatch.screen.theme import NAMES, STYLE, theme
+from actmatch.screen.upload import REMOVE_BROKEN, Photograph
 
 MAX_UPLOAD = "15mb"
 WAITING = 30  # visitors in the queue before the next is turned away
@@ -69,6 +72,7 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="am-settings"):
                 controls = settings_column()
         controls = {**ask, **controls}
+        endpoints.connect()  # first: names are given out in the order of the events
         connect(screen, ask, controls, (result, tabs["workbench"]["marks"]))
         workbench_tabs.connect(tabs["workbench"], ask, controls, result)
         taking.connect(screen, take, controls)
@@ -325,7 +329,8 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
         inputs=[ask["photograph"], ask["classifier"], controls["fit"]],
         outputs=[ask["look"], ask["seen"], ask["top5"]],
     )
-    ask["photograph"].change(**seen, **looking)
+    looked = ask["photograph"].change(**seen, **looking)
+    looked.failure(None, None, None, js=REMOVE_BROKEN, **private)
     controls["fit"].change(**seen, **looking)
     ask["classifier"].change(
         handlers.choose_classifier, [ask["classifier"], ask["target"]], ask["target"], **looking
@@ -345,14 +350,14 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
          controls["area_target"], *tuned],
         queue=False, **private,
     )  # fmt: skip
-    for event, name in ((started, dict(api_name="explain")), (again, private)):
+    for event in (started, again):
         run = event.then(
             explaining.explain_photograph,
             [marks, ask["photograph"], ask["classifier"], controls["device"], ask["reference"],
              *settings],
             [result[name] for name in explaining.RESULT],
             concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
-            show_progress_on=result["status"], **name,
+            show_progress_on=result["status"], **private,
         )  # fmt: skip
         for over in (run.success, run.failure):
             over(explaining.end, None, buttons, queue=False, **private)
@@ -371,13 +376,15 @@ def main() -> None:
     parser.add_argument("--host", default=None, help="address to serve on (default: this machine)")
     parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
     warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
     warm.start()
     screen = build()
     screen.queue(max_size=WAITING)
     screen.launch(
         server_name=options.host, server_port=options.port, theme=theme(), css_paths=[STYLE],
-        max_file_size=MAX_UPLOAD, run_history=False, show_error=False, footer_links=["gradio"],
+        head=NAMES, max_file_size=MAX_UPLOAD, run_history=False, show_error=False,
+        footer_links=["gradio"],
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )  # fmt: skip
 

@@ -129,7 +129,7 @@ def card_of(photograph, source, editor=None, mask_file=None, last=None, target=h
     """What the tab shows at the end."""
     settings = (target, "crop", 0.0, 1.0, 0.5)
     frames = judging.judge_region(
-        photograph, LITE0, "cpu", source, editor, mask_file, last, *settings
+        None, photograph, LITE0, "cpu", source, editor, mask_file, last, *settings
     )
     return dict(zip(judging.JUDGED, list(frames)[-1], strict=True))
 
@@ -184,7 +184,7 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
 def test_the_region_of_another_method_gets_its_card(lion):
     settings = (handlers.TOP_CLASS, "crop", 0.0, 1.0, 0.5, "center_disc", 0.2)
     given = (judging.METHOD, None, None, None)
-    *_, last = judging.judge_region(lion, LITE0, "cpu", *given, *settings)
+    *_, last = judging.judge_region(None, lion, LITE0, "cpu", *given, *settings)
     shown = dict(zip(judging.JUDGED, last, strict=True))
     assert "20 %" in shown["figures"].replace("&nbsp;", " ")
 
@@ -220,8 +220,9 @@ def test_a_region_that_cannot_be_judged_gets_the_librarys_sentence(lion, source,
 
 def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion):
     empty = dict(background=lion, layers=[], composite=lion)
+    settings = (handlers.TOP_CLASS, "crop", 0, 1, 0.5)
     frames = judging.judge_region(
-        lion, LITE0, "cpu", judging.PAINT, empty, None, None, handlers.TOP_CLASS, "crop", 0, 1, 0.5
+        None, lion, LITE0, "cpu", judging.PAINT, empty, None, None, *settings
     )
     next(frames)
     shown = dict(zip(judging.JUDGED, next(frames), strict=True))
@@ -251,7 +252,9 @@ def asked(lion, **changes):
 
 
 def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_table(lion):
-    *working, (status, pictures, table) = comparing.compare_region(*asked(lion))
+    *working, (status, pictures, table, stop, _) = comparing.compare_region(None, *asked(lion))
+    assert working[0][3]["interactive"]
+    assert not stop["interactive"]
     assert "center_disc: 2 of 3" in working[1][0]
     assert "1 other method" in status
     assert "attention_rollout is left out" in status
@@ -263,7 +266,7 @@ def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_tab
 
 def test_the_painted_region_can_be_compared(lion):
     values = asked(lion, whose=comparing.JUDGED_REGION, editor=painted(lion), last=None)
-    status, _, _ = list(comparing.compare_region(*values))[-1]
+    status, *_ = list(comparing.compare_region(None, *values))[-1]
     assert "This mask of lion" in status
 
 
@@ -279,7 +282,7 @@ def test_the_painted_region_can_be_compared(lion):
 )
 def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sentence):
     with pytest.raises(gr.Error, match=sentence):
-        list(comparing.compare_region(*asked(lion, **changes)))
+        list(comparing.compare_region(None, *asked(lion, **changes)))
 
 
 def shown_by(restored) -> dict:

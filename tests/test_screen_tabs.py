@@ -21,7 +21,6 @@ from toys import (
     quadrant_pixels,
 )
 
-import app
 from actmatch.config import ExplainConfig
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_image
@@ -371,18 +370,3 @@ def test_a_link_cannot_hold_the_other_photograph_and_that_is_said():
         assert taking.text_of("link")(*values, SIMILARITY, asking.RIVAL) == plain
     command = taking.text_of("command")(*values, SIMILARITY, asking.RIVAL)["value"]
     assert "--similar-to other.jpg" in command
-
-
-def test_the_tabs_have_endpoints_and_only_photographs_and_masks_have_to_be_given():
-    endpoints = app.build().get_api_info()["named_endpoints"]
-    needed = {
-        name: [each["label"] for each in endpoints[name]["parameters"]
-               if not each["parameter_has_default"]]
-        for name in ("/explain", "/several", "/classes", "/transfer")
-    }  # fmt: skip
-    assert needed == {
-        "/explain": ["Photograph"],
-        "/several": ["Photograph"],
-        "/classes": ["Photograph"],
-        "/transfer": ["Mask", "Photograph"],
-    }

@@ -42,5 +42,5 @@ def connect(parts: dict, controls: dict) -> None:
     parts["find"].click(
         classing.explain_each_class, asked, [answers[name] for name in gathering.SEVERAL],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="classes",
+        api_visibility="private",
     )  # fmt: skip

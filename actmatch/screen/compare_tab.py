@@ -61,7 +61,7 @@ def compare_tab() -> dict[str, gr.components.Component]:
 
 
 def connect(parts: dict, judging: dict, controls: dict, last: gr.Image) -> None:
-    """Events: comparing takes its turn with explaining."""
+    """Events: comparing takes its turn with explaining, and Stop ends it."""
     asked = [
         *(controls[name] for name in ("photograph", "classifier", "device")),
         parts["whose"], judging["source"], judging["editor"], judging["file"], last,
@@ -73,8 +73,9 @@ def connect(parts: dict, judging: dict, controls: dict, last: gr.Image) -> None:
         comparing.choose_methods, parts["methods"], parts["hops"], queue=False,
         show_progress="hidden", api_visibility="private",
     )  # fmt: skip
+    answers = {**parts, "stop": controls["stop"], "explain": controls["explain"]}
     parts["compare"].click(
-        comparing.compare_region, asked, [parts[name] for name in comparing.COMPARED],
+        comparing.compare_region, asked, [answers[name] for name in comparing.COMPARED],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="compare",
+        api_visibility="private",
     )  # fmt: skip

@@ -12,14 +12,16 @@ from PIL import Image
 from ..compare import CUTS, CompareConfig, Comparison, compare_rows
 from ..judgment import ScoreConfig
 from . import judging, panels
+from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
+from .stopping import LEFT, STOPPED, at_work, clear, stoppable
 from .zero_gpu import on_gpu
 
 JUDGED_REGION = "the region of the Judge tab"
 SOURCES = (judging.LAST, JUDGED_REGION)
 CUT_NAMES = dict(zip(("the area of the mask", "the promise"), CUTS, strict=True))
 QUICK = ("grad_cam", "occlusion", "center_disc")
-COMPARED = ("status", "pictures", "table")
+COMPARED = ("status", "pictures", "table", "stop", "explain")
 
 
 class Asked(NamedTuple):
@@ -44,19 +46,28 @@ class Asked(NamedTuple):
     hops: Any = 0
 
 
-def compare_region(*values: Any) -> Iterator[tuple]:
+def compare_region(request: gr.Request, *values: Any) -> Iterator[tuple]:
     """The method at work, then the comparison; `values` as in `Asked`, answers as in `COMPARED`."""
-    yield from or_failed(run(Asked(*values)), failed, "a comparison")
+    session = request.session_hash if request else None
+    clear(session)
+    with at_work(session):
+        yield from or_failed(run(session, Asked(*values)), failed, "a comparison")
+
+
+def shown(**updates: Any) -> tuple:
+    """Updates by name, in the order of `COMPARED`; the others stay as they are."""
+    assert not updates.keys() - set(COMPARED)
+    return tuple(updates.get(name, gr.skip()) for name in COMPARED)
 
 
 def failed(words: str) -> tuple:
     """The sentence in place of a comparison; an earlier one goes."""
-    return panels.failure(words), None, None
+    return shown(status=panels.failure(words), pictures=None, table=None, **FREE)
 
 
 @on_gpu
 @in_words
-def run(asked: Asked) -> Iterator[tuple]:
+def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     """One visitor's comparison, in a process of its own on ZeroGPU."""
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
@@ -68,6 +79,7 @@ def run(asked: Asked) -> Iterator[tuple]:
     card = ScoreConfig(target=config.target, fit=config.fit, seed=config.seed)
     mask = given.region(asked.classifier, asked.device, asked.photograph, card)
     classifier = classifier_for(asked.classifier, asked.device)
+    classifier = stoppable(classifier, session, STOPPED, LEFT)
     rows = compare_rows(classifier, asked.photograph, mask, config)
     for done in range(len(config.methods) + 2):
         try:
@@ -76,7 +88,7 @@ def run(asked: Asked) -> Iterator[tuple]:
             yield finished(over.value)
             return
         text = f"{name}: {done + 1} of {len(config.methods) + 1} …"
-        yield panels.status(text, done / (len(config.methods) + 1)), gr.skip(), gr.skip()
+        yield shown(status=panels.status(text, done / (len(config.methods) + 1)), **BUSY)
 
 
 def config_from(asked: Asked) -> CompareConfig:
@@ -106,4 +118,5 @@ def finished(comparison: Comparison) -> tuple:
     sentences = (comparison.sentence, *comparison.left_out)
     pictures = [(panels.enlarged(picture), title) for title, picture in comparison.pictures()]
     status = panels.judged(sentences, comparison.seconds)
-    return status, pictures, panels.comparison_table(comparison)
+    table = panels.comparison_table(comparison)
+    return shown(status=status, pictures=pictures, table=table, **FREE)

@@ -18,13 +18,16 @@ from torch import Tensor
 
 from .. import markup
 from ..classifier import Classifier
+from ..compare import Comparison
 from ..config import ExplainConfig
 from ..explanation import Explanation, adopt, pose_photograph, search
 from ..guidance import Guidance
 from ..images import to_image
+from ..judgment import Judgment
 from ..optimize import Step
 from ..problem import Problem
 from ..render import divergence_overlay, overlay
+from ..several import Explanations
 from ..wording import percent
 from . import charts, judging, panels
 from .asking import Asking
@@ -37,7 +40,16 @@ from .handlers import (
     or_failed,
     settings_from,
 )
-from .stopping import MOVED, StopSignal, own_folder
+from .stopping import (
+    LEFT,
+    MOVED,
+    StopSignal,
+    at_work,
+    clear,
+    leave,
+    own_folder,
+    stoppable,
+)
 from .work import Mark, Recorder, Work, guidance_of
 from .zero_gpu import on_gpu
 
@@ -86,7 +98,7 @@ class Asked(NamedTuple):
 
 def begin(request: gr.Request) -> tuple:
     """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
-    forget(request)
+    clear(request.session_hash)
     waiting = panels.status("Waiting for our turn …", 0.0)
     return waiting, *BUSY
 
@@ -113,14 +125,8 @@ def move(request: gr.Request) -> None:
 
 
 def forget(request: gr.Request) -> None:
-    """A closed tab leaves nothing behind."""
-    clear(request.session_hash)
-
-
-def clear(session: str | None) -> None:
-    """Forget what a visitor's earlier run was told."""
-    StopSignal(session).clear()
-    StopSignal(session, MOVED).clear()
+    """A closed tab leaves nothing behind, and no run at work."""
+    leave(request.session_hash)
 
 
 ON, OFF = gr.update(interactive=True), gr.update(interactive=False)
@@ -172,10 +178,8 @@ def take(work: Work | None, place: int | None, *controls: Any) -> Iterator[tuple
 
 def attended(frames: Iterator[tuple], session: str | None) -> Iterator[tuple]:
     """The frames of a run, a sentence should it fail; what it was told is forgotten after it."""
-    try:
+    with at_work(session):
         yield from or_failed(frames, failed, "an explanation")
-    finally:
-        clear(session)
 
 
 @on_gpu
@@ -188,7 +192,7 @@ def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     yield shown(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
     classifier, config, problem = asked.posed()
     guidance = guidance_of(asked.marks, classifier.size)
-    watch = Watch(classifier, problem, config)
+    watch = Watch(stoppable(classifier, session, LEFT), problem, config)
     yield from searched(session, watch, guidance)
 
 
@@ -203,7 +207,8 @@ def continued(session: str | None, asked: Asked, work: Work) -> Iterator[tuple]:
         return
     guidance = guidance_of(asked.marks, classifier.size, work.logits)
     config = replace(config, steps=min(BURST, config.steps))
-    yield from searched(session, Watch(classifier, problem, config, work), guidance)
+    watch = Watch(stoppable(classifier, session, LEFT), problem, config, work)
+    yield from searched(session, watch, guidance)
 
 
 def searched(session: str | None, watch: Watch, guidance: Guidance | None) -> Iterator[tuple]:
@@ -382,13 +387,13 @@ def show_removed_again(removed: str, *result: Any) -> Any:
     return show_removed(removed, *result) if removed == FADED else gr.skip()
 
 
-def zipped(explanation: Explanation) -> str:
-    """Path of a ZIP with the files of `Explanation.save`; those of earlier visits go."""
+def zipped(result: Explanation | Judgment | Comparison | Explanations) -> str:
+    """Path of a ZIP with the files that the result saves; those of earlier visits go."""
     folder = own_folder()
     for earlier in folder.glob("download-*"):
         with suppress(FileNotFoundError):  # another visitor's run may have removed it
             if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
                 shutil.rmtree(earlier, ignore_errors=True)
     own = Path(tempfile.mkdtemp(prefix="download-", dir=folder))
-    files = explanation.save(own / "files")
+    files = result.save(own / "files")
     return shutil.make_archive(str(own / "actmatch"), "zip", files)

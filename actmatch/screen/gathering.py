@@ -34,11 +34,8 @@ from .zero_gpu import on_gpu
 
 SEVERAL = ("status", "live", "pictures", "stop", "explain")
 BUSY = dict(stop=gr.update(interactive=True), explain=gr.update(interactive=False))
-IDLE = dict(
-    live=gr.update(value="", visible=False),
-    stop=gr.update(interactive=False),
-    explain=gr.update(interactive=True),
-)
+FREE = dict(stop=gr.update(interactive=False), explain=gr.update(interactive=True))
+IDLE = dict(live=gr.update(value="", visible=False), **FREE)
 
 Frames = Generator[tuple, None, Any]
 

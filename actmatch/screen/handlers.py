@@ -26,6 +26,7 @@ from ..model_zoo import (
 from ..problem import pose
 from ..render import marked
 from ..scorecard import Prediction
+from .stopping import Stopped
 
 CHECKPOINTS = Path("checkpoints")
 TOP_CLASS = "the top class"
@@ -48,16 +49,16 @@ def in_words(handler: Callable) -> Callable:
         return gr.Error(str(error), title="actmatch", print_exception=False)
 
     @wraps(handler)
-    def call(*arguments: Any) -> Any:
+    def call(*arguments: Any, **named: Any) -> Any:
         try:
-            return handler(*arguments)
+            return handler(*arguments, **named)
         except ValueError as error:
             raise shown(error) from error
 
     @wraps(handler)
-    def stream(*arguments: Any) -> Iterator[Any]:
+    def stream(*arguments: Any, **named: Any) -> Iterator[Any]:
         try:
-            yield from handler(*arguments)
+            yield from handler(*arguments, **named)
         except ValueError as error:
             raise shown(error) from error
 
@@ -69,12 +70,16 @@ def or_failed(
 ) -> Iterator[tuple]:
     """The frames; should making them fail, a last one that says so, and then a `gr.Error`.
 
+    Being stopped is no error.
+
     Args:
         failed: the frame of a sentence.
         what: is being made, for the log.
     """
     try:
         yield from frames
+    except Stopped:
+        yield failed(f"{what.capitalize()} was stopped before there was something to show.")
     except gr.Error as error:
         yield failed(str(error.message))
         raise

@@ -164,7 +164,7 @@ def picture(label: str, alt_text: str, elem_id: str) -> gr.Image:
 
 
 def connect(parts: dict, controls: dict, last: gr.Image) -> None:
-    """Events: the canvas follows the photograph; judging takes its turn with explaining."""
+    """Events: the canvas follows the photograph; judging takes its turn, and Stop ends it."""
     private = dict(api_visibility="private", show_progress="hidden")
     drawn = dict(
         fn=judging.canvas,
@@ -182,8 +182,9 @@ def connect(parts: dict, controls: dict, last: gr.Image) -> None:
              parts["editor"], parts["file"], last]  # fmt: skip
     settings = [controls["target"], controls["fit"], controls["seed"], parts["trials"],
                 parts["threshold"], parts["method"], parts["share"]]  # fmt: skip
+    answers = {**parts, "stop": controls["stop"], "explain": controls["explain"]}
     parts["judge"].click(
-        judging.judge_region, [*asked, *settings], [parts[name] for name in judging.JUDGED],
+        judging.judge_region, [*asked, *settings], [answers[name] for name in judging.JUDGED],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="judge",
+        api_visibility="private",
     )  # fmt: skip

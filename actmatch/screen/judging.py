@@ -18,7 +18,9 @@ from ..render import divergence_overlay, marked, overlay
 from ..scorecard import Pictures, ScoreCard
 from ..threshold import ThresholdCurve
 from . import charts, panels
+from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, in_words, or_failed, whole
+from .stopping import LEFT, STOPPED, at_work, clear, stoppable
 from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST, METHOD = (
@@ -28,7 +30,8 @@ SOURCES = (PAINT, UPLOAD, LAST, METHOD)
 USUAL_METHOD, USUAL_SHARE = "grad_cam", 0.1
 SCORED = 5  # settings of the card; those of a method come after them
 JUDGED = ("status", "overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage",
-          "divergence", "maps", "layers", "ranking", "thresholds")  # fmt: skip
+          "divergence", "maps", "layers", "ranking", "thresholds", "stop",
+          "explain")  # fmt: skip
 
 
 @in_words
@@ -91,6 +94,7 @@ class Given(NamedTuple):
 
 
 def judge_region(
+    request: gr.Request,
     photograph: Image.Image | None,
     classifier_name: str,
     device: str,
@@ -105,27 +109,35 @@ def judge_region(
     `settings` are the target, the fit, the seed, the trials, the threshold and, for the region of
     another method, its name and its share of the pixels.
     """
-    yield shown(status=panels.status("Judging the region on every background …", 0.3))
+    session = request.session_hash if request else None
+    clear(session)
+    yield shown(status=panels.status("Judging the region on every background …", 0.3), **BUSY)
     given = Given(source, editor, mask_file, last, *settings[SCORED:])
-    frames = run(photograph, classifier_name, device, given, settings[:SCORED])
-    yield from or_failed(frames, failed, "a judgment")
+    frames = run(session, photograph, (classifier_name, device), given, settings[:SCORED])
+    with at_work(session):
+        yield from or_failed(frames, failed, "a judgment")
 
 
 @on_gpu
 @in_words
 def run(
+    session: str | None,
     photograph: Image.Image | None,
-    classifier_name: str,
-    device: str,
+    where: tuple[str, str],
     given: Given,
     settings: Sequence[Any],
 ) -> Iterator[tuple]:
-    """One visitor's judgment, in a process of its own on ZeroGPU."""
+    """One visitor's judgment, in a process of its own on ZeroGPU.
+
+    Args:
+        where: the classifier's name, and its device.
+    """
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     config = config_from(*settings)
-    mask = given.region(classifier_name, device, photograph, config)
-    yield finished(judge(classifier_for(classifier_name, device), photograph, mask, config))
+    mask = given.region(*where, photograph, config)
+    classifier = stoppable(classifier_for(*where), session, STOPPED, LEFT)
+    yield finished(judge(classifier, photograph, mask, config))
 
 
 def config_from(target: Any, fit: str, seed: Any, trials: Any, threshold: float) -> ScoreConfig:
@@ -150,7 +162,7 @@ def failed(words: str) -> tuple:
     """The sentence in place of a card; an earlier one goes."""
     empty = dict.fromkeys(JUDGED) | dict(
         stage=gr.update(choices=[], value=None), maps={}, ranking=ranking(None),
-        thresholds=thresholds(None),
+        thresholds=thresholds(None), **FREE,
     )  # fmt: skip
     return shown(**empty | dict(status=panels.failure(words)))
 
@@ -178,6 +190,7 @@ def finished(judgment: Judgment) -> tuple:
         maps=maps,
         ranking=ranking(card),
         thresholds=thresholds(judgment.curve),
+        **FREE,
     )
 
 

@@ -58,5 +58,5 @@ def connect(parts: dict, controls: dict, last: gr.Image) -> None:
     parts["show"].click(
         transferring.transfer_masks, asked, [answers[name] for name in transferring.MODELS],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="transfer",
+        api_visibility="private",
     )  # fmt: skip

@@ -73,5 +73,5 @@ def connect(parts: dict, controls: dict) -> None:
     parts["find"].click(
         gathering.find_several, asked, [answers[name] for name in gathering.SEVERAL],
         concurrency_id="explain", show_progress="minimal", show_progress_on=parts["status"],
-        api_name="several",
+        api_visibility="private",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Stop: a visitor's own signals to the run that is working for them.
+"""Stop: a visitor's own signals to the run that is working for them, and runs that obey at once.
 
 A file rather than an event, because on ZeroGPU the run is in another process.
 """
@@ -6,11 +6,18 @@ A file rather than an event, because on ZeroGPU the run is in another process.
 from __future__ import annotations
 
 import atexit
+import copy
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from torch import Tensor
+
+from ..classifier import Classifier, Response
 
 
 @cache
@@ -21,14 +28,15 @@ def own_folder() -> Path:
     return Path(folder)
 
 
-STOPPED, MOVED = "stop", "move"
+STOPPED, MOVED, LEFT = KINDS = ("stop", "move", "left")
 
 
 class StopSignal:
     """Raised by the Stop button or by a control that was moved, read by the run after every step.
 
     Args:
-        what: `STOPPED`, the run judges its best mask; `MOVED`, it makes room for another.
+        what: `STOPPED`, the run judges its best mask; `MOVED`, it makes room for another; `LEFT`,
+            nobody waits for it any more.
     """
 
     def __init__(self, session: str | None, what: str = STOPPED) -> None:
@@ -46,3 +54,58 @@ class StopSignal:
     def is_set(self) -> bool:
         """Whether Stop was pressed."""
         return self.path.exists()
+
+
+# --- visitors at work and gone -------------------------------------------------------------------
+
+_at_work: set[str | None] = set()  # sessions of this process
+
+
+@contextmanager
+def at_work(session: str | None) -> Iterator[None]:
+    """A run for a visitor; what it was told is forgotten after it."""
+    _at_work.add(session)
+    try:
+        yield
+    finally:
+        _at_work.discard(session)
+        clear(session)
+
+
+def leave(session: str | None) -> None:
+    """The visitor closed the tab: a run at work ends, and nothing is left behind."""
+    if session in _at_work:
+        StopSignal(session, LEFT).set()
+    else:
+        clear(session)
+
+
+def clear(session: str | None) -> None:
+    """Forget what a visitor's earlier run was told."""
+    for what in KINDS:
+        StopSignal(session, what).clear()
+
+
+# --- at once -------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """A run was told to end and has nothing to show for itself."""
+
+
+def stoppable(classifier: Classifier, session: str | None, *whats: str) -> Classifier:
+    """The same network, which raises `Stopped` instead of answering once one of the signals is set.
+
+    The classifier itself stays as it is, since visitors share it.
+    """
+    signals = [StopSignal(session, what) for what in whats]
+
+    class Stoppable(type(classifier)):
+        def forward(self, pixels: Tensor) -> Response:
+            if any(signal.is_set() for signal in signals):
+                raise Stopped
+            return super().forward(pixels)
+
+    own = copy.copy(classifier)
+    own.__class__ = Stoppable
+    return own

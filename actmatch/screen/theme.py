@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 STYLE = Path(__file__).with_name("style.css")
+NAMES = f"<script>{Path(__file__).with_name('names.js').read_text(encoding='utf-8')}</script>"
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Liberation Mono", "monospace"]
 
@@ -18,13 +19,14 @@ def theme() -> gr.themes.Base:
         radius_size="md", font=FONT, font_mono=MONO,
     )  # fmt: skip
     return look.set(
+        body_text_color_subdued="*neutral_600",  # the palette's own is too pale on white
+        color_accent="#0f766e",
         button_primary_background_fill="#0f766e",
         button_primary_background_fill_hover="#115e59",
         button_primary_background_fill_dark="#2dd4bf",
         button_primary_background_fill_hover_dark="#5eead4",
         button_primary_text_color="white",
         button_primary_text_color_dark="#042f2e",
-        body_text_color_subdued="*neutral_500",  # 4.8 to 1 on white
         slider_color="#0f766e",
         slider_color_dark="#2dd4bf",
         block_shadow="none",

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from ..classifier import Classifier
 from ..config import ExplainConfig, choice
 from ..explanation import Explanation, pose_photograph, search
 from ..images import to_pixels
 from ..render import overlay
-from ..transfer import spread, transfer
+from ..transfer import Transfer, spread, transfer
 from ..wording import percent
 from . import panels
 from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
@@ -88,11 +89,7 @@ def this_mask(asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
     started = time.perf_counter()
     masks = spread(classifiers, asked.photograph, Image.fromarray(asked.last), config.fit)
     made = transfer(classifiers, asked.photograph, masks, config.target, config.fit)
-    pictures = []
-    for column, (classifier, mask) in enumerate(zip(classifiers, masks, strict=True)):
-        pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]
-        words = f"{classifier.name}: {panels.answer(made, 0, column)}"
-        pictures.append((panels.enlarged(overlay(pixels, mask[0, 0])), words))
+    pictures = met_by(classifiers, asked.photograph, masks, made, config.fit)
     seconds = time.perf_counter() - started
     yield shown(
         status=panels.judged((made.sentence(rows=1),), seconds),
@@ -100,6 +97,22 @@ def this_mask(asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
         pictures=pictured(pictures),
         **IDLE,
     )
+
+
+def met_by(
+    classifiers: Sequence[Classifier],
+    photograph: Image.Image,
+    masks: Sequence[Tensor],
+    made: Transfer,
+    fit: str,
+) -> list[tuple[Image.Image, str]]:
+    """One mask as each classifier meets it, and what that one says of it."""
+    pictures = []
+    for column, (classifier, mask) in enumerate(zip(classifiers, masks, strict=True)):
+        pixels = to_pixels(photograph, classifier.data_config, fit)[0]
+        words = f"{classifier.name}: {panels.answer(made, 0, column)}"
+        pictures.append((panels.enlarged(overlay(pixels, mask[0, 0])), words))
+    return pictures
 
 
 # --- each classifier's own mask ------------------------------------------------------------------

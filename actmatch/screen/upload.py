@@ -9,6 +9,13 @@ from PIL import Image
 
 from ..images import read_photograph
 
+# After a refused file: the browser shows that it could not draw it, until it is removed.
+REMOVE_BROKEN = """() => {
+    const picture = document.querySelector('#am-photograph img');
+    if (picture && picture.complete && !picture.naturalWidth)
+        document.querySelector('#am-photograph [aria-label="Remove Image"]')?.click();
+}"""
+
 
 class Photograph(gr.Image):
     """A `gr.Image` that reads the uploaded file itself.

@@ -1,0 +1,450 @@
+"""The endpoints: every public action for programs, by name, with labelled values.
+
+A program gets pictures as files and figures as JSON instead of the screen's charts and HTML.
+Settings that it leaves out are those of the preset.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from ..classes import USUAL, explain_classes_steps
+from ..classifier import Classifier
+from ..compare import CUTS, CompareConfig, compare_rows
+from ..config import DESCENTS, FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
+from ..explanation import Explanation, adopt, explain_steps, pose_photograph
+from ..guidance import Guidance, logits_to_continue
+from ..images import to_image, to_pixels
+from ..judgment import ScoreConfig
+from ..judgment import judge as judge_region
+from ..methods import METHODS
+from ..model_zoo import DEFAULT_CLASSIFIER, available_devices, offline_classifiers
+from ..optimize import Step
+from ..problem import pose
+from ..region import read_region, to_input
+from ..render import overlay
+from ..scorecard import Prediction
+from ..settings import Settings, to_command, to_program, to_query
+from ..several import Finding, Limits, explain_several_steps
+from ..transfer import spread
+from ..transfer import transfer as transfer_masks
+from ..wording import percent
+from . import comparing, judging, transferring
+from .asking import CLASS, QUESTIONS, Asking
+from .explaining import zipped
+from .gathering import gallery
+from .handlers import FRAME_SECONDS, class_asked, classifier_for, in_words
+from .judge_tab import ACCEPTED
+from .upload import Photograph
+from .zero_gpu import on_gpu
+
+WEIGHT = "weight_"  # before the name of a term
+NUMBERS = tuple(entry.name for entry in fields(ExplainConfig) if "bounds" in entry.metadata)
+CHOICES = ("preset", "target", "fit", "generator", "start", "descent")
+CONFIG = (*CHOICES, *NUMBERS, *(WEIGHT + entry.name for entry in fields(Weights)))
+WHERE = ("classifier", "device")
+QUESTION = ("question", "rival", "reference")
+GUIDES = ("go_on_from", "keep", "drop")
+NEEDED = ("photograph", "mask")  # everything else may be left out
+
+Frames = Generator[tuple, None, Any]
+
+
+# --- layout --------------------------------------------------------------------------------------
+
+
+def connect() -> None:
+    """Publish every action; what programs give and get is in no sight of a visitor."""
+    with gr.Column(visible=False):
+        given = inputs()
+        publish(classifiers, given, [gr.JSON(label="Classifiers that need no download")])
+        publish(look, given, [gr.Image(label="What it sees", format="png"),
+                              gr.JSON(label="Top-5 classes")], line="look")  # fmt: skip
+        publish(settings, given, [gr.Textbox(label="Query of a link"), gr.Textbox(label="Command"),
+                                  gr.Textbox(label="Python program")], line="look")  # fmt: skip
+        for action in (explain, take):
+            pictures = [gr.Image(label=label, format="png") for label in PICTURES]
+            sizes = in_pictures("Masks of other sizes")
+            publish(action, given, [in_sentence(), *pictures, sizes, *written()])
+        region = gr.Image(label="Region on the photograph", format="png")
+        worst = in_pictures("Hardest background of each kind")
+        publish(judge, given, [in_sentence(), region, worst, *written()])
+        for action, label in ((compare, "Explanations of the methods"),
+                              (several, "Explanations found"),
+                              (classes, "Explanations of the classes")):  # fmt: skip
+            publish(action, given, [in_sentence(), in_pictures(label), *written()])
+        seen = in_pictures("The mask as each classifier sees it")
+        publish(transfer, given, [in_sentence(), seen, gr.JSON(label="Report")])
+
+
+def inputs() -> dict[str, gr.components.Component]:
+    """What programs can give, by name."""
+    usual, limits, card = ExplainConfig(), Limits(), ScoreConfig()
+    parts: dict[str, gr.components.Component] = {
+        "photograph": Photograph(type="pil", label="Photograph"),
+        "mask": mask_file("Mask: white keeps, black removes"),
+        "classifier": gr.Textbox(DEFAULT_CLASSIFIER, label="Classifier"),
+        "device": gr.Dropdown(["auto", *available_devices()], value="auto", label="Device"),
+        "preset": gr.Dropdown(list(PRESETS), value=usual.preset, label="Promise"),
+        "target": gr.Textbox(None, label="Class by name or number; none: the top class"),
+        "fit": gr.Dropdown(list(FITS), value=usual.fit, label="Fit"),
+        "generator": gr.Dropdown(list(GENERATORS), value=None, label="Mask generator"),
+        "start": gr.Dropdown(list(STARTS), value=None, label="Start"),
+        "descent": gr.Dropdown(list(DESCENTS), value=None, label="What coarse grids follow"),
+        "question": gr.Dropdown(list(QUESTIONS), value=CLASS, label="Question"),
+        "rival": gr.Textbox(None, label="Class not meant; none: the strongest rival"),
+        "reference": Photograph(type="pil", label="Other photograph of a similarity"),
+        "go_on_from": mask_file("Mask from which the search goes on"),
+        "keep": mask_file("Pixels to keep whatever happens: white"),
+        "drop": mask_file("Pixels to remove whatever happens: white"),
+        "trials": number(ScoreConfig, "trials", card.trials),
+        "threshold": number(ScoreConfig, "threshold", card.threshold),
+        "methods": gr.CheckboxGroup(list(METHODS), value=list(comparing.QUICK), label="Methods"),
+        "cut": gr.Dropdown(list(CUTS), value=CUTS[0], label="Cut the others at"),
+        "hops": number(CompareConfig, "hops", None),
+        "count": gr.Number(USUAL, label="Classes", precision=0),
+        "most": gr.Number(limits.most, label="Most explanations", precision=0),
+        "overlap": gr.Number(limits.overlap, label="Largest share of pixels in earlier ones"),
+        "classifiers": gr.Dropdown(
+            list(offline_classifiers()), value=list(offline_classifiers()), multiselect=True,
+            allow_custom_value=True, label="Classifiers",
+        ),
+    }  # fmt: skip
+    for name in NUMBERS:
+        default = ExplainConfig.__dataclass_fields__[name].default
+        parts[name] = number(ExplainConfig, name, default)
+    for entry in fields(Weights):
+        parts[WEIGHT + entry.name] = number(Weights, entry.name, None)
+    return parts
+
+
+def number(kind: type, name: str, value: float | None) -> gr.Number:
+    """A number of the settings, whole where they want it whole."""
+    bounds = bounds_of(kind, name)
+    label = f"Weight: {bounds.label}" if kind is Weights else bounds.label
+    return gr.Number(value, label=label, precision=0 if isinstance(bounds.step, int) else None)
+
+
+def mask_file(label: str) -> gr.File:
+    """A picture that is a mask."""
+    return gr.File(label=label, file_types=ACCEPTED, type="filepath")
+
+
+def in_sentence() -> gr.Textbox:
+    """How far it is, and at the end the result."""
+    return gr.Textbox(label="Result in words")
+
+
+def in_pictures(label: str) -> gr.Gallery:
+    """Pictures, each with what is said of it."""
+    return gr.Gallery(label=label, format="png")
+
+
+def written() -> tuple[gr.JSON, gr.File]:
+    """The report, and all files."""
+    return gr.JSON(label="Report"), gr.File(label="All files (ZIP)")
+
+
+def publish(
+    action: Callable,
+    given: Mapping[str, gr.components.Component],
+    outputs: list[gr.components.Component],
+    line: str = "explain",
+) -> None:
+    """Make an action an endpoint of its name.
+
+    Args:
+        line: the queue in which it waits, with the screen's own events.
+    """
+    names = inspect.signature(action).parameters
+    gr.on(
+        [], action, None, outputs, inputs_kwargs={name: given[name] for name in names},
+        api_name=action.__name__, concurrency_id=line, show_progress="hidden",
+    )  # fmt: skip
+
+
+def takes(*names: str) -> Callable[[Callable], Callable]:
+    """A handler of keyword arguments that says which ones: the names become those of parameters."""
+
+    def named(handler: Callable) -> Callable:
+        empty, kind = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
+        handler.__signature__ = inspect.Signature([
+            inspect.Parameter(name, kind, default=empty if name in NEEDED else None)
+            for name in names
+        ])  # fmt: skip
+        return handler
+
+    return named
+
+
+# --- quick actions -------------------------------------------------------------------------------
+
+
+@takes()
+def classifiers() -> list[str]:
+    """Names of the classifiers that are installed here; any timm name can be given as well."""
+    return list(offline_classifiers())
+
+
+@takes("photograph", "classifier", "fit", "device")
+@in_words
+def look(**asked: Any) -> tuple:
+    """What a classifier sees of a photograph, and its five likeliest classes."""
+    classifier, photograph = classifier_of(asked), photograph_of(asked)
+    pixels = to_pixels(photograph, classifier.data_config, asked["fit"]).to(classifier.device)
+    logits = pose(classifier, pixels, None).response.logits[0]
+    top = [Prediction(*row)._asdict() for row in classifier.top(logits)]
+    return to_image(pixels[0]), top
+
+
+@takes(*WHERE, *CONFIG)
+@in_words
+def settings(**asked: Any) -> tuple[str, str, str]:
+    """The settings as the query of a link to the screen, as a command and as a Python program."""
+    chosen = Settings(config_of(asked), asked["classifier"], asked["device"])
+    return to_query(chosen), to_command(chosen), to_program(chosen)
+
+
+# --- a mask and its judgment ---------------------------------------------------------------------
+
+PICTURES = ("Overlay", "Mask", "Explanation", "Everything else")
+FRONTIER = "{} of the pixels, confidence ratio {:.2f}, label {}"
+
+
+@takes("photograph", *WHERE, *CONFIG, *QUESTION, *GUIDES)
+@on_gpu
+@in_words
+def explain(**asked: Any) -> Iterator[tuple]:
+    """The fewest pixels that keep the preset's promise, what they are worth and other sizes."""
+    classifier, config, photograph = posed(asked)
+    guidance = guidance_of(asked, classifier)
+
+    def words(step: Step) -> str:
+        area = percent(step.area.item())
+        return f"Step {step.index} of at most {config.steps} · {area} kept"
+
+    steps = explain_steps(classifier, photograph, config, guidance=guidance)
+    yield explained((yield from told(steps, words, count=8)))
+
+
+@takes("photograph", "mask", *WHERE, *CONFIG, *QUESTION)
+@on_gpu
+@in_words
+def take(**asked: Any) -> Iterator[tuple]:
+    """A mask of your choice, such as one of other sizes, as the explanation: judged, unchanged."""
+    classifier, config, photograph = posed(asked)
+    mask = region_of(asked["mask"], photograph, classifier, config.fit)
+    problem = pose_photograph(classifier, photograph, config)
+    yield explained(adopt(classifier, problem, config, mask))
+
+
+def explained(explanation: Explanation) -> tuple:
+    """All that there is to give of an explanation."""
+    pictures = (explanation.mask, explanation.explanation, explanation.complement)
+    frontier = explanation.frontier
+    sizes = [
+        (to_image(mask.float()), FRONTIER.format(
+            percent(point.area), point.confidence_ratio, "kept" if point.label_kept else "lost"))
+        for point, mask in zip(frontier.points, frontier.masks, strict=True)
+    ]  # fmt: skip
+    return (
+        explanation.sentence,
+        overlay(explanation.pixels, explanation.mask),
+        *map(to_image, pictures),
+        sizes,
+        explanation.report(),
+        zipped(explanation),
+    )
+
+
+@takes("photograph", "mask", *WHERE, "target", "fit", "seed", "trials", "threshold")
+@on_gpu
+@in_words
+def judge(**asked: Any) -> Iterator[tuple]:
+    """What a classifier sees in a region of a photograph, and how well that would explain it."""
+    config = ScoreConfig(
+        target=class_asked(asked["target"]), fit=asked["fit"], seed=asked["seed"],
+        trials=asked["trials"], threshold=asked["threshold"],
+    )  # fmt: skip
+    yield told_so("Judging the region on every background ...", count=5)
+    judgment = judge_region(classifier_of(asked), photograph_of(asked), mask_of(asked), config)
+    yield (
+        judgment.sentence,
+        overlay(judgment.pixels, judgment.mask),
+        judging.worst(judgment.card, judgment.pictures),
+        judgment.report(),
+        zipped(judgment),
+    )
+
+
+# --- several of them -----------------------------------------------------------------------------
+
+
+@takes("photograph", "mask", "methods", "cut", "preset", *WHERE, "target", "fit", "seed", "hops")
+@on_gpu
+@in_words
+def compare(**asked: Any) -> Iterator[tuple]:
+    """A mask beside those of other methods, cut at its area or at the preset's promise."""
+    config = CompareConfig(
+        methods=tuple(asked["methods"] or ()), cut=asked["cut"], preset=asked["preset"],
+        target=class_asked(asked["target"]), fit=asked["fit"], seed=asked["seed"],
+        hops=asked["hops"],
+    )  # fmt: skip
+    rows = compare_rows(classifier_of(asked), photograph_of(asked), mask_of(asked), config)
+    made = yield from told(rows, lambda method: f"At work: {method}", count=4)
+    pictures = [(picture, title) for title, picture in made.pictures()]
+    yield " ".join((made.sentence, *made.left_out)), pictures, made.report(), zipped(made)
+
+
+@takes("photograph", "most", "overlap", *WHERE, *CONFIG, *QUESTION)
+@on_gpu
+@in_words
+def several(**asked: Any) -> Iterator[tuple]:
+    """Explanations on other pixels each, until none is found that keeps the preset's promise."""
+    classifier, config, photograph = posed(asked)
+    limits = Limits(asked["overlap"], asked["most"])
+
+    def words(finding: Finding) -> str:
+        return f"Explanation {finding.number} of at most {limits.most}, step {finding.step.index}"
+
+    findings = explain_several_steps(classifier, photograph, config, limits)
+    found = yield from told(findings, words, count=4)
+    yield found.sentence, gallery(found.found, found.names), found.report(), zipped(found)
+
+
+@takes("photograph", "count", *WHERE, *CONFIG)
+@on_gpu
+@in_words
+def classes(**asked: Any) -> Iterator[tuple]:
+    """A mask for each of the most probable classes, so many of them."""
+    classifier, config, photograph = classifier_of(asked), config_of(asked), photograph_of(asked)
+
+    def words(finding: Finding) -> str:
+        return f"Class {finding.number} of {asked['count']}, step {finding.step.index}"
+
+    findings = explain_classes_steps(classifier, photograph, config, asked["count"])
+    found = yield from told(findings, words, count=4)
+    yield found.sentence, gallery(found.found, found.names), found.report(), zipped(found)
+
+
+@takes("photograph", "mask", "classifiers", *WHERE, "target", "fit")
+@on_gpu
+@in_words
+def transfer(**asked: Any) -> Iterator[tuple]:
+    """What several classifiers say of a mask that was found with one of them."""
+    photograph, mask, fit = photograph_of(asked), mask_of(asked), asked["fit"]
+    names = dict.fromkeys((asked["classifier"], *(asked["classifiers"] or ())))
+    yield told_so("Showing the mask to every classifier ...", count=3)
+    named = [classifier_for(name, asked["device"]) for name in names]
+    masks = spread(named, photograph, mask, fit)
+    made = transfer_masks(named, photograph, masks, class_asked(asked["target"]), fit)
+    pictures = transferring.met_by(named, photograph, masks, made, fit)
+    yield made.sentence(rows=1), pictures, made.report()
+
+
+# --- what is asked, and what is told meanwhile ---------------------------------------------------
+
+
+def config_of(asked: Mapping[str, Any]) -> ExplainConfig:
+    """The settings; those that are None are the preset's.
+
+    Raises:
+        ValueError: a value is not acceptable.
+    """
+    named = {name: asked[name] for name in (*CHOICES, *NUMBERS)}
+    named["target"] = class_asked(named["target"])
+    weights = {entry.name: asked[WEIGHT + entry.name] for entry in fields(Weights)}
+    weights = {name: weight for name, weight in weights.items() if weight is not None}
+    return ExplainConfig(**named, weights=weights)
+
+
+def posed(asked: Mapping[str, Any]) -> tuple[Classifier, ExplainConfig, Image.Image]:
+    """The classifier, or the view of it that answers the question, its settings, the photograph.
+
+    Raises:
+        ValueError: something asked for is not acceptable.
+    """
+    photograph, config = photograph_of(asked), config_of(asked)
+    question = Asking.of([asked[name] for name in QUESTION])
+    return *question.ask(classifier_of(asked), photograph, config), photograph
+
+
+def classifier_of(asked: Mapping[str, Any]) -> Classifier:
+    """The classifier, on its device."""
+    return classifier_for(asked["classifier"], asked["device"])
+
+
+def photograph_of(asked: Mapping[str, Any]) -> Image.Image:
+    """The photograph.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if asked["photograph"] is None:
+        raise ValueError("A photograph is needed.")
+    return asked["photograph"]
+
+
+def mask_of(asked: Mapping[str, Any]) -> str:
+    """The path of the mask.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not asked["mask"]:
+        raise ValueError("A mask is needed: white keeps, black removes.")
+    return asked["mask"]
+
+
+def region_of(path: str, photograph: Image.Image, classifier: Classifier, fit: str) -> Tensor:
+    """H x W mask, 0 or 1, of a file at the classifier's input size."""
+    placed = to_input(read_region(path), photograph.size, classifier.data_config, fit)
+    return (placed[0, 0] > 0.5).float()
+
+
+def guidance_of(asked: Mapping[str, Any], classifier: Classifier) -> Guidance | None:
+    """What the search is told beforehand; None where that is nothing.
+
+    Raises:
+        ValueError: a mask is not acceptable, or both of them leave no pixel to choose.
+    """
+    masks = {
+        name: region_of(asked[name], asked["photograph"], classifier, asked["fit"])
+        for name in GUIDES
+        if asked[name]
+    }
+    if not masks:
+        return None
+    start = masks.pop("go_on_from", None)
+    logits = None if start is None else logits_to_continue(start, start)
+    return Guidance(logits, **{name: mask.bool() for name, mask in masks.items()})
+
+
+def told(steps: Generator, words: Callable[[Any], str], count: int) -> Frames:
+    """How far it is, in words, now and then; returns what the generator returns.
+
+    Args:
+        count: of values; all but the first stay as they are.
+    """
+    last = 0.0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as over:
+            return over.value
+        if time.perf_counter() - last > FRAME_SECONDS:
+            last = time.perf_counter()
+            yield told_so(words(step), count)
+
+
+def told_so(words: str, count: int) -> tuple:
+    """The words, and all other values as they are."""
+    return words, *(gr.skip(),) * (count - 1)
