@@ -81,8 +81,8 @@ def test_every_endpoint_has_a_name_and_so_has_everything_that_it_takes_and_gives
     found = client.view_api(return_format="dict")
     assert not found["unnamed_endpoints"]
     assert set(found["named_endpoints"]) == {
-        "/classifiers", "/look", "/settings", "/explain", "/take", "/judge", "/compare", "/several", "/classes",
-        "/transfer",
+        "/classifiers", "/look", "/settings", "/explain", "/take", "/judge", "/compare", "/several",
+        "/classes", "/transfer",
     }  # fmt: skip
     for name, endpoint in found["named_endpoints"].items():
         assert endpoint["description"].endswith("."), name
