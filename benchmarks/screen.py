@@ -37,7 +37,8 @@ def main() -> None:
         print(f"serving after the start: {time.perf_counter() - started:.2f} s")
         browser = chromium(playwright)
         waits = [visit(browser.new_page(), url) for _ in range(options.runs)]
-        together(browser, url, options.visitors)
+        if options.visitors:
+            together(browser, url, options.visitors)
         browser.close()
     for name in waits[0] if waits else ():
         values = [wait[name] for wait in waits]
