@@ -1,7 +1,8 @@
 """Quality of the masks: every preset, compared methods cut at the same promise, and an ablation.
 
     python -m benchmarks.quality --photographs FOLDER [--count 40] [--compared 24] [--ablated 0]
-        [--preset robust ...] [--method grad_cam ...] [--rows benchmarks/runs/quality.csv]
+        [--preset robust ...] [--method grad_cam ...] [--variant "pixels alone" ...]
+        [--rows benchmarks/runs/quality.csv]
 
 A row is one photograph, one method and one promise. Rows already in the file are not made again, so
 the run can be stopped and taken up; the table of all rows is printed at the end. Every mask, ours
@@ -68,6 +69,7 @@ def cut_off(objective: Objective, mask: Tensor) -> Tensor:
 VARIANTS: dict[str, tuple[dict, dict]] = {
     **{f"no {term}": (dict(weights={term: 0.0}), {}) for term in
        ("activation", "kl", "cross_entropy", "binarization", "total_variation", "robustness")},
+    "pixels alone": (dict(descent="pixels"), {}),
     "no Grad-CAM start": (dict(start="none"), {}),
     "all pieces, specks too": ({}, {"actmatch.promise.Judge.of_few_pieces": lambda *asked: [],
                                     "actmatch.promise.without_specks": lambda mask: mask}),
@@ -90,6 +92,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="photographs for our presets")
     parser.add_argument("--compared", type=int, default=24, help="photographs for other methods")
     parser.add_argument("--ablated", type=int, default=0, help="photographs for the ablation")
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="of the ablation")
     parser.add_argument("--classifier", default="tf_efficientnet_lite0")
     parser.add_argument("--preset", action="append", choices=PRESETS)
     parser.add_argument("--method", action="append", choices=METHODS)
@@ -106,7 +109,8 @@ def main() -> None:
         for p in presets
         if PRESETS[p].promise
     ]
-    wanted += [(n, v, DEFAULT) for n in names[: options.ablated] for v in VARIANTS]
+    variants = options.variant or VARIANTS
+    wanted += [(n, v, DEFAULT) for n in names[: options.ablated] for v in variants]
     rows = [row for row in read_rows(options.rows) if row["classifier"] == options.classifier]
     done = {(row["photograph"], row["method"], row["promise"]) for row in rows}
     classifier = load_classifier(options.classifier)
