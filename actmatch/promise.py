@@ -179,7 +179,7 @@ class Cut(NamedTuple):
         """Ever wider cuts of the ranking, up to `LARGEST_AREA`."""
         rungs = [self._replace(area=max(self.area, SMALLEST_AREA))]
         while rungs[-1].area < LARGEST_AREA:
-            rungs.append(rungs[-1].wider(STRIDE))
+            rungs.append(self._replace(area=min(larger(rungs[-1].area, STRIDE), LARGEST_AREA)))
         return rungs
 
 
@@ -234,10 +234,10 @@ class Judge:
                 mask = without_specks(choice.mask)
                 if self.panel.holds(mask) and self.accepts(mask):
                     return Verdict(mask, choice.soft_mask, True)
-            larger = [cut for cut in cuts if cut.area > WIDER * best.area]
-            if not larger:
+            wider = [cut for cut in cuts if cut.area > larger(best.area, WIDER)]
+            if not wider:
                 break
-            cuts = larger
+            cuts = wider
             best = self.select(cuts)
         widest = cuts[-1]
         return Verdict(widest.mask, widest.soft_mask, self.accepts(widest.mask))
@@ -327,6 +327,11 @@ def cut(logits: Tensor, area: float) -> Tensor:
     """Logits shifted so that no more than this share of them, or `LARGEST_AREA`, is positive."""
     kept = int(min(area, LARGEST_AREA) * logits.numel())
     return logits - logits.flatten().kthvalue(logits.numel() - kept).values
+
+
+def larger(area: float, growth: float) -> float:
+    """So many times an area, but with no less than half of what it leaves out left out."""
+    return min(area * growth, (1 + area) / 2)
 
 
 def _cut_at_zero(logits: Tensor) -> Cut:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -325,3 +326,9 @@ def test_the_ladder_of_a_cut_rises_to_the_largest_area(area):
     assert areas[-1] >= LARGEST_AREA
     assert areas == sorted(areas)
     assert len(areas) < 40
+
+
+def test_the_ladder_leaves_out_no_less_than_half_of_the_step_before():
+    left_out = [1 - rung.area for rung in Cut(torch.rand(8, 8), 0.5).ladder()]
+    assert all(after >= before / 2 - 1e-9 for before, after in pairwise(left_out))
+    assert len(left_out) > 5
