@@ -171,7 +171,7 @@ def test_a_copied_link_restores_the_settings(visit, address):
 def test_a_link_with_nonsense_says_so_and_leaves_the_defaults(visit):
     page = visit(query="/?steps=many&preset=paper")
     warned(page, "steps must be a whole number")
-    sync_api.expect(page.get_by_label("robust")).to_be_checked(timeout=MINUTE)
+    sync_api.expect(page.get_by_label("robust", exact=True)).to_be_checked(timeout=MINUTE)
 
 
 def choose_report(page, path):
