@@ -11,6 +11,7 @@ from browsing import (
     open_tab,
     set_steps,
     sync_api,
+    typed,
     upload_lion,
 )
 
@@ -69,6 +70,10 @@ def test_a_visitor_sees_what_each_of_the_top_classes_rests_on(visit):
     assert "lion, 90 % on the photograph" in captions[0].replace("\u00a0", " ")
     assert all("promise" in caption for caption in captions)
     looks(page, "classes")
+    for box, value in ((typed(page, "classes-most"), "3"), (typed(page, "steps"), "2000")):
+        box.fill(value)  # so that Stop comes before the end
+        box.press("Tab")
+    page.wait_for_timeout(1000)  # what is typed reaches the settings
     page.click("#am-classes-find")
     page.locator("#am-classes-live img").wait_for()
     page.click("#am-stop")
