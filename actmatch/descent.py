@@ -53,7 +53,7 @@ class Descent:
         maps = [
             secant(self.objective.signs * gradient, difference)
             for gradient, difference in zip(in_stages, self.differences, strict=True)
-            if difference is not None
+            if difference is not None and gradient is not None
         ]
         for grid in grids[:-1]:
             way = followed(maps, max(grid.shape), mask.hard.shape[-2:])

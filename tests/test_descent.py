@@ -85,3 +85,11 @@ def test_the_complement_asks_for_the_pixels_it_must_not_keep():
     )
     assert (coarsest[:, :2] < 0).all()  # keeping the left half takes it from the complement
     assert coarsest[:, 2:].abs().amax() < coarsest[:, :2].abs().amin()
+
+
+def test_an_objective_of_the_mask_alone_needs_no_stage():
+    weights = dict.fromkeys((field.name for field in fields(Weights)), 0.0) | dict(area=1.0)
+    network = tiny_classifier("test_resnet")
+    alone = gradients(network, "stages", weights=weights)
+    for stages, pixels in zip(alone, gradients(network, "pixels", weights=weights), strict=True):
+        assert torch.allclose(stages, pixels)
