@@ -47,6 +47,7 @@ from .upload import Photograph
 from .zero_gpu import on_gpu
 
 WEIGHT = "weight_"  # before the name of a term
+HIDDEN = "am-endpoints"  # id of the column in which no visitor sees what programs use
 NUMBERS = tuple(entry.name for entry in fields(ExplainConfig) if "bounds" in entry.metadata)
 CHOICES = ("preset", "target", "fit", "generator", "start", "descent")
 CONFIG = (*CHOICES, *NUMBERS, *(WEIGHT + entry.name for entry in fields(Weights)))
@@ -63,7 +64,7 @@ Frames = Generator[tuple, None, Any]
 
 def connect() -> None:
     """Publish every action; what programs give and get is in no sight of a visitor."""
-    with gr.Column(visible=False):
+    with gr.Column(visible=False, elem_id=HIDDEN):
         given = inputs()
         publish(classifiers, given, [gr.JSON(label="Classifiers that need no download")])
         publish(look, given, [gr.Image(label="What it sees", format="png"),
