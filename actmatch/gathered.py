@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered:
+class Gathered(ABC):
     """Explanations of one photograph, in the order they were found.
 
     Attributes:
@@ -62,14 +63,14 @@ class Gathered:
     sheet_file: ClassVar[str]
 
     @property
+    @abstractmethod
     def sentence(self) -> str:
         """What was found, in plain words."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """What each explanation is called beneath its picture."""
-        raise NotImplementedError
 
     @property
     def iou(self) -> tuple[tuple[float, ...], ...]:

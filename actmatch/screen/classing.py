@@ -14,7 +14,7 @@ from ..gathered import check_most
 from ..wording import percent
 from .gathering import LOADING, Watch, failed, finished, watched
 from .handlers import classifier_for, in_words, or_failed, settings_from, whole
-from .stopping import StopSignal
+from .stopping import StopSignal, heard
 from .zero_gpu import on_gpu
 
 
@@ -38,12 +38,8 @@ def explain_each_class(request: gr.Request, *controls: Any) -> Iterator[tuple]:
     Args:
         controls: as in `Asked`, one after the other.
     """
-    stop = StopSignal(request.session_hash if request else None)
-    stop.clear()
-    try:
+    with heard(request.session_hash if request else None) as stop:
         yield from or_failed(run(stop, Asked(*controls[:4], controls[4:])), failed, "a search")
-    finally:
-        stop.clear()
 
 
 @on_gpu

@@ -29,7 +29,7 @@ from .handlers import (
     settings_from,
     whole,
 )
-from .stopping import StopSignal
+from .stopping import StopSignal, heard
 from .zero_gpu import on_gpu
 
 SEVERAL = ("status", "live", "pictures", "stop", "explain")
@@ -63,13 +63,9 @@ def find_several(
     Args:
         controls: as in `Asked`, one after the other; the values end with the reference.
     """
-    stop = StopSignal(request.session_hash if request else None)
-    stop.clear()
-    try:
+    with heard(request.session_hash if request else None) as stop:
         asked = Asked(*controls[:5], (*controls[5:], reference))
         yield from or_failed(run(stop, asked), failed, "a search")
-    finally:
-        stop.clear()
 
 
 @on_gpu

@@ -21,7 +21,7 @@ from ..wording import percent
 from . import panels
 from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
 from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from
-from .stopping import StopSignal
+from .stopping import StopSignal, heard
 from .zero_gpu import on_gpu
 
 THIS, OWN = "this mask", "each classifier's own mask"
@@ -52,12 +52,8 @@ def transfer_masks(request: gr.Request, *controls: Any) -> Iterator[tuple]:
     Args:
         controls: as in `Asked`, one after the other.
     """
-    stop = StopSignal(request.session_hash if request else None)
-    stop.clear()
-    try:
+    with heard(request.session_hash if request else None) as stop:
         yield from or_failed(run(stop, Asked(*controls[:6], controls[6:])), failed, "a transfer")
-    finally:
-        stop.clear()
 
 
 @on_gpu
