@@ -24,6 +24,7 @@ from actmatch.screen import (
     explaining,
     handlers,
     judge_tab,
+    memory,
     models_tab,
     panels,
     question,
@@ -377,6 +378,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
+    memory.keep_small()
     warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
     warm.start()
     screen = build()

@@ -99,7 +99,6 @@ def together(browser: Browser, url: str, count: int) -> None:
         page.wait_for_selector("#am-top5 .am-bar")
         labels.append(page.locator("#am-top5 .am-bar span").first.inner_text())
         page.get_by_label("smallest", exact=True).check()
-        page.wait_for_timeout(1000)  # the preset's settings arrive
     started = time.perf_counter()
     for page in pages:
         page.click("#am-explain")
@@ -176,7 +175,6 @@ def visit(page: Page, url: str) -> dict[str, float]:
     lap("result after that")
     expect(page.locator("#am-explain")).to_be_enabled(timeout=PATIENCE)
     page.get_by_role("button", name="Mask priors").click()
-    page.wait_for_timeout(2000)  # the sliders unfold
     box = page.locator("#am-area input[type=number]")
     box.fill("9")
     started = time.perf_counter()

@@ -85,7 +85,6 @@ class Visitor:
             if tabs.count():
                 self.does(tabs.first.click)
         self.does(page.get_by_role("button", name="Mask priors").click)
-        page.wait_for_timeout(2000)  # the sliders unfold
         self.does(page.locator("#am-area input[type=number]").fill, "9")
         page.keyboard.press("Tab")
         page.get_by_text("Going on from there").first.wait_for()
