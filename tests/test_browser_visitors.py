@@ -1,0 +1,58 @@
+"""Eight visitors at once, each with a photograph of their own."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from browsing import MINUTE, choose_preset, needs_browser, set_steps, sync_api, upload
+from PIL import Image
+
+from actmatch.examples import example_photographs
+from actmatch.images import read_photograph, to_image, to_pixels
+from actmatch.model_zoo import DEFAULT_CLASSIFIER, load_classifier
+
+pytestmark = [pytest.mark.browser, needs_browser]
+VISITORS = 8
+
+
+def test_eight_visitors_at_once_are_served_in_order_and_see_their_own(visit):
+    photographs = dict(list(example_photographs().items())[:VISITORS])
+    pages = {name: visit() for name in photographs}
+    for name, page in pages.items():
+        upload(page, photographs[name])
+        page.wait_for_selector("#am-top5 .am-bar")
+        choose_preset(page, "smallest")
+        set_steps(page, 2)
+    for page in pages.values():
+        page.click("#am-explain")
+        page.get_by_text("queue:").or_(page.locator("img.am-live")).first.wait_for()
+    served = []
+    while len(served) < VISITORS:
+        for name, page in pages.items():
+            if name not in served and page.locator("#am-status .am-badges").count():
+                served.append(name)
+        page.wait_for_timeout(100)
+    assert served == list(photographs)
+    crops = cropped(photographs)
+    for name, page in pages.items():
+        sync_api.expect(page.locator("#am-complement img")).to_have_count(1, timeout=MINUTE)
+        assert whose(page, crops) == name
+
+
+def cropped(photographs):
+    """Each photograph as the default classifier sees it, H x W x 3 bytes."""
+    how = load_classifier(DEFAULT_CLASSIFIER, "cpu").data_config
+    return {
+        name: np.asarray(to_image(to_pixels(read_photograph(path), how, "crop")[0])).astype(int)
+        for name, path in photographs.items()
+    }
+
+
+def whose(page, crops):
+    """The photograph that the complement on a page, which is nearly all of one, is closest to."""
+    source = page.locator("#am-complement img").get_attribute("src")
+    picture = Image.open(io.BytesIO(page.request.get(source).body())).convert("RGB")
+    seen = np.asarray(picture).astype(int)
+    return min(crops, key=lambda name: np.abs(seen - crops[name]).mean())
