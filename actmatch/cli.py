@@ -1,6 +1,6 @@
 """The command line: `python -m actmatch COMMAND`.
 
-Commands: explain, several, replay, judge, compare, transfer, classifiers.
+Commands: explain, several, classes, replay, judge, compare, transfer, classifiers.
 
 Bad input ends a command with one sentence and status 2; a replay that differs ends with status 1.
 """
@@ -15,6 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .agreement import SEEDS, explain_with_agreement
+from .classes import SHEET as CLASSES_SHEET
+from .classes import USUAL, explain_classes_steps
 from .classifier import Classifier
 from .compare import CUTS, SHEET, CompareConfig, Comparison, compare_rows
 from .config import (
@@ -27,6 +29,7 @@ from .config import (
 )
 from .explanation import FILES, PHOTOGRAPH_FILE, drain, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
+from .gathered import check_most
 from .judgment import ScoreConfig, judge
 from .methods import METHODS
 from .model_zoo import (
@@ -81,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_explain(commands.add_parser("explain", help="find the pixels a decision rests on"))
     _add_several(commands.add_parser("several", help="find explanations that share no pixels"))
+    _add_classes(commands.add_parser("classes", help="find what each of the top classes rests on"))
     _add_replay(commands.add_parser("replay", help="make a mask again from its report"))
     _add_judge(commands.add_parser("judge", help="score any mask of a photograph"))
     _add_compare(commands.add_parser("compare", help="set a mask beside those of other methods"))
@@ -93,22 +97,33 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_shared(command: argparse.ArgumentParser) -> None:
     """What every command about one classifier and one photograph takes."""
     _add_photograph(command)
+    _add_classifier(command)
+
+
+def _add_classifier(command: argparse.ArgumentParser) -> None:
     command.add_argument("--classifier", default=DEFAULT_CLASSIFIER, **CLASSIFIER)
     command.add_argument("--seed", type=int, default=0, metavar="N")
 
 
 def _add_photograph(command: argparse.ArgumentParser) -> None:
-    """What every command that meets a photograph takes."""
-    command.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, BMP or TIFF file")
+    """What every command that asks about one class of a photograph takes."""
+    _add_file(command)
     command.add_argument(
         "--target", metavar="CLASS", help="class name or index (default: the top-1)"
     )
+
+
+def _add_file(command: argparse.ArgumentParser) -> None:
+    """What every command that meets a photograph takes."""
+    command.add_argument("photo", metavar="PHOTO", help="a JPEG, PNG, WebP, GIF, BMP or TIFF file")
     command.add_argument("--fit", choices=FITS, default="crop", help="(default: crop)")
     command.add_argument("--device", choices=DEVICES, default="auto", help="(default: auto)")
 
 
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_explain)
+    _add_shared(command)
+    _add_question(command)
     _add_search(command)
     command.add_argument(
         "--agreement", action="store_true",
@@ -118,6 +133,8 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
 
 def _add_several(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_several)
+    _add_shared(command)
+    _add_question(command)
     _add_search(command)
     command.add_argument(
         "--overlap", type=float, default=Limits().overlap, metavar="SHARE",
@@ -128,10 +145,19 @@ def _add_several(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_classes(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=run_classes, target=None, against=None, similar_to=None)
+    _add_file(command)
+    _add_classifier(command)
+    _add_search(command)
+    command.add_argument(
+        "--most", type=int, default=USUAL, metavar="N",
+        help=f"so many of the most probable classes (default: {USUAL})",
+    )  # fmt: skip
+
+
 def _add_search(command: argparse.ArgumentParser) -> None:
     """What every command that searches for masks takes."""
-    _add_shared(command)
-    _add_question(command)
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
     command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
     command.add_argument(
@@ -350,6 +376,23 @@ def run_several(options: argparse.Namespace) -> None:
     for number, explanation in enumerate(several.found, start=1):
         print(f"{number}. {explanation.sentence}")
     print(several.sentence)
+    print(f"Written to {folder}.")
+
+
+def run_classes(options: argparse.Namespace) -> None:
+    """Find what each of a photograph's most probable classes rests on, and save it."""
+    check_folder(options.out, (CLASSES_SHEET, REPORT_FILE))
+    config = _config(options)
+    check_most(options.most)
+    classifier = load_classifier(options.classifier, options.device)
+    with tqdm(unit="step", disable=options.quiet) as bar:
+        show = _progress(bar)
+        steps = explain_classes_steps(classifier, options.photo, config, options.most)
+        classes = drain(steps, lambda finding: show(finding.step))
+    folder = classes.save(options.out)
+    print(classes.sentence)
+    if classes.overlap_sentence:
+        print(classes.overlap_sentence)
     print(f"Written to {folder}.")
 
 

@@ -98,6 +98,28 @@ def test_several_explanations_that_cannot_be_looked_for_are_refused(
     assert asked == []
 
 
+def test_the_classes_that_a_photograph_suggests_are_explained_and_written(
+    asked, photo, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    options = ["--preset", "smallest", "--setting", "resolution=16", "--steps", "20"]
+    assert cli.main(["classes", photo, "--out", str(out), "--most", "2", "--quiet", *options]) == 0
+    printed = capsys.readouterr()
+    report = json.loads((out / "report.json").read_text())
+    assert report["sentence"] in printed.out
+    assert report["classes"] == ["bright", "dark"]  # the most probable first; "never" is the third
+    assert {path.name for path in out.iterdir()} == {
+        "classes.png", "mask-1.png", "mask-2.png", "report.json"
+    }  # fmt: skip
+    assert printed.err == ""
+
+
+def test_a_number_of_classes_that_cannot_be_explained_is_refused(asked, photo, tmp_path, capsys):
+    assert cli.main(["classes", photo, "--out", str(tmp_path / "out"), "--most", "13"]) == 2
+    assert "most must be a whole number from 1 to 12; got 13" in capsys.readouterr().err
+    assert asked == []
+
+
 def test_progress_is_shown_on_stderr_unless_quiet(asked, run, capsys):
     run()
     assert "step" in capsys.readouterr().err
