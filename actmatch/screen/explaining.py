@@ -54,7 +54,8 @@ from .work import Mark, Recorder, Work, guidance_of
 from .zero_gpu import on_gpu
 
 CHART_SECONDS = 1.5  # between two streamed charts
-KEEP_SECONDS = 3600  # for which a finished download stays on disk
+KEEP_SECONDS = 3600  # for which what a visitor was shown stays on disk
+COPIED_SECONDS = 300  # after which Gradio has its own copy of a download
 BURST = 20  # steps after a control was moved
 CHANGED = (
     "The photograph, the classifier or the class is no longer that of this mask; "
@@ -388,12 +389,16 @@ def show_removed_again(removed: str, *result: Any) -> Any:
 
 
 def zipped(result: Explanation | Judgment | Comparison | Explanations) -> str:
-    """Path of a ZIP with the files that the result saves; those of earlier visits go."""
+    """Path of a ZIP with the files that the result saves; earlier ones that were copied go.
+
+    Gradio copies the ZIP into its cache as soon as the handler returns, and keeps that.
+    """
     folder = own_folder()
     for earlier in folder.glob("download-*"):
         with suppress(FileNotFoundError):  # another visitor's run may have removed it
-            if time.time() - earlier.stat().st_mtime > KEEP_SECONDS:
+            if time.time() - earlier.stat().st_mtime > COPIED_SECONDS:
                 shutil.rmtree(earlier, ignore_errors=True)
     own = Path(tempfile.mkdtemp(prefix="download-", dir=folder))
-    files = result.save(own / "files")
-    return shutil.make_archive(str(own / "actmatch"), "zip", files)
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        files = result.save(Path(aside) / "files")
+        return shutil.make_archive(str(own / "actmatch"), "zip", files)
