@@ -14,7 +14,16 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 from actmatch.screen import zero_gpu  # noqa: F401, I001  (first: before anything touches CUDA)
 import gradio as gr
 
-from actmatch.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
+from actmatch.config import (
+    DESCENTS,
+    FITS,
+    GENERATORS,
+    PRESETS,
+    STARTS,
+    ExplainConfig,
+    Weights,
+    bounds_of,
+)
 from actmatch.examples import example_photographs
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
@@ -171,6 +180,10 @@ def settings_column() -> dict[str, gr.components.Component]:
         parts["start"] = gr.Radio(
             list(STARTS), value=default.start, label="Start",
             info="gradcam begins where Grad-CAM points; none begins undecided.",
+        )  # fmt: skip
+        parts["descent"] = gr.Radio(
+            list(DESCENTS), value=default.descent, label="What regions follow",
+            info="The deep stages of the classifier, or the gradient at the pixels alone.",
         )  # fmt: skip
         parts["resolution"] = slider(ExplainConfig, "resolution", default.resolution)
         parts["draws"] = slider(ExplainConfig, "draws", default.draws)

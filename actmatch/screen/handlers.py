@@ -30,7 +30,7 @@ from .stopping import Stopped
 
 CHECKPOINTS = Path("checkpoints")
 TOP_CLASS = "the top class"
-PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start")
+PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start", "descent")
 SETTINGS = ("target", "fit", "preset", "seed", "area_target", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
 PLAIN = len(SETTINGS) + len(WEIGHTS)  # controls; those of the question come after them
