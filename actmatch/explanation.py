@@ -31,6 +31,7 @@ from .problem import Problem, pose
 from .promise import Draws, Judge, Verdict, cut, mask_of
 from .prune import Irreducible
 from .record import Record, record_of
+from .repair import Repair
 from .scorecard import Pictures, ScoreCard, measure
 from .wording import percent
 
@@ -355,7 +356,8 @@ def _verdict(
         judge = Judge(classifier, problem, config.promise, config.seed)
         if hurried:
             return judge.quickest(candidates), None
-        verdict = judge.smallest(candidates)
+        repair = Repair(classifier, problem, config, Draws.REPAIR.seed(config.seed))
+        verdict = judge.smallest(candidates, repair)
         return verdict, judge.irreducible(verdict.mask)
     if config.area is None:
         logits = candidates.best()

@@ -143,3 +143,26 @@ class InfillSampler:
         mean = zeros.index_add(0, self.chosen, hardness) / count.clamp_min(1)
         known = torch.where(self.hardness == UNSEEN_HARDNESS, mean, self.hardness)
         self.hardness = torch.where(count > 0, known.lerp(mean, RENEWED), self.hardness)
+
+
+class Counterexamples:
+    """Infills on which a mask lost the label, in turn, beside fresh ones of a sampler.
+
+    Args:
+        lost: R x 3 x H x W.
+        fresh: infills drawn anew of each `next`; more where there are too few others.
+    """
+
+    def __init__(self, lost: Tensor, sampler: InfillSampler, fresh: int) -> None:
+        self.lost, self.sampler, self.fresh = lost, sampler, fresh
+
+    def next(self, count: int) -> Tensor:
+        """`count` x 3 x H x W infills, the fresh ones last."""
+        known = min(count - self.fresh, len(self.lost))
+        chosen, self.drawn = self.lost[:known], count - known
+        self.lost = self.lost.roll(-known, 0)
+        return torch.cat((chosen, self.sampler.next(self.drawn)))
+
+    def tell(self, hardness: Tensor) -> None:
+        """Tell the sampler how hard the fresh ones were."""
+        self.sampler.tell(hardness[-self.drawn :])

@@ -25,12 +25,15 @@ from .optimize import Candidates
 from .panel import Panel
 from .problem import Problem
 from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
+from .repair import Repair
 
 PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel
 FEW_PIECES, FEWER_COST = 3, 1.5  # pieces preferred, and the growth in area they may cost
 ATTEMPTS = 8  # masks judged before nearly everything is
-WIDER = 1.06  # least growth in area from a refused mask to the next
-LARGEST_AREA = 0.98  # short of the whole image
+WIDER, WIDEST = 1.08, 1.35  # least growth in area from a refused mask to the next, and most
+PER_LOST = 1.5  # growth for the share of infills that it lost on
+LARGEST_AREA = 0.995  # short of the whole image
+REPAIRED = 0.9  # largest area at which a ranking is repaired
 SMALLEST_AREA = 0.002
 STRIDE, PRECISION = 1.25, 1.05  # steps and precision of the search for the smallest cut
 TESTED = 4  # tiles asked whether they are necessary, where many infills are promised
@@ -45,6 +48,7 @@ class Draws(IntEnum):
     SELECT = 1
     JUDGE = 2
     REPORT = 3
+    REPAIR = 4
 
     def seed(self, seed: int) -> int:
         """The seed for this purpose in a run with that seed."""
@@ -99,10 +103,17 @@ class Trial(NamedTuple):
     Attributes:
         kept: whether it does.
         lost: R x 3 x H x W drawn infills met on the way that lose the label, the closest first.
+        asked: how many drawn infills were met.
     """
 
     kept: bool
     lost: Tensor
+    asked: int
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the drawn infills that lose the label."""
+        return len(self.lost) / max(1, self.asked)
 
 
 def holds(
@@ -127,7 +138,7 @@ def put_to_trial(
     gray = replace(promise, keep_rate=0.0)
     mask = problem.guidance.apply(mask)
     kept = Panel(classifier, problem, gray).holds(mask)
-    lost, margins = problem.pixels[:0], problem.pixels.new_empty(0)
+    lost, margins, total = problem.pixels[:0], problem.pixels.new_empty(0), 0
     for offset, group in enumerate(GROUPS if promise.keep_rate and kept else ()):
         for drawn in infills(classifier, problem, rule.kinds(group), seed + offset):
             asked, missed = margins[:0], 0
@@ -140,11 +151,12 @@ def put_to_trial(
                 margins = torch.cat((margins, asked[-len(part) :][broken]))
                 if len(lost) > rule.most_lost or rule.settles(asked):
                     break
+            total += len(asked)
             kept = kept and (len(asked) - missed) / len(asked) >= promise.keep_rate
         kept = kept and len(lost) <= rule.most_lost
         if not kept:
             break
-    return Trial(kept, lost[margins.argsort(descending=True)])
+    return Trial(kept, lost[margins.argsort(descending=True)], total)
 
 
 class Cut(NamedTuple):
@@ -175,11 +187,11 @@ class Cut(NamedTuple):
         """The same ranking cut at so many times the area, short of the whole image."""
         return self._replace(area=min(self.area * growth, LARGEST_AREA))
 
-    def ladder(self) -> list[Cut]:
+    def ladder(self, stride: float = STRIDE) -> list[Cut]:
         """Ever wider cuts of the ranking, up to `LARGEST_AREA`."""
         rungs = [self._replace(area=max(self.area, SMALLEST_AREA))]
         while rungs[-1].area < LARGEST_AREA:
-            rungs.append(self._replace(area=min(larger(rungs[-1].area, STRIDE), LARGEST_AREA)))
+            rungs.append(self._replace(area=min(larger(rungs[-1].area, stride), LARGEST_AREA)))
         return rungs
 
 
@@ -188,6 +200,12 @@ class Judge:
 
     Masks are selected and pruned on a panel of infills, and judged on others. Where none short of
     the whole image holds, the verdict says so.
+
+    Attributes:
+        judged: masks asked so far whether they are accepted.
+        lost: R x 3 x H x W infills on which refused masks lost the label, those of the latest
+            first, and of each the closest first.
+        lost_share: share of its infills on which the latest refused mask lost.
     """
 
     def __init__(
@@ -195,12 +213,16 @@ class Judge:
     ) -> None:
         self.classifier, self.problem, self.promise, self.seed = classifier, problem, promise, seed
         self.panel = Panel(classifier, problem, promise)
-        self.judged = 0
+        self.judged, self.lost, self.lost_share = 0, problem.pixels[:0], 0.0
 
-    def smallest(self, candidates: Candidates) -> Verdict:
-        """The verdict of a careful judgment."""
+    def smallest(self, candidates: Candidates, repair: Repair | None = None) -> Verdict:
+        """The verdict of a careful judgment.
+
+        Args:
+            repair: what mends the rankings of refused masks, where there are drawn infills.
+        """
         if self.promise.keep_rate:
-            return self.guided(self.smallest_on_draws(candidates))
+            return self.guided(self.smallest_on_draws(candidates, repair))
         rankings = [candidates.average]
         if self.problem.guidance.logits is not None:
             rankings.append(candidates.first)  # so that no search ends worse than it began
@@ -218,29 +240,41 @@ class Judge:
         """The verdict with its mask as it was judged: as the problem's guidance has it."""
         return verdict._replace(mask=self.problem.guidance.apply(verdict.mask))
 
-    def smallest_on_draws(self, candidates: Candidates) -> Verdict:
+    def smallest_on_draws(self, candidates: Candidates, repair: Repair | None) -> Verdict:
         """The smallest mask found that is accepted on drawn infills, of a few pieces if it can be.
 
-        Where one is refused, the panel learns an infill that it lost on, and the next is larger.
+        Where one is refused, the panel learns an infill that it lost on, its ranking is repaired,
+        and the next is larger.
         """
         cuts = [_cut_at_zero(logits) for logits in candidates.smallest_first()]
         for ranking in (candidates.average, candidates.first):
             cuts += _cut_at_zero(ranking).ladder()
         cuts.sort(key=lambda cut: cut.area)
         self.learn(mask_of(candidates.average))
-        best = self.shrunk(self.select(cuts))
+        best, widest = self.shrunk(self.select(cuts)), cuts[-1]
         for _ in range(ATTEMPTS):
             for choice in (*self.of_few_pieces(best, cuts), best):
                 mask = without_specks(choice.mask)
                 if self.panel.holds(mask) and self.accepts(mask):
                     return Verdict(mask, choice.soft_mask, True)
-            wider = [cut for cut in cuts if cut.area > larger(best.area, WIDER)]
-            if not wider:
+            cuts = self.wider(cuts, best, repair)
+            if not cuts:
                 break
-            cuts = wider
             best = self.select(cuts)
-        widest = cuts[-1]
         return Verdict(widest.mask, widest.soft_mask, self.accepts(widest.mask))
+
+    def wider(self, cuts: list[Cut], refused: Cut, repair: Repair | None) -> list[Cut]:
+        """The cuts that are larger than a refused one, and those of its ranking repaired.
+
+        The more infills the latest refused mask lost on, the larger.
+        """
+        area = larger(refused.area, min(max(WIDER, 1 + PER_LOST * self.lost_share), WIDEST))
+        cuts = [cut for cut in cuts if cut.area > area]
+        if repair and len(self.lost) and area < REPAIRED:
+            ranking = repair(refused.ranking, area, self.lost)
+            cuts += Cut(ranking, area).ladder(WIDER)
+            cuts.sort(key=lambda cut: cut.area)
+        return cuts
 
     def select(self, cuts: list[Cut]) -> Cut:
         """The first cut that holds on the panel, or else the last; cuts come smallest first.
@@ -308,13 +342,15 @@ class Judge:
         """Whether a mask keeps the promise on infills drawn for this question alone.
 
         With room to spare: a mask that fails once in several kinds breaks its promise on other
-        draws too often. The panel learns the infill that a refused mask lost on most narrowly.
+        draws too often. What a refused mask lost on is remembered, and the panel learns the infill
+        on which it lost most narrowly.
         """
         self.judged += 1
         seed = Draws.JUDGE.seed(self.seed) + len(GROUPS) * self.judged
         trial = put_to_trial(self.classifier, self.problem, mask, self.promise, seed, ACCEPTANCE)
         if not trial.kept:
             self.panel.add(trial.lost[:1])
+            self.lost, self.lost_share = torch.cat((trial.lost, self.lost)), trial.lost_share
         return trial.kept
 
 

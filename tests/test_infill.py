@@ -11,6 +11,7 @@ from actmatch.infill import (
     KINDS,
     NOISE_STD,
     RANDOM,
+    Counterexamples,
     InfillSampler,
     box_blur,
     composite,
@@ -198,3 +199,32 @@ def test_the_sampler_draws_the_hardest_kind_most_and_never_the_same_infill_twice
         assert sampler.chosen.tolist() == [4]
         sampler.tell(torch.full((1,), 20.0))
     assert len({one.sum().item() for one in drawn}) > 1 or len(torch.cat(drawn).unique(dim=0)) == 20
+
+
+class Numbers:
+    """In place of a sampler: infills of 1, and what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def next(self, count):
+        return torch.ones(count, 3, 2, 2)
+
+    def tell(self, hardness):
+        self.told.append(hardness.tolist())
+
+
+def test_counterexamples_come_in_turn_beside_fresh_infills():
+    lost = torch.tensor([2.0, 3, 4]).view(3, 1, 1, 1).expand(3, 3, 2, 2)
+    sampler = Numbers()
+    infills = Counterexamples(lost, sampler, fresh=2)
+    drawn = [infills.next(4)[:, 0, 0, 0].tolist() for _ in range(3)]
+    assert drawn == [[2, 3, 1, 1], [4, 2, 1, 1], [3, 4, 1, 1]]
+    infills.tell(torch.tensor([9.0, 8, 7, 6]))
+    assert sampler.told == [[7, 6]]
+
+
+def test_where_counterexamples_are_few_more_are_drawn_afresh():
+    infills = Counterexamples(torch.full((1, 3, 2, 2), 5.0), Numbers(), fresh=1)
+    assert infills.next(4)[:, 0, 0, 0].tolist() == [5, 1, 1, 1]
+    assert infills.next(4)[:, 0, 0, 0].tolist() == [5, 1, 1, 1]
