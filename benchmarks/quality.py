@@ -73,6 +73,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "no Grad-CAM start": (dict(start="none"), {}),
     "all pieces, specks too": ({}, {"actmatch.promise.Judge.of_few_pieces": lambda *asked: [],
                                     "actmatch.promise.without_specks": lambda mask: mask}),
+    "no repair": ({}, {"actmatch.explanation.Repair": lambda *asked: None}),
     "no hard kinds first": ({}, {"actmatch.infill.InfillSampler.tell": lambda *told: None}),
     "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
     "grows as fast as it shrinks": ({}, {"actmatch.optimize.GROWING": 0.8}),
