@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,25 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert final["ranking"]["visible"]
     assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
     assert final["suggestions"].count("<li") >= 6  # every check at least
+
+
+def test_a_download_lies_on_disk_once_and_only_until_it_was_copied():
+    class Saved:
+        def save(self, folder):
+            folder.mkdir(parents=True)
+            (folder / "report.json").write_text("{}")
+            return folder
+
+    first = Path(explaining.zipped(Saved()))
+    assert [path.name for path in first.parent.iterdir()] == ["actmatch.zip"]
+    assert not list(explaining.own_folder().rglob("report.json"))
+    second = Path(explaining.zipped(Saved()))
+    assert first.exists()
+    old = first.parent.stat().st_mtime - 2 * explaining.COPIED_SECONDS
+    os.utime(first.parent, (old, old))
+    explaining.zipped(Saved())
+    assert not first.exists()
+    assert second.exists()
 
 
 def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
