@@ -256,6 +256,7 @@ def test_a_soft_mask_file_shows_what_its_cuts_keep(visit, tmp_path):
     upload_lion(page)
     open_judge(page)
     page.get_by_label("a mask file").check()
+    page.locator("#am-mask-file").get_by_role("button").first.wait_for()  # it is there to take one
     page.set_input_files("#am-mask-file input[type=file]", str(soft))
     page.get_by_text("soft.png").first.wait_for()
     page.click("#am-judge-it")

@@ -94,6 +94,7 @@ def tab_to(page, selector):
 def test_the_keyboard_alone_explains_stops_and_scrubs(visit):
     page = visit(query="/?steps=2000")
     page.wait_for_selector("[aria-label='Example photograph 1']")
+    page.wait_for_timeout(1000)  # the buttons listen
     tab_to(page, "#am-photograph button")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")

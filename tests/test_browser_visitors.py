@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import time
 
 import numpy as np
 import pytest
-from browsing import MINUTE, choose_preset, needs_browser, set_steps, sync_api, upload
+from browsing import MINUTE, needs_browser, sync_api, upload
 from PIL import Image
 
 from actmatch.examples import example_photographs
@@ -15,21 +16,25 @@ from actmatch.model_zoo import DEFAULT_CLASSIFIER, load_classifier
 
 pytestmark = [pytest.mark.browser, needs_browser]
 VISITORS = 8
+SHORT = "/?preset=smallest&area=0.05&steps=2"  # and nothing to judge
 
 
 def test_eight_visitors_at_once_are_served_in_order_and_see_their_own(visit):
     photographs = dict(list(example_photographs().items())[:VISITORS])
-    pages = {name: visit() for name in photographs}
+    pages = {name: visit(query=SHORT) for name in photographs}
+    for page in pages.values():
+        page.emulate_media(reduced_motion="reduce")  # eight pages on one machine
     for name, page in pages.items():
         upload(page, photographs[name])
         page.wait_for_selector("#am-top5 .am-bar")
-        choose_preset(page, "smallest")
-        set_steps(page, 2)
+        smallest = page.get_by_label("smallest", exact=True)
+        sync_api.expect(smallest).to_be_checked(timeout=MINUTE)  # the link's settings are there
     for page in pages.values():
         page.click("#am-explain")
-        page.get_by_text("queue:").or_(page.locator("img.am-live")).first.wait_for()
-    served = []
-    while len(served) < VISITORS:
+        seen = page.locator("img.am-live, #am-status .am-badges")
+        page.get_by_text("queue:").or_(seen).first.wait_for()
+    served, until = [], time.monotonic() + 5 * MINUTE / 1000
+    while len(served) < VISITORS and time.monotonic() < until:
         for name, page in pages.items():
             if name not in served and page.locator("#am-status .am-badges").count():
                 served.append(name)
