@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ from .config import (
 )
 from .explanation import FILES, PHOTOGRAPH_FILE, drain, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
-from .gathered import check_most
+from .gathered import Finding, Gathered, check_most
 from .judgment import ScoreConfig, judge
 from .methods import METHODS
 from .model_zoo import (
@@ -57,6 +58,7 @@ CLASSIFIER = dict(
 
 
 RIVAL = ""  # --against without a class
+Found = TypeVar("Found", bound=Gathered)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,9 +97,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_shared(command: argparse.ArgumentParser) -> None:
-    """What every command about one classifier and one photograph takes."""
+    """What every command takes that asks one classifier about one photograph."""
     _add_photograph(command)
     _add_classifier(command)
+    _add_question(command)
 
 
 def _add_classifier(command: argparse.ArgumentParser) -> None:
@@ -123,7 +126,6 @@ def _add_file(command: argparse.ArgumentParser) -> None:
 def _add_explain(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_explain)
     _add_shared(command)
-    _add_question(command)
     _add_search(command)
     command.add_argument(
         "--agreement", action="store_true",
@@ -134,7 +136,6 @@ def _add_explain(command: argparse.ArgumentParser) -> None:
 def _add_several(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_several)
     _add_shared(command)
-    _add_question(command)
     _add_search(command)
     command.add_argument(
         "--overlap", type=float, default=Limits().overlap, metavar="SHARE",
@@ -222,7 +223,6 @@ def _add_judge(command: argparse.ArgumentParser) -> None:
     default = ScoreConfig()
     command.set_defaults(run=run_judge)
     _add_shared(command)
-    _add_question(command)
     _add_mask(command)
     command.add_argument(
         "--threshold", type=float, default=default.threshold, metavar="T",
@@ -240,7 +240,6 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     default = CompareConfig()
     command.set_defaults(run=run_compare)
     _add_shared(command)
-    _add_question(command)
     _add_mask(command)
     command.add_argument(
         "--method", action="append", choices=METHODS, help="repeatable (default: all)"
@@ -368,10 +367,7 @@ def run_several(options: argparse.Namespace) -> None:
     config, limits = _config(options), Limits(options.overlap, options.most)
     check_several(config, limits)
     classifier = _asked(load_classifier(options.classifier, options.device), options)
-    with tqdm(unit="step", disable=options.quiet) as bar:
-        show = _progress(bar)
-        steps = explain_several_steps(classifier, options.photo, config, limits)
-        several = drain(steps, lambda finding: show(finding.step))
+    several = _gathered(explain_several_steps(classifier, options.photo, config, limits), options)
     folder = several.save(options.out)
     for number, explanation in enumerate(several.found, start=1):
         print(f"{number}. {explanation.sentence}")
@@ -385,15 +381,20 @@ def run_classes(options: argparse.Namespace) -> None:
     config = _config(options)
     check_most(options.most)
     classifier = load_classifier(options.classifier, options.device)
-    with tqdm(unit="step", disable=options.quiet) as bar:
-        show = _progress(bar)
-        steps = explain_classes_steps(classifier, options.photo, config, options.most)
-        classes = drain(steps, lambda finding: show(finding.step))
+    steps = explain_classes_steps(classifier, options.photo, config, options.most)
+    classes = _gathered(steps, options)
     folder = classes.save(options.out)
     print(classes.sentence)
     if classes.overlap_sentence:
         print(classes.overlap_sentence)
     print(f"Written to {folder}.")
+
+
+def _gathered(steps: Generator[Finding, None, Found], options: argparse.Namespace) -> Found:
+    """What the steps of several searches return, their progress shown unless it is not wanted."""
+    with tqdm(unit="step", disable=options.quiet) as bar:
+        show = _progress(bar)
+        return drain(steps, lambda finding: show(finding.step))
 
 
 def _config(options: argparse.Namespace) -> ExplainConfig:
