@@ -44,6 +44,7 @@ from actmatch.screen import (
 from actmatch.screen.asking import QUESTION
 from actmatch.screen.glossary import how_to_read, promises
 from actmatch.screen.header import header
+from actmatch.screen.pictures import Picture
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import NAMES, STYLE, theme
 from actmatch.screen.upload import REMOVE_BROKEN, Photograph
@@ -111,7 +112,7 @@ def ask_column() -> dict[str, gr.components.Component]:
         api_visibility="private",
     )  # fmt: skip
     with gr.Row(elem_id="am-look", visible=False) as parts["look"]:
-        parts["seen"] = gr.Image(
+        parts["seen"] = Picture(
             label="What it sees", height=132, interactive=False, format="jpeg",
             buttons=["fullscreen"], elem_id="am-seen", min_width=100,
             alt_text="The photograph; what lies outside the classifier's crop is darkened.",
@@ -320,10 +321,10 @@ PICTURES = {
 }
 
 
-def picture(name: str, words: tuple[str, str]) -> gr.Image:
+def picture(name: str, words: tuple[str, str]) -> Picture:
     """One picture of the result."""
     label, alt_text = words
-    return gr.Image(
+    return Picture(
         label=label, alt_text=alt_text, interactive=False, format="png", min_width=150,
         buttons=["download", "fullscreen"], elem_id=f"am-{name}",
     )  # fmt: skip

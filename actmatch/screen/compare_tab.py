@@ -9,6 +9,7 @@ from ..config import bounds_of
 from ..methods import METHODS
 from . import comparing, panels
 from .glossary import how_to_read
+from .pictures import Pictures
 
 INTRODUCTION = (
     "Would another method have found the same pixels? Each one's ranking is cut at the same area, "
@@ -45,7 +46,7 @@ def compare_tab() -> dict[str, gr.components.Component]:
         elem_id="am-compared",
     )  # fmt: skip
     with gr.Column(elem_classes="am-card"):
-        parts["pictures"] = gr.Gallery(
+        parts["pictures"] = Pictures(
             label="Explanations side by side", show_label=False, columns=4, height="auto",
             object_fit="contain", elem_id="am-side-by-side", elem_classes="am-gallery",
             buttons=["fullscreen"], format="jpeg",

@@ -43,6 +43,7 @@ from .explaining import zipped
 from .gathering import gallery
 from .handlers import FRAME_SECONDS, class_asked, classifier_for, in_words
 from .judge_tab import ACCEPTED
+from .pictures import Picture, Pictures
 from .upload import Photograph
 from .zero_gpu import on_gpu
 
@@ -67,15 +68,15 @@ def connect() -> None:
     with gr.Column(visible=False, elem_id=HIDDEN):
         given = inputs()
         publish(classifiers, given, [gr.JSON(label="Classifiers that need no download")])
-        publish(look, given, [gr.Image(label="What it sees", format="png"),
+        publish(look, given, [Picture(label="What it sees", format="png"),
                               gr.JSON(label="Top-5 classes")], line="look")  # fmt: skip
         publish(settings, given, [gr.Textbox(label="Query of a link"), gr.Textbox(label="Command"),
                                   gr.Textbox(label="Python program")], line="look")  # fmt: skip
         for action in (explain, take):
-            pictures = [gr.Image(label=label, format="png") for label in PICTURES]
+            pictures = [Picture(label=label, format="png") for label in PICTURES]
             sizes = in_pictures("Masks of other sizes")
             publish(action, given, [in_sentence(), *pictures, sizes, *written()])
-        region = gr.Image(label="Region on the photograph", format="png")
+        region = Picture(label="Region on the photograph", format="png")
         worst = in_pictures("Hardest background of each kind")
         publish(judge, given, [in_sentence(), region, worst, *written()])
         for action, label in ((compare, "Explanations of the methods"),
@@ -144,9 +145,9 @@ def in_sentence() -> gr.Textbox:
     return gr.Textbox(label="Result in words")
 
 
-def in_pictures(label: str) -> gr.Gallery:
+def in_pictures(label: str) -> Pictures:
     """Pictures, each with what is said of it."""
-    return gr.Gallery(label=label, format="png")
+    return Pictures(label=label, format="png")
 
 
 def written() -> tuple[gr.JSON, gr.File]:

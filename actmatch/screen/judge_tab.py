@@ -9,6 +9,7 @@ from ..methods import METHODS
 from . import judging, panels
 from .explaining import KEEP_SECONDS
 from .glossary import how_to_read
+from .pictures import Canvas, Picture, Pictures
 from .sliders import slider
 
 INTRODUCTION = (
@@ -113,9 +114,9 @@ def ranking(elem_id: str) -> gr.Plot:
     )  # fmt: skip
 
 
-def worst_composites(elem_id: str) -> gr.Gallery:
+def worst_composites(elem_id: str) -> Pictures:
     """The hardest background of each kind."""
-    return gr.Gallery(
+    return Pictures(
         label="Worst composites", show_label=False, columns=4, height="auto", object_fit="contain",
         elem_id=elem_id, elem_classes="am-gallery", buttons=["fullscreen"], format="jpeg",
     )  # fmt: skip
@@ -128,7 +129,7 @@ def region_column() -> dict[str, gr.components.Component]:
         list(judging.SOURCES), value=judging.PAINT, label="Region", elem_id="am-source",
         info="Where it comes from; what is painted stays while you look at another.",
     )  # fmt: skip
-    parts["editor"] = gr.ImageEditor(
+    parts["editor"] = Canvas(
         type="pil", label="Paint the region", layers=False, transforms=(), sources=(),
         brush=gr.Brush(default_size=24, colors=[("#0f766e", 0.6)], color_mode="fixed"),
         height=430, format="jpeg", buttons=[], elem_id="am-canvas",
@@ -155,9 +156,9 @@ def region_column() -> dict[str, gr.components.Component]:
     return parts
 
 
-def picture(label: str, alt_text: str, elem_id: str) -> gr.Image:
+def picture(label: str, alt_text: str, elem_id: str) -> Picture:
     """A picture of the card."""
-    return gr.Image(
+    return Picture(
         label=label, alt_text=alt_text, interactive=False, format="jpeg", elem_id=elem_id,
         buttons=["download", "fullscreen"],
     )  # fmt: skip

@@ -7,6 +7,7 @@ import gradio as gr
 from ..model_zoo import offline_classifiers
 from . import panels, transferring
 from .handlers import SETTINGS, WEIGHTS
+from .pictures import Pictures
 
 INTRODUCTION = (
     "Do other classifiers rest on the same pixels? A mask is laid over the photograph, each "
@@ -39,7 +40,7 @@ def models_tab() -> dict[str, gr.components.Component]:
     )
     parts["matrix"] = gr.HTML(label="Who is convinced by whose mask", elem_id="am-matrix")
     parts["overlaps"] = gr.HTML(label="How much the masks overlap", elem_id="am-overlaps")
-    parts["pictures"] = gr.Gallery(
+    parts["pictures"] = Pictures(
         label="Masks of the classifiers", visible=False, show_label=False, columns=3, height="auto",
         object_fit="contain", elem_id="am-models", elem_classes="am-gallery am-roomy",
         buttons=["fullscreen"], format="jpeg",

@@ -8,6 +8,7 @@ from ..several import Limits
 from . import gathering, panels
 from .asking import QUESTION
 from .handlers import SETTINGS, WEIGHTS
+from .pictures import Pictures
 
 INTRODUCTION = (
     "Is there another reason to say so? One explanation after the other is looked for, each on "
@@ -54,7 +55,7 @@ def gathering_parts(of: str, empty: str) -> dict[str, gr.components.Component]:
             label="The forming mask", visible=False, elem_id=f"am-{of}-live",
             elem_classes="am-small",
         ),
-        pictures=gr.Gallery(
+        pictures=Pictures(
             label="Explanations found", visible=False, show_label=False, columns=3, height="auto",
             object_fit="contain", elem_id=f"am-{of}", elem_classes="am-gallery am-roomy",
             buttons=["fullscreen"], format="jpeg",

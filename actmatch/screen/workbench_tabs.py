@@ -10,6 +10,7 @@ from . import curve, explaining, panels, workbench
 from .asking import QUESTION
 from .glossary import how_to_read
 from .handlers import SETTINGS, WEIGHTS
+from .pictures import Picture
 
 MOVED = (*WEIGHTS, "area_target", "resolution", "draws")  # controls that a search follows at once
 PRIVATE = dict(api_visibility="private")
@@ -25,7 +26,7 @@ def refine_tab() -> dict[str, gr.components.Component]:
     )
     with gr.Row():
         with gr.Column(min_width=280, scale=3):
-            parts["canvas"] = gr.Image(
+            parts["canvas"] = Picture(
                 label="Click to mark", interactive=False, format="jpeg", buttons=["fullscreen"],
                 elem_id="am-refine", placeholder=workbench.EMPTY_REFINE,
                 alt_text="The photograph with the present mask outlined and your marks as rings.",
