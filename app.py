@@ -393,10 +393,10 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
     memory.keep_small()
-    warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
-    warm.start()
     screen = build()
     screen.queue(max_size=WAITING)
+    warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
+    warm.start()
     screen.launch(
         server_name=options.host, server_port=options.port, theme=theme(), css_paths=[STYLE],
         head=NAMES, max_file_size=MAX_UPLOAD, run_history=False, show_error=False,

@@ -1,4 +1,7 @@
-"""Frozen image classifiers: pixels in, logits and one activation map per stage out."""
+"""Frozen image classifiers: pixels in, logits and one activation map per stage out.
+
+timm, whose loading takes as long as PyTorch's, is imported where it is needed and not before.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -57,6 +58,8 @@ class Classifier(nn.Module):
         class_names: Sequence[str] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
+        from timm.data import resolve_model_data_config
+
         super().__init__()
         if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
             raise ValueError(
@@ -181,8 +184,7 @@ def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
             plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
             plain.load_state_dict(norm.state_dict(), strict=False)
             setattr(parent, conv_name, fuse_conv_bn_eval(conv, plain))
-            rest = norm.act if isinstance(norm, BatchNormAct2d) else nn.Identity()
-            setattr(parent, norm_name, rest)
+            setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
     with torch.no_grad():
         before, after = model(probe), folded(probe)
     close = before.shape == after.shape and (before - after).abs().max() <= FOLD_TOLERANCE
@@ -190,6 +192,8 @@ def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
 
 
 def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+    from timm.layers import BatchNormAct2d
+
     plain_conv = type(conv) is nn.Conv2d or type(conv).__name__ == "Conv2dSame"
     plain_norm = type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
     if not (plain_conv and plain_norm and norm.track_running_stats):
@@ -212,6 +216,8 @@ def _layer_names(model: nn.Module, count: int) -> tuple[str, ...]:
 
 def _imagenet_names(model: nn.Module) -> list[str]:
     """Short class names where the number of classes tells the ImageNet subset, else numbers."""
+    from timm.data import ImageNetInfo, infer_imagenet_subset
+
     subset = infer_imagenet_subset(model)
     if subset is None:
         return [f"class {index}" for index in range(model.num_classes)]

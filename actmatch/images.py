@@ -19,7 +19,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from timm.data import create_transform
 from torch import Tensor
 
 MAX_PIXELS = 64_000_000  # decoded RGB of this size takes 192 MB
@@ -191,6 +190,8 @@ def input_transform(
     Args:
         changes: to the data configuration, such as interpolation="nearest".
     """
+    from timm.data import create_transform  # late: no screen waits for it
+
     timm_mode = {"squash": dict(crop_mode="squash", crop_pct=1.0),
                  "letterbox": dict(crop_mode="border", crop_pct=1.0)}.get(fit, {})  # fmt: skip
     return create_transform(**{**data_config, **timm_mode, **changes}, normalize=False)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image
-from scipy.stats import binomtest
 from torch import Tensor
 
 from . import losses
@@ -75,6 +74,8 @@ class Trials(NamedTuple):
     @property
     def keep_rate(self) -> KeepRate:
         """The share kept, with its exact interval."""
+        from scipy.stats import binomtest  # late: no screen waits for it
+
         kept, count = sum(self.kept), len(self.kept)
         interval = binomtest(kept, count).proportion_ci(method="exact")
         return KeepRate(self.kind, kept, count, interval.low, interval.high)

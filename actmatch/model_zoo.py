@@ -1,4 +1,7 @@
-"""Where classifiers come from: weights in installed packages, the model hub, or a local file."""
+"""Where classifiers come from: weights in installed packages, the model hub, or a local file.
+
+timm, whose loading takes as long as PyTorch's, is imported where it is needed and not before.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
@@ -57,6 +59,8 @@ def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Cl
 
 
 def _load(name: str, target: torch.device) -> Classifier:
+    import timm
+
     if Path(name).suffix in CHECKPOINT_SUFFIXES:
         return _from_file(Path(name), target)
     architecture = name.removesuffix(".in1k")
@@ -113,6 +117,8 @@ def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tenso
 
 
 def _from_hub(name: str) -> nn.Module:
+    import timm
+
     name = name.removeprefix("hf-hub:timm/") if name.startswith("hf-hub:timm/") else name
     external = name.startswith("hf-hub:")
     if not external and not _known_to_timm(name):
@@ -164,6 +170,8 @@ def hub_answers(timeout: float = HUB_TIMEOUT) -> bool:
 
 
 def _known_to_timm(name: str) -> bool:
+    import timm
+
     if not timm.is_model(name):
         return False
     tag = name.partition(".")[2]
@@ -172,6 +180,8 @@ def _known_to_timm(name: str) -> bool:
 
 def _cached_weights(name: str) -> str | None:
     """Path of the hub's weights of a timm model if an earlier download left them here."""
+    import timm
+
     config = timm.get_pretrained_cfg(name)
     for file in ("model.safetensors", "pytorch_model.bin"):
         cached = try_to_load_from_cache(config.hf_hub_id, file) if config.hf_hub_id else None
@@ -192,6 +202,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _from_file(path: Path, device: torch.device) -> Classifier:
+    import timm
+
     if not path.is_file():
         raise ValueError(f"There is no checkpoint at {str(path)!r}.")
     weights, described = _read_checkpoint(path)
@@ -273,10 +285,14 @@ def _architecture_in(stem: str) -> str | None:
 
 @functools.cache
 def _architectures() -> tuple[str, ...]:
+    import timm
+
     return tuple(timm.list_models())
 
 
 def _classes_in(architecture: str, weights: Mapping[str, Tensor]) -> int:
+    import timm
+
     head = timm.get_pretrained_cfg(architecture, allow_unregistered=False)
     names = head.classifier if head and head.classifier else "head"
     name = names if isinstance(names, str) else names[0]

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms.functional import gaussian_blur
 
 from .classifier import Classifier
 from .prune import SPECK
@@ -174,6 +173,8 @@ def disturbed(mask: Tensor) -> Tensor:
 
     Pixels at the border are repeated, so that a mask of everything stays one.
     """
+    from torchvision.transforms.functional import gaussian_blur  # late: no screen waits for it
+
     height, width = mask.shape[-2:]
     padded = F.pad(mask, (SHIFT,) * 4, mode="replicate")
     shifted = [

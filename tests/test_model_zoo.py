@@ -123,7 +123,7 @@ def test_an_error_of_the_hub_client_is_told_in_words(monkeypatch):
         raise RuntimeError("403: gated repository.\nlong trace")
 
     monkeypatch.setattr(model_zoo, "hub_answers", lambda: True)
-    monkeypatch.setattr(model_zoo.timm, "create_model", fail)
+    monkeypatch.setattr("timm.create_model", fail)
     with pytest.raises(ValueError, match=r"could not be loaded .*\(403: gated repository\)"):
         load_classifier("resnet18.a1_in1k", "cpu")
 
