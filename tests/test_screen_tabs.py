@@ -22,18 +22,12 @@ from toys import (
 )
 
 from actmatch.config import ExplainConfig
-from actmatch.examples import example_photographs
-from actmatch.images import read_photograph, to_image
+from actmatch.images import to_image
 from actmatch.screen import asking, classing, explaining, gathering, question, taking, transferring
-from actmatch.screen.stopping import StopSignal
+from actmatch.screen.stopping import KINDS, StopSignal, leave
 from actmatch.settings import CONTRAST, SIMILARITY
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
-
-
-@pytest.fixture(scope="module")
-def lion():
-    return read_photograph(example_photographs()["lion"])
 
 
 @pytest.fixture
@@ -55,8 +49,8 @@ def found(photograph, config=SMALL, most=2.0, overlap=0.0):
         yield dict(zip(gathering.SEVERAL, frame, strict=True))
 
 
-def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sentence(lion):
-    frames = list(found(lion))
+def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sentence(toy):
+    frames = list(found(toy))
     assert frames[0]["stop"]["interactive"]
     assert any("Looking for the first of at most 2" in frame["status"] for frame in frames)
     assert any("alt='Looking for the first" in str(frame["live"]) for frame in frames)
@@ -93,6 +87,27 @@ def test_stop_ends_the_searches_and_is_forgotten_after_them(toy):
     assert "Stopped after 1 steps" in next(frames)["status"]
     assert "before the search was stopped" in list(frames)[-1]["status"].replace("\u00a0", " ")
     assert not stop.is_set()
+
+
+def left_while_judging(frames):
+    """The last frame for a visitor who closes the tab while a mask is judged."""
+    for frame in frames:
+        if "udging" in frame["status"]:
+            break
+    leave("visitor")
+    *_, last = frames
+    assert not any(StopSignal("visitor", what).is_set() for what in KINDS)
+    return in_plain(last["status"])
+
+
+def test_a_closed_tab_ends_the_judging_of_every_tab_that_searches(toy, halves, toys):
+    few = ExplainConfig(steps=5)
+    assert "search was stopped before" in left_while_judging(found(toy, few, most=5))
+    assert "search was stopped before" in left_while_judging(classes_of(halves, few))
+    asked = (["one", "two"], transferring.OWN)
+    assert "transfer was stopped before" in left_while_judging(
+        transferred(toys, *asked, config=few)
+    )
 
 
 def test_a_closed_tab_ends_the_searches(toy):

@@ -84,6 +84,21 @@ def test_a_tab_closed_while_an_explanation_is_judged_ends_it(photograph):
     assert not is_set(LEFT)
 
 
+def test_a_tab_closed_while_a_picked_mask_is_judged_ends_it(photograph):
+    values = values_of(ExplainConfig(preset="smallest", steps=3))
+    values += [asking.CLASS, asking.RIVAL]
+    asked = (photograph, LITE0, "cpu", None, *values)
+    *_, last = explaining.explain_photograph(VISITOR, (), *asked)
+    work = last[explaining.RESULT.index("work")]
+    frames = explaining.take(VISITOR, work, 0, *asked)
+    assert "Judging the mask that you picked" in str(next(frames)[0])
+    explaining.forget(VISITOR)
+    assert is_set(LEFT)
+    *_, last = frames
+    assert "was stopped" in last[0]
+    assert not is_set(LEFT)
+
+
 def test_a_closed_tab_without_a_run_leaves_no_signal_behind():
     StopSignal("visitor").set()
     leave("visitor")

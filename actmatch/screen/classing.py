@@ -14,7 +14,7 @@ from ..gathered import check_most
 from ..wording import percent
 from .gathering import LOADING, Watch, failed, finished, watched
 from .handlers import classifier_for, in_words, or_failed, settings_from, whole
-from .stopping import StopSignal, heard
+from .stopping import LEFT, StopSignal, at_work, clear, stoppable
 from .zero_gpu import on_gpu
 
 
@@ -38,26 +38,28 @@ def explain_each_class(request: gr.Request, *controls: Any) -> Iterator[tuple]:
     Args:
         controls: as in `Asked`, one after the other.
     """
-    with heard(request.session_hash if request else None) as stop:
-        yield from or_failed(run(stop, Asked(*controls[:4], controls[4:])), failed, "a search")
+    session = request.session_hash if request else None
+    clear(session)
+    with at_work(session):
+        yield from or_failed(run(session, Asked(*controls[:4], controls[4:])), failed, "a search")
 
 
 @on_gpu
 @in_words
-def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
+def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     """One visitor's searches, in a process of its own on ZeroGPU."""
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     most, config = whole(asked.most), settings_from(asked.values)
     check_most(most)
     yield LOADING
-    classifier = classifier_for(asked.classifier, asked.device)
+    classifier = stoppable(classifier_for(asked.classifier, asked.device), session, LEFT)
     problem = pose_photograph(classifier, asked.photograph, config)
     classes = [name for name, _ in classifier.top(problem.response.logits[0], most)]
     names = [f"the mask of {name} ({i} of {len(classes)})" for i, name in enumerate(classes, 1)]
     watch = Watch(problem.pixels[0].cpu(), config, names, title)
     steps = search_classes(classifier, problem, config, most, watch.is_stopped)
-    made = yield from watched(stop, steps, watch)
+    made = yield from watched(StopSignal(session), steps, watch)
     yield finished(watch, made, (made.sentence, made.overlap_sentence))
 
 

@@ -172,9 +172,12 @@ def go_on(
             yield *frame, *BUSY  # again: the run that made room may end after this one began
 
 
-def take(work: Work | None, place: int | None, *controls: Any) -> Iterator[tuple]:
+def take(
+    request: gr.Request, work: Work | None, place: int | None, *controls: Any
+) -> Iterator[tuple]:
     """A moment or a point of the frontier as the result, judged; in the order of `RESULT`."""
-    yield from or_failed(taken(Asked.of((), *controls), work, place), failed, "a mask")
+    session = request.session_hash if request else None
+    yield from attended(taken(session, Asked.of((), *controls), work, place), session)
 
 
 def attended(frames: Iterator[tuple], session: str | None) -> Iterator[tuple]:
@@ -239,7 +242,9 @@ def searched(session: str | None, watch: Watch, guidance: Guidance | None) -> It
 
 @on_gpu
 @in_words
-def taken(asked: Asked, work: Work | None, place: int | None) -> Iterator[tuple]:
+def taken(
+    session: str | None, asked: Asked, work: Work | None, place: int | None
+) -> Iterator[tuple]:
     """A mask of the visitor's choice, judged as the result."""
     if work is None or asked.photograph is None:
         raise ValueError("There is no mask to take yet; press Explain first.")
@@ -248,7 +253,7 @@ def taken(asked: Asked, work: Work | None, place: int | None) -> Iterator[tuple]
         raise ValueError(CHANGED)
     yield shown(status=panels.status("Judging the mask that you picked …", 1.0))
     mask = work.mask_at(len(work.moments) - 1 if place is None else place)
-    explanation = adopt(classifier, problem, config, mask)
+    explanation = adopt(stoppable(classifier, session, LEFT), problem, config, mask)
     yield finished(explanation, work.with_result(explanation))
 
 

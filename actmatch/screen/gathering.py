@@ -29,7 +29,7 @@ from .handlers import (
     settings_from,
     whole,
 )
-from .stopping import StopSignal, heard
+from .stopping import LEFT, StopSignal, at_work, clear, stoppable
 from .zero_gpu import on_gpu
 
 SEVERAL = ("status", "live", "pictures", "stop", "explain")
@@ -63,14 +63,16 @@ def find_several(
     Args:
         controls: as in `Asked`, one after the other; the values end with the reference.
     """
-    with heard(request.session_hash if request else None) as stop:
+    session = request.session_hash if request else None
+    clear(session)
+    with at_work(session):
         asked = Asked(*controls[:5], (*controls[5:], reference))
-        yield from or_failed(run(stop, asked), failed, "a search")
+        yield from or_failed(run(session, asked), failed, "a search")
 
 
 @on_gpu
 @in_words
-def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
+def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     """One visitor's searches, in a process of its own on ZeroGPU."""
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
@@ -79,12 +81,13 @@ def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
     yield LOADING
     classifier = classifier_for(asked.classifier, asked.device)
     classifier, config = question.ask(classifier, asked.photograph, config)
+    classifier = stoppable(classifier, session, LEFT)
     pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]
     limits.check()
     names = [f"the {ordinal} of at most {limits.most}" for ordinal in ORDINALS[: limits.most]]
     watch = Watch(pixels, config, names, lambda number, _: str(number))
     steps = explain_several_steps(classifier, asked.photograph, config, limits, watch.is_stopped)
-    several = yield from watched(stop, steps, watch)
+    several = yield from watched(StopSignal(session), steps, watch)
     yield finished(watch, several, (several.sentence,))
 
 

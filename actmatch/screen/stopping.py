@@ -56,17 +56,6 @@ class StopSignal:
         return self.path.exists()
 
 
-@contextmanager
-def heard(session: str | None) -> Iterator[StopSignal]:
-    """A visitor's Stop while a run is at work; what came before or after it is forgotten."""
-    signal = StopSignal(session)
-    signal.clear()
-    try:
-        yield signal
-    finally:
-        signal.clear()
-
-
 # --- visitors at work and gone -------------------------------------------------------------------
 
 _at_work: set[str | None] = set()  # sessions of this process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -21,7 +21,7 @@ from ..wording import percent
 from . import panels
 from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
 from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from
-from .stopping import StopSignal, heard
+from .stopping import LEFT, StopSignal, at_work, clear, stoppable
 from .zero_gpu import on_gpu
 
 THIS, OWN = "this mask", "each classifier's own mask"
@@ -52,13 +52,15 @@ def transfer_masks(request: gr.Request, *controls: Any) -> Iterator[tuple]:
     Args:
         controls: as in `Asked`, one after the other.
     """
-    with heard(request.session_hash if request else None) as stop:
-        yield from or_failed(run(stop, Asked(*controls[:6], controls[6:])), failed, "a transfer")
+    session = request.session_hash if request else None
+    clear(session)
+    with at_work(session):
+        yield from or_failed(run(session, Asked(*controls[:6], controls[6:])), failed, "a transfer")
 
 
 @on_gpu
 @in_words
-def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
+def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     """One visitor's transfer, in a process of its own on ZeroGPU."""
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
@@ -67,21 +69,26 @@ def run(stop: StopSignal, asked: Asked) -> Iterator[tuple]:
     choice("whose", asked.whose, WHOSE)
     config = settings_from(asked.values)
     if asked.whose == OWN:
-        yield from each_its_own(stop, asked, config)
+        yield from each_its_own(session, asked, config)
     else:
-        yield from this_mask(asked, config)
+        yield from this_mask(session, asked, config)
+
+
+def loaded(session: str | None, names: Iterable[str], device: str) -> list[Classifier]:
+    """The classifiers, which answer for as long as the visitor waits."""
+    return [stoppable(classifier_for(name, device), session, LEFT) for name in names]
 
 
 # --- this mask -----------------------------------------------------------------------------------
 
 
-def this_mask(asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
+def this_mask(session: str | None, asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
     """What every classifier says of the mask of the last explanation."""
     if asked.last is None:
         raise ValueError("There is no explanation yet whose mask could be shown; press Explain.")
     yield shown(status=panels.status("Showing the mask to every classifier …", 0.3), **CLEARED)
     names = dict.fromkeys((asked.classifier, *asked.names))  # the mask's own one first
-    classifiers = [classifier_for(name, asked.device) for name in names]
+    classifiers = loaded(session, names, asked.device)
     started = time.perf_counter()
     masks = spread(classifiers, asked.photograph, Image.fromarray(asked.last), config.fit)
     made = transfer(classifiers, asked.photograph, masks, config.target, config.fit)
@@ -114,14 +121,16 @@ def met_by(
 # --- each classifier's own mask ------------------------------------------------------------------
 
 
-def each_its_own(stop: StopSignal, asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
+def each_its_own(session: str | None, asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
     """A mask for every classifier, one after the other, then who is convinced by whose."""
     yield shown(status=panels.status("Loading the classifiers …", 0.0), **CLEARED, **BUSY)
-    classifiers = [classifier_for(name, asked.device) for name in asked.names]
+    classifiers = loaded(session, asked.names, asked.device)
     found: list[Explanation] = []
     for classifier in classifiers:
         place = (len(found), len(classifiers))
-        one = yield from searched(stop, asked.photograph, config, (classifier, place))
+        one = yield from searched(
+            StopSignal(session), asked.photograph, config, (classifier, place)
+        )
         found.append(one)
         yield shown(pictures=pictured(gallery(found, [one.classifier for one in found])))
         if one.stopped:
