@@ -42,6 +42,7 @@ FLAGS = [
 ]
 DESKTOP, PHONE = dict(width=1440, height=900), dict(width=390, height=844)
 MINUTE = 60_000  # milliseconds; a busy machine takes a while
+UNJUDGED = "/?preset=smallest&area=0.05"  # a link; what asks for an area is soon there
 LION = example_photographs()["lion"]
 
 
@@ -74,6 +75,21 @@ def upload(page, path):
 def upload_lion(page):
     upload(page, LION)
     page.wait_for_selector("#am-top5 .am-bar")
+
+
+def upload_unjudged(page, steps):
+    """The lion on a page that was opened by the link `UNJUDGED`, and so many steps."""
+    smallest = page.get_by_label("smallest", exact=True)
+    sync_api.expect(smallest).to_be_checked(timeout=MINUTE)  # the link's settings are there
+    upload_lion(page)
+    set_steps(page, steps)
+
+
+def switch_scheme(page):
+    """From light to dark, or back, by the page's own button."""
+    before = page.evaluate("document.body.className")
+    page.click("#am-scheme")
+    page.wait_for_function("before => document.body.className != before", arg=before)
 
 
 def set_steps(page, steps):

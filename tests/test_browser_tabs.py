@@ -6,6 +6,8 @@ import pytest
 from browsing import (
     LION,
     MINUTE,
+    UNJUDGED,
+    choose_preset,
     looks,
     needs_browser,
     open_tab,
@@ -13,17 +15,17 @@ from browsing import (
     sync_api,
     typed,
     upload_lion,
+    upload_unjudged,
 )
 
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
-def small(page):
-    """The lion, the easiest promise and few steps."""
-    upload_lion(page)
-    page.get_by_label("smallest", exact=True).check()
-    page.locator("#am-promise").get_by_text("gray").wait_for()
-    set_steps(page, 8)
+def small(visit, scheme):
+    """A page with the lion, an area and few steps."""
+    page = visit(scheme=scheme, query=UNJUDGED)
+    upload_unjudged(page, 8)
+    return page
 
 
 def has_pictures(page, gallery, count):
@@ -41,7 +43,9 @@ def free(page):
 
 def test_a_visitor_looks_for_several_explanations(visit):
     page = visit(scheme="light")
-    small(page)
+    upload_lion(page)
+    choose_preset(page, "smallest")
+    set_steps(page, 8)
     open_tab(page, "Several")
     page.locator("#am-several-most input[type=number]").fill("2")
     page.locator("#am-several-most input[type=number]").press("Tab")
@@ -54,8 +58,7 @@ def test_a_visitor_looks_for_several_explanations(visit):
 
 
 def test_a_visitor_sees_what_each_of_the_top_classes_rests_on(visit):
-    page = visit(scheme="dark")
-    small(page)
+    page = small(visit, "dark")
     open_tab(page, "Classes")
     page.locator("#am-classes-most input[type=number]").fill("2")
     page.locator("#am-classes-most input[type=number]").press("Tab")
@@ -111,8 +114,7 @@ def test_stop_ends_the_search_for_several(visit):
 
 
 def test_a_visitor_shows_masks_to_several_classifiers(visit):
-    page = visit(scheme="dark")
-    small(page)
+    page = small(visit, "dark")
     open_tab(page, "Models")
     page.click("#am-models-ask")
     page.locator("#am-models-status").get_by_text("There is no explanation yet").wait_for()
@@ -133,8 +135,7 @@ def test_a_visitor_shows_masks_to_several_classifiers(visit):
 
 
 def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit):
-    page = visit(scheme="light")
-    small(page)
+    page = small(visit, "light")
     page.get_by_label("Why this class rather than another?").check()
     rival = page.locator("#am-rival input")
     page.wait_for_timeout(3000)  # the rivals come from the classifier

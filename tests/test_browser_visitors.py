@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from browsing import MINUTE, needs_browser, sync_api, upload
+from browsing import MINUTE, UNJUDGED, needs_browser, sync_api, upload
 from PIL import Image
 
 from actmatch.examples import example_photographs
@@ -16,7 +16,7 @@ from actmatch.model_zoo import DEFAULT_CLASSIFIER, load_classifier
 
 pytestmark = [pytest.mark.browser, needs_browser]
 VISITORS = 8
-SHORT = "/?preset=smallest&area=0.05&steps=2"  # and nothing to judge
+SHORT = f"{UNJUDGED}&steps=2"
 
 
 def test_eight_visitors_at_once_are_served_in_order_and_see_their_own(visit):

@@ -8,7 +8,7 @@ import time
 import pytest
 from browsing import (
     MINUTE,
-    choose_preset,
+    UNJUDGED,
     looks,
     needs_browser,
     open_tab,
@@ -16,6 +16,7 @@ from browsing import (
     sync_api,
     typed,
     upload_lion,
+    upload_unjudged,
 )
 
 pytestmark = [pytest.mark.browser, needs_browser]
@@ -23,10 +24,8 @@ pytestmark = [pytest.mark.browser, needs_browser]
 
 def explained(visit, scheme="light"):
     """A page on which a short search has ended."""
-    page = visit(scheme=scheme)
-    upload_lion(page)
-    choose_preset(page, "smallest")
-    set_steps(page, 12)
+    page = visit(scheme=scheme, query=UNJUDGED)
+    upload_unjudged(page, 12)
     page.click("#am-explain")
     page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
     sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
