@@ -176,7 +176,8 @@ def settings_column() -> dict[str, gr.components.Component]:
         )  # fmt: skip
         parts["generator"] = gr.Radio(
             list(GENERATORS), value=default.generator, label="Mask generator",
-            info="Free cells, coarse to fine; a light autoencoder; the published U-Net (slow).",
+            info="Regions of like color and fine cells; cells from coarse to fine; a light "
+            "autoencoder; the published U-Net (slow).",
         )  # fmt: skip
         parts["start"] = gr.Radio(
             list(STARTS), value=default.start, label="Start",

@@ -10,7 +10,7 @@ from typing import Any
 
 DISTANCES = ("relative_l2", "cosine", "standardized_mse")
 FITS = ("crop", "squash", "letterbox")
-GENERATORS = ("pyramid", "autoencoder", "unet")
+GENERATORS = ("segments", "pyramid", "autoencoder", "unet")
 DESCENTS = ("stages", "pixels")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -212,7 +212,7 @@ class Preset:
 
 
 # Where drawn infills decide: all the steps, and a match that leaves the mask free to shrink.
-ON_DRAWS = dict(steps=40, patience=40, descent="stages")
+ON_DRAWS = dict(steps=40, patience=40, generator="segments", descent="stages")
 LIGHT_MATCH = dict(activation=0.3, kl=0.05, total_variation=160.0)
 
 PRESETS: dict[str, Preset] = {
@@ -245,8 +245,8 @@ PRESETS: dict[str, Preset] = {
 }  # fmt: skip
 
 # Cells a side and Adam's step size that suit each generator; the U-Net's are the published ones.
-RESOLUTIONS = {"pyramid": 56, "autoencoder": 28, "unet": 1024}
-LEARNING_RATES = {"pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
+RESOLUTIONS = {"segments": 56, "pyramid": 56, "autoencoder": 28, "unet": 1024}
+LEARNING_RATES = {"segments": 0.4, "pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class ExplainConfig:
     )
     generator: str = None
     start: str = None  # where the mask begins: "gradcam" or "none"
-    descent: str = None  # what the coarse grids of a pyramid follow: "stages" or "pixels"
+    descent: str = None  # what the coarse levels of free logits follow: "stages" or "pixels"
     distances: tuple[str, ...] = None  # one for all stages, or one a stage
     layer_weights: tuple[float, ...] = None  # alpha_l; scaled to sum 1
     weights: Weights = None  # a Weights, or a mapping of the terms to change

@@ -10,7 +10,8 @@ them:
     S_l = sum over composites c of < d objective / d phi_l(c), phi_l(x) - phi_l(gray) >
 
 at each position of the stage's map, with a minus for the complement, which shows what the mask
-removes. The coarse grids of a mask follow the stages, its finest grid the pixels.
+removes. The coarse levels of a mask, segments or grids, follow the stages, and its finest grid the
+pixels.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from .classifier import Response
 from .mask_generator import Mask, MaskGenerator
 from .objective import Objective, Outcome
 
-FINER = 1.5  # a stage's map may have so many times the cells a side of the grid that follows it
+FINER = 1.5  # a stage's map may have so many times the cells a side of the level that follows it
 
 
 class Descent:
     """Gives a mask generator's parameters the gradients to go down by.
 
     Those of the objective, straight through the mask's cut; but where the settings say so, the
-    coarse grids of a pyramid follow the stages.
+    coarse levels of free logits follow the stages.
     """
 
     def __init__(self, generator: MaskGenerator, objective: Objective) -> None:
@@ -41,24 +42,25 @@ class Descent:
 
     def __call__(self, mask: Mask, outcome: Outcome) -> None:
         """Set the gradient of every parameter."""
-        total, grids = outcome.terms["total"], self.generator.grids
-        if self.objective.config.descent == "pixels" or not grids:
+        total, levels = outcome.terms["total"], self.generator.levels
+        if self.objective.config.descent == "pixels" or not levels:
             total.backward()
             return
         if self.differences is None:
             self.differences = self.measured(outcome.response)
-        grids[-1].grad, *in_stages = torch.autograd.grad(
-            total, (grids[-1], *outcome.response.activations), retain_graph=True, allow_unused=True
+        *coarse, (finest, _) = levels
+        finest.grad, *in_stages = torch.autograd.grad(
+            total, (finest, *outcome.response.activations), retain_graph=True, allow_unused=True
         )
         maps = [
             secant(self.objective.signs * gradient, difference)
             for gradient, difference in zip(in_stages, self.differences, strict=True)
             if difference is not None and gradient is not None
         ]
-        for grid in grids[:-1]:
-            way = followed(maps, max(grid.shape), mask.hard.shape[-2:])
+        for level, cells in coarse:
+            way = followed(maps, cells, mask.hard.shape[-2:])
             goal = total if way is None else (way * mask.hard).sum() + outcome.priors
-            (grid.grad,) = torch.autograd.grad(goal, grid, retain_graph=True)
+            (level.grad,) = torch.autograd.grad(goal, level, retain_graph=True)
 
     def measured(self, response: Response) -> list[Tensor | None]:
         """Per stage phi(x) - phi(gray), 1 x C_l x H_l x W_l.
@@ -87,9 +89,9 @@ def secant(gradients: Tensor, difference: Tensor) -> Tensor:
 
 
 def followed(maps: Sequence[Tensor], cells: int, size: tuple[int, int]) -> Tensor | None:
-    """What a grid of so many cells on its longer side follows, 1 x 1 x H x W.
+    """What a level of so many cells on its longer side follows, 1 x 1 x H x W.
 
-    The mean of the maps that are about as coarse as the grid or coarser, each spread over the
+    The mean of the maps that are about as coarse as the level or coarser, each spread over the
     pixels; None where there is none.
     """
     pixels = size[0] * size[1]

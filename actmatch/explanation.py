@@ -37,7 +37,7 @@ from .wording import percent
 
 ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
 Progress, Result = TypeVar("Progress"), TypeVar("Result")
-VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow")
+VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 
 
 @dataclass(frozen=True)

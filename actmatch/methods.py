@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader
 from .attention import attention_maps, rollout
 from .classifier import Classifier
 from .infill import box_blur, composite
+from .superpixels import superpixels
 
 BATCH = 32  # images a forward pass
 RISE_MASKS, RISE_CELLS, RISE_SHARE = 1000, 7, 0.5
@@ -167,7 +167,7 @@ def lime(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> 
             pixels,
             baselines=classifier.gray.expand_as(pixels),
             target=target,
-            feature_mask=superpixels(pixels, LIME_SEGMENTS),
+            feature_mask=superpixels(pixels, LIME_SEGMENTS, LIME_COMPACTNESS)[None, None],
             n_samples=LIME_SAMPLES,
             perturbations_per_eval=BATCH,
         )
@@ -196,16 +196,6 @@ class Ridge:
     def representation(self) -> Tensor:
         """1 x S weights."""
         return self.weights[None]
-
-
-def superpixels(pixels: Tensor, count: int) -> Tensor:
-    """1 x 1 x H x W index of about `count` segments of like color (SLIC; scikit-image)."""
-    from skimage.segmentation import slic
-
-    image = pixels[0].permute(1, 2, 0).cpu().numpy()
-    segments = slic(image, count, LIME_COMPACTNESS, start_label=0, channel_axis=-1)
-    _, index = np.unique(segments, return_inverse=True)
-    return torch.from_numpy(index.reshape(segments.shape)).to(pixels.device)[None, None]
 
 
 def attention_rollout(

@@ -16,13 +16,13 @@ from .classifier import Classifier
 from .config import RESOLUTIONS, ExplainConfig
 from .descent import Descent
 from .infill import Counterexamples
-from .mask_generator import binarize, build_generator
+from .mask_generator import FREE, binarize, build_generator
 from .objective import Objective
 from .problem import Problem
 
 STEPS = 5
 DRAWS, FRESH = 4, 2  # infills a step, and how many of them are drawn anew
-RATE = 0.5  # of Adam, for a pyramid
+RATE = 0.5  # of Adam, for free logits
 MEMORY = 12  # counterexamples, the latest
 
 
@@ -38,7 +38,9 @@ class Repair:
     ) -> None:
         self.classifier, self.problem, self.seed = classifier, problem, seed
         self.config = replace(config, draws=DRAWS)
-        self.cells = min(config.resolution, RESOLUTIONS["pyramid"])
+        kind = config.generator if config.generator in FREE else "pyramid"
+        cells = min(config.resolution, RESOLUTIONS[kind])
+        self.generator = build_generator(kind, cells, problem.pixels, None)
 
     def __call__(self, ranking: Tensor, share: float, lost: Tensor) -> Tensor:
         """H x W logits, a ranking whose mask of about that share does better on the lost infills.
@@ -52,7 +54,9 @@ class Repair:
         random = torch.Generator(device=ranking.device).manual_seed(self.seed)
         objective = Objective(self.classifier, problem, self.config, random)
         objective.infills = Counterexamples(lost[:MEMORY], objective.infills, FRESH)
-        generator = build_generator("pyramid", self.cells, problem.pixels, None)
+        generator = self.generator
+        for level, _ in generator.levels:
+            level.data.zero_()
         generator.base = self._cut(ranking, share)[None, None]
         descend = Descent(generator, objective)
         optimizer = torch.optim.Adam(generator.parameters(), lr=RATE)

@@ -27,7 +27,7 @@ def gradients(classifier, descent: str, pixels=None, **settings) -> list[torch.T
     objective = Objective(classifier, problem, config, random)
     mask = binarize(generator())
     Descent(generator, objective)(mask, objective(mask))
-    return [grid.grad for grid in generator.grids]
+    return [level.grad for level, _ in generator.levels]
 
 
 def test_a_secant_is_what_keeping_a_region_does_where_the_rest_of_the_network_is_linear():

@@ -11,6 +11,7 @@ from toys import HALF, SIDE, random_pixels, same_state, state_of, tiny_classifie
 from actmatch import methods
 from actmatch.attention import NoAttention, attention_maps
 from actmatch.methods import METHODS, grad_cam
+from actmatch.superpixels import superpixels
 
 LOOKING = ("rise", "integrated_gradients", "occlusion", "extremal_perturbation", "lime")
 ANYWHERE = [name for name in METHODS if name != "attention_rollout"]
@@ -74,7 +75,7 @@ def test_lime_leaves_the_global_random_state_alone(quadrant, problem):
 
 
 def test_lime_gives_a_superpixel_one_weight(quadrant, problem):
-    segments = methods.superpixels(problem.pixels, 16)[0, 0]
+    segments = superpixels(problem.pixels, methods.LIME_SEGMENTS, methods.LIME_COMPACTNESS)
     saliency = METHODS["lime"](quadrant, problem.pixels, 0, 0)[0, 0]
     for index in segments.unique():
         assert saliency[segments == index].unique().numel() == 1

@@ -1,0 +1,24 @@
+"""Segments of like color: regions that follow what is in a photograph."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FEWEST_PIXELS = 4  # of a segment, on average
+
+
+def superpixels(pixels: Tensor, count: int, compactness: float) -> Tensor:
+    """H x W index of about `count` segments of 1 x 3 x H x W pixels (SLIC; scikit-image).
+
+    Args:
+        compactness: how much nearness weighs beside likeness; more makes them squarer.
+    """
+    from skimage.segmentation import slic
+
+    image = pixels[0].permute(1, 2, 0).cpu().numpy()
+    count = max(1, min(count, pixels[0, 0].numel() // FEWEST_PIXELS))
+    segments = slic(image, count, compactness, start_label=0, channel_axis=-1)
+    _, index = np.unique(segments, return_inverse=True)
+    return torch.from_numpy(index.reshape(segments.shape)).to(pixels.device)
