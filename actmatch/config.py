@@ -212,7 +212,7 @@ class Preset:
 
 
 # Where drawn infills decide: all the steps, and a match that leaves the mask free to shrink.
-ON_DRAWS = dict(steps=40, patience=40, generator="segments", descent="stages")
+ON_DRAWS = dict(steps=50, patience=50, generator="segments", descent="stages")
 LIGHT_MATCH = dict(activation=0.3, kl=0.05, total_variation=160.0)
 
 PRESETS: dict[str, Preset] = {

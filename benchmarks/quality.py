@@ -79,6 +79,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "grows as fast as it shrinks": ({}, {"actmatch.optimize.GROWING": 0.8}),
     "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
     "no straight-through in robustness": ({}, {"actmatch.optimize.Objective.composites": cut_off}),
+    "grids instead of regions": (dict(generator="pyramid"), {}),
     "autoencoder": (dict(generator="autoencoder"), {}),
 }  # fmt: skip
 FIELDS = ("photograph", "classifier", "method", "promise", "area", "kept", "confidence_ratio",
