@@ -396,8 +396,7 @@ def main() -> None:
     memory.keep_small()
     screen = build()
     screen.queue(max_size=WAITING)
-    warm = threading.Thread(target=handlers.classifier_for, args=(DEFAULT_CLASSIFIER,), daemon=True)
-    warm.start()
+    threading.Thread(target=handlers.warm_up, daemon=True).start()
     screen.launch(
         server_name=options.host, server_port=options.port, theme=theme(), css_paths=[STYLE],
         head=NAMES, max_file_size=MAX_UPLOAD, run_history=False, show_error=False,

@@ -75,7 +75,7 @@ def check_bounds(settings: Any) -> None:
         if bounds.optional and value is None:
             continue
         whole = isinstance(bounds.step, int)
-        wanted = f"a {'whole ' if whole else ''}number from {bounds.low:g} to {bounds.high:g}"
+        wanted = f"a {'whole ' if whole else ''}number from {bounds.low:.10g} to {bounds.high:.10g}"
         good = is_number(value) and (isinstance(value, int) or not whole)
         if not good or not bounds.low <= value <= bounds.high:
             raise ValueError(f"{entry.name} must be {wanted}; got {value!r}.")

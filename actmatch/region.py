@@ -37,6 +37,9 @@ def read_region(source: Region) -> np.ndarray:
         ValueError: one sentence saying what was wrong with the mask and what is accepted.
     """
     if isinstance(source, Tensor):
+        if source.layout != torch.strided or source.is_meta:
+            kind = "one without values" if source.is_meta else "a sparse one"
+            raise ValueError(f"The mask must be a dense tensor; got {kind}.")
         source = source.detach().cpu()
         source = (source.float() if source.is_floating_point() else source).numpy()
     if isinstance(source, np.ndarray):

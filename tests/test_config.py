@@ -89,7 +89,7 @@ def test_a_number_that_is_none_is_refused_by_name_with_its_bounds(name, bad):
     bounds = bounds_of(ExplainConfig, name)
     with pytest.raises(ValueError, match=name) as error:
         ExplainConfig(**{name: bad})
-    assert f"{bounds.low:g} to {bounds.high:g}" in str(error.value)
+    assert f"{bounds.low:.10g} to {bounds.high:.10g}" in str(error.value)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -0.1, True, "7", None, 1e9])
@@ -167,3 +167,10 @@ def test_an_unknown_setting_is_no_setting(name):
 def test_weights_that_are_all_zero_are_refused():
     with pytest.raises(ValueError, match="weights must not all be 0"):
         Weights(**dict.fromkeys(Weights.__dataclass_fields__, 0.0))
+
+
+def test_a_large_bound_is_told_digit_by_digit():
+    with pytest.raises(
+        ValueError, match="seed must be a whole number from 0 to 2147483647; got -1"
+    ):
+        ExplainConfig(seed=-1)

@@ -153,6 +153,8 @@ def colored_glass() -> Image.Image:
         (np.float64(1), "The mask must be a path"),
         (np.zeros(()), "a single number"),
         (torch.full((20, 20), torch.nan), "not finite"),
+        (torch.ones(20, 20).to_sparse(), "must be a dense tensor; got a sparse one"),
+        (torch.ones(20, 20, device="meta"), "must be a dense tensor; got one without values"),
     ],
 )
 def test_a_bad_mask_is_refused_in_one_sentence(source, sentence):

@@ -18,6 +18,7 @@ from ..config import PRESETS, ExplainConfig, Weights
 from ..images import seen_box, to_image, to_pixels
 from ..model_zoo import (
     CHECKPOINT_SUFFIXES,
+    DEFAULT_CLASSIFIER,
     HUB_ADVICE,
     load_classifier,
     offline_classifiers,
@@ -144,6 +145,11 @@ def look(photograph: Image.Image | None, classifier_name: str, fit: str) -> tupl
     if fit == "crop":
         seen = marked(photograph, seen_box(photograph.size, classifier.data_config))
     return gr.update(visible=True), seen, markup.top5(predictions)
+
+
+def warm_up() -> None:
+    """One look of the default classifier: no visitor waits for what is loaded on first use."""
+    look(Image.new("RGB", (256, 256), "gray"), DEFAULT_CLASSIFIER, ExplainConfig().fit)
 
 
 @in_words
