@@ -13,8 +13,8 @@ from ..explanation import Explanation, pose_photograph
 from ..gathered import check_most
 from ..wording import percent
 from .gathering import LOADING, Watch, failed, finished, watched
-from .handlers import classifier_for, in_words, or_failed, settings_from, whole
-from .stopping import LEFT, StopSignal, at_work, clear, stoppable
+from .handlers import classifier_for, for_visitor, in_words, settings_from, whole
+from .stopping import LEFT, StopSignal, stoppable
 from .zero_gpu import on_gpu
 
 
@@ -38,10 +38,8 @@ def explain_each_class(request: gr.Request, *controls: Any) -> Iterator[tuple]:
     Args:
         controls: as in `Asked`, one after the other.
     """
-    session = request.session_hash if request else None
-    clear(session)
-    with at_work(session):
-        yield from or_failed(run(session, Asked(*controls[:4], controls[4:])), failed, "a search")
+    asked = Asked(*controls[:4], controls[4:])
+    yield from for_visitor(request, lambda session: run(session, asked), failed, "a search")
 
 
 @on_gpu

@@ -13,8 +13,8 @@ from ..compare import CUTS, CompareConfig, Comparison, compare_rows
 from ..judgment import ScoreConfig
 from . import judging, panels
 from .gathering import BUSY, FREE
-from .handlers import class_asked, classifier_for, in_words, or_failed, whole
-from .stopping import LEFT, STOPPED, at_work, clear, stoppable
+from .handlers import class_asked, classifier_for, for_visitor, in_words, whole
+from .stopping import LEFT, STOPPED, stoppable
 from .zero_gpu import on_gpu
 
 JUDGED_REGION = "the region of the Judge tab"
@@ -48,10 +48,8 @@ class Asked(NamedTuple):
 
 def compare_region(request: gr.Request, *values: Any) -> Iterator[tuple]:
     """The method at work, then the comparison; `values` as in `Asked`, answers as in `COMPARED`."""
-    session = request.session_hash if request else None
-    clear(session)
-    with at_work(session):
-        yield from or_failed(run(session, Asked(*values)), failed, "a comparison")
+    asked = Asked(*values)
+    yield from for_visitor(request, lambda session: run(session, asked), failed, "a comparison")
 
 
 def shown(**updates: Any) -> tuple:

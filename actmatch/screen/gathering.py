@@ -24,12 +24,12 @@ from .handlers import (
     FRAME_SECONDS,
     PLAIN,
     classifier_for,
+    for_visitor,
     in_words,
-    or_failed,
     settings_from,
     whole,
 )
-from .stopping import LEFT, StopSignal, at_work, clear, stoppable
+from .stopping import LEFT, StopSignal, stoppable
 from .zero_gpu import on_gpu
 
 SEVERAL = ("status", "live", "pictures", "stop", "explain")
@@ -63,11 +63,8 @@ def find_several(
     Args:
         controls: as in `Asked`, one after the other; the values end with the reference.
     """
-    session = request.session_hash if request else None
-    clear(session)
-    with at_work(session):
-        asked = Asked(*controls[:5], (*controls[5:], reference))
-        yield from or_failed(run(session, asked), failed, "a search")
+    asked = Asked(*controls[:5], (*controls[5:], reference))
+    yield from for_visitor(request, lambda session: run(session, asked), failed, "a search")
 
 
 @on_gpu

@@ -27,7 +27,7 @@ from ..model_zoo import (
 from ..problem import pose
 from ..render import marked
 from ..scorecard import Prediction
-from .stopping import Stopped
+from .stopping import Stopped, at_work, clear
 
 CHECKPOINTS = Path("checkpoints")
 TOP_CLASS = "the top class"
@@ -64,6 +64,23 @@ def in_words(handler: Callable) -> Callable:
             raise shown(error) from error
 
     return stream if handler.__code__.co_flags & 0x20 else call  # 0x20: a generator
+
+
+def for_visitor(
+    request: gr.Request | None,
+    run: Callable[[str | None], Iterator[tuple]],
+    failed: Callable[[str], tuple],
+    what: str,
+) -> Iterator[tuple]:
+    """The frames of a run at work for a visitor, who can stop it or leave; see `or_failed`.
+
+    Args:
+        run: makes the frames, from the visitor's session.
+    """
+    session = request.session_hash if request else None
+    clear(session)  # what came before the run is not meant for it
+    with at_work(session):
+        yield from or_failed(run(session), failed, what)
 
 
 def or_failed(

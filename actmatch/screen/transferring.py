@@ -20,8 +20,8 @@ from ..transfer import Transfer, spread, transfer
 from ..wording import percent
 from . import panels
 from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
-from .handlers import FRAME_SECONDS, classifier_for, in_words, or_failed, settings_from
-from .stopping import LEFT, StopSignal, at_work, clear, stoppable
+from .handlers import FRAME_SECONDS, classifier_for, for_visitor, in_words, settings_from
+from .stopping import LEFT, StopSignal, stoppable
 from .zero_gpu import on_gpu
 
 THIS, OWN = "this mask", "each classifier's own mask"
@@ -52,10 +52,8 @@ def transfer_masks(request: gr.Request, *controls: Any) -> Iterator[tuple]:
     Args:
         controls: as in `Asked`, one after the other.
     """
-    session = request.session_hash if request else None
-    clear(session)
-    with at_work(session):
-        yield from or_failed(run(session, Asked(*controls[:6], controls[6:])), failed, "a transfer")
+    asked = Asked(*controls[:6], controls[6:])
+    yield from for_visitor(request, lambda session: run(session, asked), failed, "a transfer")
 
 
 @on_gpu
