@@ -216,17 +216,17 @@ def build_generator(
     height, width = pixels.shape[-2:]
     cell = 1.0 if kind == "unet" else max(1.0, max(height, width) / resolution)
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
+    segments = superpixels(pixels, SEGMENTS, COMPACTNESS) if kind == "segments" else None
     if kind == "autoencoder":
         network, guide_size = Autoencoder(), (2 * rows, 2 * columns)
     elif kind == "unet":
         network, guide_size = UNet(), (height, width)
     else:
-        levels = 1 if kind == "segments" else LEVELS
+        levels = LEVELS if segments is None else 1
         network, guide_size = Pyramid(rows, columns, levels), (1, 1)
     guide = F.interpolate(pixels, guide_size, mode="bilinear", antialias=True) * 2 - 1
     if start is None:
         logits = torch.zeros(1, 1, rows, columns)
     else:
         logits = START_LOGIT * (2 * F.interpolate(start, (rows, columns), mode="bilinear") - 1)
-    segments = superpixels(pixels, SEGMENTS, COMPACTNESS) if kind == "segments" else None
     return MaskGenerator(network, guide, logits, (height, width), segments).to(pixels.device)

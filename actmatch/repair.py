@@ -8,6 +8,7 @@ that lost the label (counterexamples) beside fresh ones.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from .classifier import Classifier
 from .config import RESOLUTIONS, ExplainConfig
 from .descent import Descent
 from .infill import Counterexamples
-from .mask_generator import FREE, binarize, build_generator
+from .mask_generator import FREE, MaskGenerator, binarize, build_generator
 from .objective import Objective
 from .problem import Problem
 
@@ -38,9 +39,13 @@ class Repair:
     ) -> None:
         self.classifier, self.problem, self.seed = classifier, problem, seed
         self.config = replace(config, draws=DRAWS)
-        kind = config.generator if config.generator in FREE else "pyramid"
-        cells = min(config.resolution, RESOLUTIONS[kind])
-        self.generator = build_generator(kind, cells, problem.pixels, None)
+
+    @cached_property
+    def generator(self) -> MaskGenerator:
+        """Free logits for all repairs; most masks are accepted without any."""
+        kind = self.config.generator if self.config.generator in FREE else "pyramid"
+        cells = min(self.config.resolution, RESOLUTIONS[kind])
+        return build_generator(kind, cells, self.problem.pixels, None)
 
     def __call__(self, ranking: Tensor, share: float, lost: Tensor) -> Tensor:
         """H x W logits, a ranking whose mask of about that share does better on the lost infills.

@@ -30,4 +30,5 @@ def test_a_small_picture_has_fewer_segments_than_asked_for(size):
 
 def test_a_picture_of_one_color_is_segmented_all_the_same():
     index = superpixels(torch.full((1, 3, 64, 64), 0.5), 16, 25.0)
+    assert index.max() + 1 == 16
     assert torch.equal(index, superpixels(torch.full((1, 3, 64, 64), 0.5), 16, 25.0))

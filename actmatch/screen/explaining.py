@@ -36,6 +36,7 @@ from .handlers import (
     PLAIN,
     choose_preset,
     classifier_for,
+    for_visitor,
     in_words,
     or_failed,
     settings_from,
@@ -176,8 +177,12 @@ def take(
     request: gr.Request, work: Work | None, place: int | None, *controls: Any
 ) -> Iterator[tuple]:
     """A moment or a point of the frontier as the result, judged; in the order of `RESULT`."""
-    session = request.session_hash if request else None
-    yield from attended(taken(session, Asked.of((), *controls), work, place), session)
+    asked = Asked.of((), *controls)
+
+    def frames(session: str | None) -> Iterator[tuple]:
+        return taken(session, asked, work, place)
+
+    yield from for_visitor(request, frames, failed, "a mask")
 
 
 def attended(frames: Iterator[tuple], session: str | None) -> Iterator[tuple]:

@@ -19,8 +19,8 @@ from ..scorecard import Pictures, ScoreCard
 from ..threshold import ThresholdCurve
 from . import charts, panels
 from .gathering import BUSY, FREE
-from .handlers import class_asked, classifier_for, in_words, or_failed, whole
-from .stopping import LEFT, STOPPED, at_work, clear, stoppable
+from .handlers import class_asked, classifier_for, for_visitor, in_words, whole
+from .stopping import LEFT, STOPPED, stoppable
 from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST, METHOD = (
@@ -109,13 +109,13 @@ def judge_region(
     `settings` are the target, the fit, the seed, the trials, the threshold and, for the region of
     another method, its name and its share of the pixels.
     """
-    session = request.session_hash if request else None
-    clear(session)
-    yield shown(status=panels.status("Judging the region on every background …", 0.3), **BUSY)
     given = Given(source, editor, mask_file, last, *settings[SCORED:])
-    frames = run(session, photograph, (classifier_name, device), given, settings[:SCORED])
-    with at_work(session):
-        yield from or_failed(frames, failed, "a judgment")
+
+    def frames(session: str | None) -> Iterator[tuple]:
+        yield shown(status=panels.status("Judging the region on every background …", 0.3), **BUSY)
+        yield from run(session, photograph, (classifier_name, device), given, settings[:SCORED])
+
+    yield from for_visitor(request, frames, failed, "a judgment")
 
 
 @on_gpu
