@@ -39,7 +39,7 @@ class ClassExplanations(Gathered):
 
     @property
     def sentence(self) -> str:
-        """On how many pixels each class rests, in plain words."""
+        """What was found for each class, in plain words."""
         sentence = f"{'; '.join(map(_rests, self.found))}."
         sentence = sentence[0].upper() + sentence[1:] if sentence.startswith("no ") else sentence
         if self.stopped and len(self.found) < self.most:
@@ -69,12 +69,18 @@ class ClassExplanations(Gathered):
 
 
 def _rests(explanation: Explanation) -> str:
-    """One class, its probability on the photograph, and what it rests on."""
+    """One class, its probability on the photograph, and what it rests on.
+
+    Without a promise kept, that it rests on the mask is not known; what the mask alone does, is.
+    """
     card = explanation.card
-    said = f"{card.label} ({percent(card.probability)})"
+    said, area = f"{card.label} ({percent(card.probability)})", percent(card.area)
     if explanation.promise_kept is False:
         return f"no mask found for {said} keeps the promise {explanation.config.preset}"
-    return f"{said} rests on {percent(card.area)} of the pixels"
+    if explanation.promise_kept is None:
+        alone = percent(card.explanation_probability)
+        return f"{said} is {alone} probable where only {area} of the pixels are kept"
+    return f"{said} rests on {area} of the pixels"
 
 
 def explain_classes(

@@ -10,6 +10,7 @@ from toys import halves_pixels, left_mask, linear_classifier
 from actmatch import ExplainConfig, explain_classes, explain_classes_steps
 from actmatch.agreement import iou
 from actmatch.images import to_image
+from actmatch.wording import percent
 
 TOY = dict(preset="confident", steps=30, resolution=16)
 
@@ -38,6 +39,15 @@ def test_a_class_that_no_mask_shows_is_said_to_have_none(both):
     assert [one.promise_kept for one in made.found] == [True, True, False]
     assert "no mask found for neither (" in made.sentence
     assert "neither" not in made.overlap_sentence
+
+
+def test_an_area_is_no_promise_so_that_no_class_is_said_to_rest_on_it(both):
+    made = explain_classes(linear_classifier(), both, ExplainConfig(**TOY, area=0.5), most=2)
+    assert "rests on" not in made.sentence
+    alone = [percent(one.card.explanation_probability) for one in made.found]
+    areas = [percent(one.card.area) for one in made.found]
+    for value, area in zip(alone, areas, strict=True):
+        assert f"is {value} probable where only {area} of the pixels are kept" in made.sentence
 
 
 def test_there_are_no_more_masks_than_classes_and_the_target_asked_for_is_passed_over(both):
