@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ import threading
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+gc.disable()  # importing makes a million objects and hardly any garbage; see the end of the imports
 
 from actmatch.screen import zero_gpu  # noqa: F401, I001  (first: before anything touches CUDA)
 import gradio as gr
@@ -48,6 +51,9 @@ from actmatch.screen.pictures import Picture
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import NAMES, STYLE, theme
 from actmatch.screen.upload import REMOVE_BROKEN, Photograph
+
+gc.freeze()  # what was imported stays: no later collection looks through it
+gc.enable()
 
 MAX_UPLOAD = "15mb"
 WAITING = 30  # visitors in the queue before the next is turned away

@@ -448,14 +448,15 @@ def test_names_from_outside_are_escaped():
 
 def test_building_the_app_loads_no_weights_opens_no_connection_and_waits_for_no_slow_package():
     program = (
-        "import socket, sys, torch\n"
+        "import gc, socket, sys, torch\n"
         "def refuse(*arguments, **named): raise AssertionError('touched the network or weights')\n"
         "socket.socket.connect = refuse\n"
         "torch.load = refuse\n"
         "import app\n"
         "app.build()\n"
-        "slow = {'timm', 'torchvision', 'scipy.stats', 'captum'} & set(sys.modules)\n"
+        "slow = {'timm', 'torchvision', 'scipy.stats', 'captum', 'altair'} & set(sys.modules)\n"
         "assert not slow, slow\n"
+        "assert gc.isenabled()\n"
     )
     home = Path(__file__).resolve().parent.parent
     finished = subprocess.run(

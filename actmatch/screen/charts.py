@@ -1,14 +1,19 @@
-"""Charts of a result, on a transparent ground: style.css turns their lightness over in the dark."""
+"""Charts of a result, on a transparent ground: style.css turns their lightness over in the dark.
+
+Every function imports altair itself, which takes longer than the start of the screen should wait.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import altair as alt
+from typing import TYPE_CHECKING
 
 from ..config import Weights, bounds_of
 from ..scorecard import LayerMatch, ScoreCard
 from ..threshold import ThresholdCurve
+
+if TYPE_CHECKING:
+    import altair as alt
 
 TEAL, ORANGE, VIOLET = "#0d9488", "#c2410c", "#7c3aed"
 LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
@@ -19,6 +24,8 @@ BELOW_LABEL = dict(top=48, right=16, bottom=4, left=4)  # pixels around a chart 
 
 def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
     """Cosine per stage as bars, and as a line the same for random masks of equal area."""
+    import altair as alt
+
     names = [layer.name for layer in layers]
     rows = [
         {"stage": layer.name, "cosine": value, "of": of, "relative L2": distance}
@@ -51,6 +58,8 @@ def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
 
 def progress_chart(history: Sequence[dict]) -> alt.Chart:
     """Kept area and probability of the target over the steps, in percent."""
+    import altair as alt
+
     rows = [
         {"step": row["step"], "percent": 100 * row[name], "of": title}
         for row in history
@@ -62,6 +71,8 @@ def progress_chart(history: Sequence[dict]) -> alt.Chart:
 
 def terms_chart(history: Sequence[dict], weights: Weights) -> alt.Chart:
     """Each weighted term of the objective over the steps."""
+    import altair as alt
+
     names = [
         name for name in Weights.__dataclass_fields__ if history and name in history[0]["terms"]
     ]
@@ -77,6 +88,8 @@ def terms_chart(history: Sequence[dict], weights: Weights) -> alt.Chart:
 
 def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
     """Area, confidence and match at every cut of a soft mask; where the label holds is shaded."""
+    import altair as alt
+
     columns = {"kept pixels": curve.areas, "confidence": curve.confidence_ratios,
                "match": curve.matches}  # fmt: skip
     rows = [
@@ -112,6 +125,8 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
 
 def ranking_chart(card: ScoreCard) -> alt.Chart:
     """p_y of a ranked mask while its best pixels are deleted, and while they are inserted."""
+    import altair as alt
+
     curves = {"deleted": card.deletion, "inserted on gray": card.insertion}
     titles = [f"{name}: area {curve.area:.2f}" for name, curve in curves.items()]
     rows = [
@@ -140,6 +155,8 @@ def ranking_chart(card: ScoreCard) -> alt.Chart:
 def _lines(
     rows: list[dict], field: str, title: str, color: alt.Scale, vertical: alt.Scale
 ) -> alt.Chart:
+    import altair as alt
+
     return (
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=2)

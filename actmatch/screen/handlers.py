@@ -166,6 +166,8 @@ def look(photograph: Image.Image | None, classifier_name: str, fit: str) -> tupl
 
 def warm_up() -> None:
     """One look of the default classifier: no visitor waits for what is loaded on first use."""
+    import altair  # noqa: F401  (for the charts)
+
     look(Image.new("RGB", (256, 256), "gray"), DEFAULT_CLASSIFIER, ExplainConfig().fit)
 
 
