@@ -24,7 +24,14 @@ from .keep_rate import TRIALS, composites, infill_kinds, infills
 from .optimize import Candidates
 from .panel import Panel
 from .problem import Problem
-from .prune import Irreducible, count_necessary_tiles, largest_pieces, prune, without_specks
+from .prune import (
+    Irreducible,
+    count_necessary_tiles,
+    largest_pieces,
+    prune,
+    without_pinholes,
+    without_specks,
+)
 from .repair import Repair
 
 PANEL_DRAWS, PANEL_SIZE = 8, 8  # infills drawn of each random kind; the hardest added to a panel
@@ -165,23 +172,31 @@ class Cut(NamedTuple):
     Attributes:
         ranking: H x W logits.
         area: share of the pixels above the cut.
+        tidy: whether specks go.
         pieces: how many of the largest pieces are kept; None for all.
     """
 
     ranking: Tensor
     area: float
+    tidy: bool = False
     pieces: int | None = None
 
     @property
     def mask(self) -> Tensor:
         """1 x 1 x H x W."""
         mask = mask_of(cut(self.ranking, self.area))
+        mask = without_specks(mask) if self.tidy else mask
         return mask if self.pieces is None else largest_pieces(mask, self.pieces)
 
     @property
     def soft_mask(self) -> Tensor:
         """1 x 1 x H x W in (0, 1), 0.5 at the cut."""
         return cut(self.ranking, self.area).sigmoid()[None, None]
+
+    @property
+    def forms(self) -> tuple[Cut, Cut]:
+        """With a few pieces alone, and as it is."""
+        return self._replace(pieces=FEW_PIECES), self
 
     def wider(self, growth: float) -> Cut:
         """The same ranking cut at so many times the area, short of the whole image."""
@@ -246,15 +261,15 @@ class Judge:
         Where one is refused, the panel learns an infill that it lost on, its ranking is repaired,
         and the next is larger.
         """
-        cuts = [_cut_at_zero(logits) for logits in candidates.smallest_first()]
+        cuts = [_cut_at_zero(logits, tidy=True) for logits in candidates.smallest_first()]
         for ranking in (candidates.average, candidates.first):
-            cuts += _cut_at_zero(ranking).ladder()
+            cuts += _cut_at_zero(ranking, tidy=True).ladder()
         cuts.sort(key=lambda cut: cut.area)
         self.learn(mask_of(candidates.average))
         best, widest = self.shrunk(self.select(cuts)), cuts[-1]
         for _ in range(ATTEMPTS):
             for choice in (*self.of_few_pieces(best, cuts), best):
-                mask = without_specks(choice.mask)
+                mask = self.filled(choice.mask)
                 if self.panel.holds(mask) and self.accepts(mask):
                     return Verdict(mask, choice.soft_mask, True)
             cuts = self.wider(cuts, best, repair)
@@ -272,17 +287,23 @@ class Judge:
         cuts = [cut for cut in cuts if cut.area > area]
         if repair and len(self.lost) and area < REPAIRED:
             ranking = repair(refused.ranking, area, self.lost)
-            cuts += Cut(ranking, area).ladder(WIDER)
+            cuts += Cut(ranking, area, tidy=True).ladder(WIDER)
             cuts.sort(key=lambda cut: cut.area)
         return cuts
 
-    def select(self, cuts: list[Cut]) -> Cut:
-        """The first cut that holds on the panel, or else the last; cuts come smallest first.
+    def filled(self, mask: Tensor) -> Tensor:
+        """The mask without its pinholes if that holds on the panel, else as it is."""
+        without = without_pinholes(mask)
+        return without if self.panel.holds(without) else mask
 
-        Every one is asked: the small masks of a search are its late ones, and may hold where
-        larger, earlier ones do not.
+    def select(self, cuts: list[Cut]) -> Cut:
+        """The first cut that holds on the panel in one of its forms, in that form; else the last.
+
+        Cuts come smallest first, and every one is asked: the small masks of a search are its late
+        ones, and may hold where larger, earlier ones do not.
         """
-        return next((cut for cut in cuts if self.panel.holds(cut.mask)), cuts[-1])
+        forms = (form for cut in cuts for form in cut.forms)
+        return next((form for form in forms if self.panel.holds(form.mask)), cuts[-1])
 
     def of_few_pieces(self, best: Cut, cuts: list[Cut]) -> list[Cut]:
         """The smallest cut of a few pieces that holds on the panel, if it is not much larger."""
@@ -370,6 +391,6 @@ def larger(area: float, growth: float) -> float:
     return min(area * growth, (1 + area) / 2)
 
 
-def _cut_at_zero(logits: Tensor) -> Cut:
+def _cut_at_zero(logits: Tensor, tidy: bool = False) -> Cut:
     """H x W logits cut where they are."""
-    return Cut(logits, (logits > 0).float().mean().item())
+    return Cut(logits, (logits > 0).float().mean().item(), tidy)

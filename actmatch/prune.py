@@ -12,7 +12,7 @@ from torch import Tensor
 from .panel import Panel
 
 TILE_SIDE = 14  # pixels
-SPECK = 0.001  # share of the image below which a piece is a speck
+SPECK = 0.001  # share of the image below which a piece is a speck, and a hole a pinhole
 SWEEPS = 30  # at most, of dropping every tile alone
 
 
@@ -54,6 +54,11 @@ def without_specks(mask: Tensor) -> Tensor:
     index, order = _pieces(mask)
     sizes = index.flatten().bincount()[order]
     return mask * torch.isin(index, order[sizes >= SPECK * mask.numel()])
+
+
+def without_pinholes(mask: Tensor) -> Tensor:
+    """A 1 x 1 x H x W mask that keeps its 4-connected holes smaller than `SPECK` of the image."""
+    return 1 - without_specks(1 - mask)
 
 
 def _pieces(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -215,8 +215,38 @@ def test_a_small_late_mask_is_chosen_although_a_larger_one_fails(judge):
     rest = Cut(1 - quadrant_mask(1)[0, 0], 0.75)
     assert judge.panel.holds(quadrant.mask)
     assert not judge.panel.holds(rest.mask)
-    assert judge.select([quadrant, rest]) is quadrant
+    assert torch.equal(judge.select([quadrant, rest]).mask, quadrant.mask)
     assert judge.select([rest, rest]) is rest  # none holds: the last
+
+
+def test_a_mask_that_holds_by_its_specks_alone_is_passed_over(judge):
+    rows, columns = torch.arange(SIDE)[:, None], torch.arange(SIDE)
+    dust = (quadrant_mask(1) * ((rows + columns) % 3 == 0))[0, 0]  # a third; a quarter decides
+    specks = Cut(dust, dust.mean().item())
+    assert judge.panel.holds(specks.mask)
+    quadrant = Cut(quadrant_mask(1)[0, 0], 0.25, tidy=True)
+    chosen = judge.select([specks._replace(tidy=True), quadrant])
+    assert torch.equal(chosen.mask, quadrant.mask)
+
+
+def test_a_cut_is_taken_with_a_few_of_its_pieces_where_they_hold_and_else_with_all(judge):
+    whole = quadrant_mask(1)[0, 0]
+    more = whole.clone()
+    more[-9:-1:2, -2] = 1  # four pieces that say nothing
+    chosen = judge.select([Cut(more, more.mean().item())])
+    assert (chosen.mask[0, 0] - whole).sum() == 2  # of three pieces the quadrant is one
+    strips = whole * (torch.arange(SIDE) % 4 == 0)  # a quarter, in more than three pieces
+    strips[0, 1] = 1
+    cut = Cut(strips, strips.mean().item())
+    assert torch.equal(judge.select([cut]).mask[0, 0], strips)
+
+
+def test_pinholes_are_filled_unless_that_breaks_the_promise(judge):
+    pierced = quadrant_mask(1).clone()
+    pierced[..., 3, 3] = 0
+    assert torch.equal(judge.filled(pierced), quadrant_mask(1))
+    judge.panel.holds = lambda mask: False
+    assert judge.filled(pierced) is pierced
 
 
 def test_a_refusal_teaches_the_panel_one_infill_on_which_the_mask_fails(judge):

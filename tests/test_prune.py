@@ -16,6 +16,7 @@ from actmatch.prune import (
     drop_pieces,
     prune,
     tiles,
+    without_pinholes,
     without_specks,
 )
 
@@ -97,9 +98,10 @@ def test_an_empty_mask_has_nothing_to_prune(quadrant, problem, promise):
     assert count_necessary_tiles(panel, empty) == (0, 0)
 
 
-def test_specks_go_and_pieces_of_a_thousandth_of_the_image_stay():
+def test_specks_and_pinholes_go_and_what_is_a_thousandth_of_the_image_stays():
     speck, piece = torch.zeros(2, 1, 1, 100, 100)
     speck[..., :3, :3] = 1  # 9 of 10,000 pixels
     piece[..., 50:52, 50:55] = 1  # 10
     assert torch.equal(without_specks(speck + piece), piece)
     assert not without_specks(speck).any()
+    assert torch.equal(without_pinholes(1 - speck - piece), 1 - piece)
