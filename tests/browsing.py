@@ -112,12 +112,20 @@ def screenshot(page, name):
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
+def in_both_schemes(page, name):
+    """Screenshots in light and dark; neither may scroll sideways."""
+    for _ in range(2):
+        dark = page.evaluate("document.body.classList.contains('dark')")
+        screenshot(page, f"{name}-{'dark' if dark else 'light'}")
+        assert not overflow(page)
+        switch_scheme(page)
+
+
 def looks(page, name):
-    """Screenshots at desktop and phone width; neither may scroll sideways."""
+    """Screenshots at desktop and phone width, in light and dark; none may scroll sideways."""
     for width, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
         page.set_viewport_size(viewport)
-        screenshot(page, f"{name}-{width}")
-        assert not overflow(page)
+        in_both_schemes(page, f"{name}-{width}")
     page.set_viewport_size(DESKTOP)
 
 

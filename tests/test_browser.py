@@ -12,12 +12,13 @@ from browsing import (
     MINUTE,
     PHONE,
     choose_preset,
+    in_both_schemes,
+    looks,
     needs_browser,
     open_tab,
     overflow,
     screenshot,
     set_steps,
-    switch_scheme,
     sync_api,
     typed,
     upload,
@@ -225,15 +226,6 @@ def area_on(page):
     return float(re.search(r"area\s+([\d.]+) %", words)[1])
 
 
-def in_both_schemes(page, name):
-    """Screenshots in light and dark; neither may scroll sideways."""
-    for _ in range(2):
-        dark = page.evaluate("document.body.classList.contains('dark')")
-        screenshot(page, f"{name}-{'dark' if dark else 'light'}")
-        assert not overflow(page)
-        switch_scheme(page)
-
-
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_visitor_paints_a_region_and_reads_its_card(visit, viewport):
     page = visit(viewport, "dark" if viewport is PHONE else "light")
@@ -264,14 +256,15 @@ def test_a_soft_mask_file_shows_what_its_cuts_keep(visit, tmp_path):
     upload_lion(page)
     open_judge(page)
     page.get_by_label("a mask file").check()
-    page.locator("#am-mask-file").get_by_role("button").first.wait_for()  # it is there to take one
+    page.locator("#am-mask-file").get_by_role("button").first.wait_for()
+    page.wait_for_timeout(1000)  # it listens, too
     page.set_input_files("#am-mask-file input[type=file]", str(soft))
     page.get_by_text("soft.png").first.wait_for()
     page.click("#am-judge-it")
     page.locator("#am-judged").get_by_text("the label holds at cuts from").wait_for()
     for chart in ("#am-ranking", "#am-thresholds"):
         page.wait_for_selector(f"{chart} .vega-embed canvas, {chart} .vega-embed svg")
-    screenshot(page, "judge-soft")
+    looks(page, "judge-soft")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -288,15 +281,28 @@ def test_a_visitor_compares_a_painted_region_with_other_methods(visit, viewport)
     page.locator("#am-side-by-side").scroll_into_view_if_needed()
     sync_api.expect(page.locator("#am-side-by-side img")).to_have_count(4, timeout=MINUTE)
     sync_api.expect(page.locator("#am-comparison thead th")).to_have_count(4, timeout=MINUTE)
-    screenshot(page, f"compare-{'desktop' if viewport is DESKTOP else 'phone'}")
-    assert not overflow(page)
+    in_both_schemes(page, f"compare-{'desktop' if viewport is DESKTOP else 'phone'}")
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_scrolls_sideways(visit, viewport):
-    page = visit(viewport, "dark" if viewport is DESKTOP else "light")
+EVIDENCE = {  # tabs of the result, and what is there once they are drawn
+    "Mask and overlay": "#am-complement img",
+    "Predictions": ".am-bar",
+    "Layers": "#am-layers .vega-embed canvas, #am-layers .vega-embed svg",
+    "Robustness": "#am-explained-worst img",
+    "Score card": "#am-explained-checks li",
+    "Curves": "#am-terms .vega-embed canvas, #am-terms .vega-embed svg",
+}
+
+
+def test_every_tab_of_a_result_fits_every_window_and_scheme(visit):
+    page = visit()
     upload_lion(page)
     set_steps(page, 5)
     page.click("#am-explain")
     page.wait_for_selector(".am-badges")
-    in_both_schemes(page, "desktop" if viewport is DESKTOP else "phone")
+    for name, drawn in EVIDENCE.items():
+        open_tab(page, name)
+        part = page.locator("[role=tabpanel]").filter(visible=True).locator(drawn).first
+        part.scroll_into_view_if_needed()
+        part.wait_for()
+        looks(page, f"result-{name.split()[0].lower()}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TEAL, ORANGE, VIOLET = "#0d9488", "#c2410c", "#7c3aed"
 LINES = ("#0d9488", "#c2410c", "#7c3aed", "#ca8a04", "#2563eb", "#64748b", "#db2777", "#84cc16",
          "#0ea5e9")  # fmt: skip
+MOST_TICKS = 10
 HEIGHT = 320  # less clips the legend below
 BELOW_LABEL = dict(top=48, right=16, bottom=4, left=4)  # pixels around a chart under its label
 
@@ -157,11 +158,13 @@ def _lines(
 ) -> alt.Chart:
     import altair as alt
 
+    steps = [row["step"] for row in rows] or [0]
+    ticks = max(1, min(max(steps) - min(steps), MOST_TICKS))  # whole steps only
     return (
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X("step:Q", title="step", axis=alt.Axis(tickMinStep=1)),
+            x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=ticks, format="d")),
             y=alt.Y(f"{field}:Q", title=title, scale=vertical),
             color=alt.Color(
                 "of:N", scale=color,
