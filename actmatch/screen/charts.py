@@ -77,7 +77,7 @@ def terms_chart(history: Sequence[dict], weights: Weights) -> alt.Chart:
     names = [
         name for name in Weights.__dataclass_fields__ if history and name in history[0]["terms"]
     ]
-    titles = [bounds_of(Weights, name).label for name in names]
+    titles = [bounds_of(Weights, name).label.split(" (")[0] for name in names]  # two fit a phone
     rows = [
         {"step": row["step"], "loss": getattr(weights, name) * row["terms"][name], "of": title}
         for row in history
@@ -168,7 +168,7 @@ def _lines(
             y=alt.Y(f"{field}:Q", title=title, scale=vertical),
             color=alt.Color(
                 "of:N", scale=color,
-                legend=alt.Legend(orient="bottom", title=None, columns=2, labelLimit=260),
+                legend=alt.Legend(orient="bottom", title=None, columns=2, labelLimit=160),
             ),
             tooltip=["step:Q", "of:N", alt.Tooltip(f"{field}:Q", format=".3f")],
         )
