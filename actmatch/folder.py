@@ -62,8 +62,10 @@ def check_folder(folder: str | os.PathLike, names: Sequence[str]) -> Path:
     """The folder, or its nearest existing parent, after checking that `names` can be written.
 
     Raises:
-        ValueError: they cannot.
+        ValueError: they cannot, or the folder has no name.
     """
+    if not str(folder):
+        raise ValueError("The folder for the result needs a name; '.' is the one you are in.")
     path = Path(folder).absolute()
     with file_errors_in_words(folder):
         home = next(place for place in (path, *path.parents) if place.exists())

@@ -43,3 +43,8 @@ def test_a_file_of_that_name_must_not_be_a_folder(tmp_path):
     (tmp_path / "report.json").mkdir()
     with pytest.raises(ValueError, match=r"report\.json in it is a folder"):
         check_folder(tmp_path, NAMES)
+
+
+def test_a_folder_without_a_name_is_not_taken_for_the_working_folder():
+    with pytest.raises(ValueError, match="needs a name"):
+        check_folder("", NAMES)
