@@ -21,10 +21,10 @@ from browsing import (
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
-def small(visit, scheme):
+def small(visit, scheme, steps=8):
     """A page with the lion, an area and few steps."""
     page = visit(scheme=scheme, query=UNJUDGED)
-    upload_unjudged(page, 8)
+    upload_unjudged(page, steps)
     return page
 
 
@@ -33,6 +33,14 @@ def has_pictures(page, gallery, count):
     sync_api.expect(page.locator(f"{gallery} img")).to_have_count(count, timeout=MINUTE)
     pictures = page.locator(f"{gallery} img").all()
     assert all(picture.get_attribute("alt") for picture in pictures)
+
+
+def set_number(page, name, value):
+    """Type into the number box of a slider in a tab that has just been opened."""
+    page.wait_for_timeout(1000)  # what is shown only now takes on its value first
+    typed(page, name).fill(value)
+    typed(page, name).press("Tab")
+    page.wait_for_timeout(1000)  # what is typed reaches the settings
 
 
 def free(page):
@@ -47,8 +55,7 @@ def test_a_visitor_looks_for_several_explanations(visit):
     choose_preset(page, "smallest")
     set_steps(page, 8)
     open_tab(page, "Several")
-    page.locator("#am-several-most input[type=number]").fill("2")
-    page.locator("#am-several-most input[type=number]").press("Tab")
+    set_number(page, "several-most", "2")
     page.click("#am-several-find")
     page.locator("#am-several-live img").wait_for()
     page.locator("#am-several-status .am-sentence").wait_for(timeout=3 * MINUTE)
@@ -58,10 +65,9 @@ def test_a_visitor_looks_for_several_explanations(visit):
 
 
 def test_a_visitor_sees_what_each_of_the_top_classes_rests_on(visit):
-    page = small(visit, "dark")
+    page = small(visit, "dark", steps=60)  # long enough to be seen at work
     open_tab(page, "Classes")
-    page.locator("#am-classes-most input[type=number]").fill("2")
-    page.locator("#am-classes-most input[type=number]").press("Tab")
+    set_number(page, "classes-most", "2")
     page.click("#am-classes-find")
     page.locator("#am-classes-live img").wait_for()
     page.locator("#am-classes-status").get_by_text("2 of 2").wait_for(timeout=3 * MINUTE)
@@ -89,8 +95,7 @@ def test_a_region_of_another_method_is_judged_and_rollout_has_hops(visit):
     upload_lion(page)
     open_tab(page, "Judge")
     page.get_by_label("another method", exact=True).check()
-    page.locator("#am-judge-share input[type=number]").fill("0.2")
-    page.locator("#am-judge-share input[type=number]").press("Tab")
+    set_number(page, "judge-share", "0.2")
     page.locator("#am-canvas").wait_for(state="hidden")
     page.click("#am-judge-it")
     figures = page.locator("#am-figures")
