@@ -194,9 +194,9 @@ class Cut(NamedTuple):
         return cut(self.ranking, self.area).sigmoid()[None, None]
 
     @property
-    def forms(self) -> tuple[Cut, Cut]:
-        """With a few pieces alone, and as it is."""
-        return self._replace(pieces=FEW_PIECES), self
+    def few(self) -> Cut:
+        """The same with a few of its pieces alone, the largest."""
+        return self._replace(pieces=FEW_PIECES)
 
     def wider(self, growth: float) -> Cut:
         """The same ranking cut at so many times the area, short of the whole image."""
@@ -302,13 +302,13 @@ class Judge:
         Cuts come smallest first, and every one is asked: the small masks of a search are its late
         ones, and may hold where larger, earlier ones do not.
         """
-        forms = (form for cut in cuts for form in cut.forms)
+        forms = (form for cut in cuts for form in (cut.few, cut))
         return next((form for form in forms if self.panel.holds(form.mask)), cuts[-1])
 
     def of_few_pieces(self, best: Cut, cuts: list[Cut]) -> list[Cut]:
         """The smallest cut of a few pieces that holds on the panel, if it is not much larger."""
         near = [cut for cut in cuts if best.area < cut.area <= FEWER_COST * best.area]
-        few = (cut._replace(pieces=FEW_PIECES) for cut in (best, *near))
+        few = (cut.few for cut in (best, *near))
         return list(islice(filter(lambda cut: self.panel.holds(cut.mask), few), 1))
 
     def smallest_cut(self, start: Cut) -> Cut:

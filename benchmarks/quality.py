@@ -72,7 +72,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "pixels alone": (dict(descent="pixels"), {}),
     "no Grad-CAM start": (dict(start="none"), {}),
     "all pieces, specks too": ({}, {"actmatch.promise.Judge.of_few_pieces": lambda *asked: [],
-                                    "actmatch.promise.Cut.forms": property(lambda cut: (cut,)),
+                                    "actmatch.promise.Cut.few": property(lambda cut: cut),
                                     "actmatch.promise.without_specks": lambda mask: mask}),
     "pinholes stay": ({}, {"actmatch.promise.Judge.filled": lambda judge, mask: mask}),
     "two backgrounds a step": (dict(draws=2, steps=59, patience=59), {}),
