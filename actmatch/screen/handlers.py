@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -166,8 +167,7 @@ def look(photograph: Image.Image | None, classifier_name: str, fit: str) -> tupl
 
 def warm_up() -> None:
     """One look of the default classifier: no visitor waits for what is loaded on first use."""
-    import altair  # noqa: F401  (for the charts)
-
+    importlib.import_module("altair")  # of the charts
     look(Image.new("RGB", (256, 256), "gray"), DEFAULT_CLASSIFIER, ExplainConfig().fit)
 
 
