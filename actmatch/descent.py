@@ -12,6 +12,11 @@ them:
 at each position of the stage's map, with a minus for the complement, which shows what the mask
 removes. The coarse levels of a mask, segments or grids, follow the stages, and its finest grid the
 pixels.
+
+What a stage says of a region is evidence, and how much it says counts: so the logits of a coarse
+level add up, step by step, what each of its parts is worth a pixel, all on one scale (`OneScale`).
+Adam's scale for every logit of its own would make a part that hardly matters move as fast as one
+that decides.
 """
 
 from __future__ import annotations
@@ -27,40 +32,89 @@ from .mask_generator import Mask, MaskGenerator
 from .objective import Objective, Outcome
 
 FINER = 1.5  # a stage's map may have so many times the cells a side of the level that follows it
+PACE = 0.8  # of the learning rate, for levels that follow the stages
+EPSILON = 1e-12
 
 
 class Descent:
-    """Gives a mask generator's parameters the gradients to go down by.
+    """Moves a mask generator's parameters down the objective, a step at a time.
 
-    Those of the objective, straight through the mask's cut; but where the settings say so, the
-    coarse levels of free logits follow the stages.
+    By its gradients, straight through the mask's cut; but where the settings say so, the coarse
+    levels of free logits follow the stages.
+
+    Only the first step shows what stages there are to follow.
+
+    Args:
+        rate: the learning rate.
+
+    Attributes:
+        coarse: levels that follow the stages, and to how many cells a side they come; `widths` are
+            the pixels of each of their parts.
+        pixels: parameters that follow the pixels.
+        optimizers: what moves the latter and the former.
+        differences: per stage, what keeping everything makes to it; see `measured`.
     """
 
-    def __init__(self, generator: MaskGenerator, objective: Objective) -> None:
-        self.generator, self.objective = generator, objective
-        self.differences: list[Tensor | None] | None = None
+    def __init__(self, generator: MaskGenerator, objective: Objective, rate: float) -> None:
+        self.generator, self.objective, self.rate = generator, objective, rate
+        by_stages = objective.config.descent == "stages"
+        self.coarse = generator.levels[:-1] if by_stages else []
+        self.optimizers: list[torch.optim.Optimizer] = []
+        self.pixels: list[Tensor] = []
+        self.widths: list[Tensor] = []
+        self.differences: list[Tensor | None] = []
 
     def __call__(self, mask: Mask, outcome: Outcome) -> None:
-        """Set the gradient of every parameter."""
-        total, levels = outcome.terms["total"], self.generator.levels
-        if self.objective.config.descent == "pixels" or not levels:
-            total.backward()
-            return
-        if self.differences is None:
+        """Move every parameter by one step."""
+        if not self.optimizers:
+            self.prepare(mask, outcome)
+        self.point(mask, outcome)
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def prepare(self, mask: Mask, outcome: Outcome) -> None:
+        """Take stock at the first step: what follows what, and how much each part of it covers."""
+        if self.coarse:
             self.differences = self.measured(outcome.response)
-        *coarse, (finest, _) = levels
-        finest.grad, *in_stages = torch.autograd.grad(
-            total, (finest, *outcome.response.activations), retain_graph=True, allow_unused=True
+            if not any(difference is not None for difference in self.differences):
+                self.coarse = []
+        led = [level for level, _ in self.coarse]
+        self.pixels = [
+            parameter
+            for parameter in self.generator.parameters()
+            if all(parameter is not level for level in led)
+        ]
+        fused = mask.hard.device.type in ("cpu", "cuda")
+        self.optimizers = [torch.optim.Adam(self.pixels, lr=self.rate, fused=fused)]
+        if led:
+            sums = torch.autograd.grad(mask.logits.sum(), led, retain_graph=True)
+            self.widths = [width.clamp_min(1.0) for width in sums]
+            self.optimizers.append(OneScale(led, lr=PACE * self.rate))
+
+    def point(self, mask: Mask, outcome: Outcome) -> None:
+        """Set the gradient of every parameter."""
+        total, stages = outcome.terms["total"], outcome.response.activations
+        found = torch.autograd.grad(
+            total,
+            (*self.pixels, *(stages if self.coarse else ())),
+            retain_graph=bool(self.coarse),
+            allow_unused=True,
         )
+        for parameter, gradient in zip(self.pixels, found, strict=False):
+            parameter.grad = gradient
+        if not self.coarse:
+            return
+        in_stages = found[len(self.pixels) :]
         maps = [
             secant(self.objective.signs * gradient, difference)
             for gradient, difference in zip(in_stages, self.differences, strict=True)
             if difference is not None and gradient is not None
         ]
-        for level, cells in coarse:
+        for (level, cells), width in zip(self.coarse, self.widths, strict=True):
             way = followed(maps, cells, mask.hard.shape[-2:])
-            goal = total if way is None else (way * mask.hard).sum() + outcome.priors
-            (level.grad,) = torch.autograd.grad(goal, level, retain_graph=True)
+            goal = total if way is None else (way * mask.logits).sum() + outcome.priors
+            (gradient,) = torch.autograd.grad(goal, level, retain_graph=True)
+            level.grad = gradient / width
 
     def measured(self, response: Response) -> list[Tensor | None]:
         """Per stage phi(x) - phi(gray), 1 x C_l x H_l x W_l.
@@ -101,3 +155,32 @@ def followed(maps: Sequence[Tensor], cells: int, size: tuple[int, int]) -> Tenso
         if max(stage.shape[-2:]) <= FINER * cells
     ]
     return torch.stack(chosen).mean(0) if chosen else None
+
+
+class OneScale(torch.optim.Optimizer):
+    """Adam with one scale for all entries of a parameter, so that their proportions remain.
+
+    As in NovoGrad (arXiv 1905.11286) the second moment is the parameter's as a whole: here the mean
+    of its squared gradients.
+    """
+
+    def __init__(
+        self, params: Sequence[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.99)
+    ) -> None:
+        super().__init__(params, dict(lr=lr, betas=betas))
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter against its gradient."""
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for parameter in group["params"]:
+                gradient, state = parameter.grad, self.state[parameter]
+                if not state:
+                    state.update(steps=0, mean=torch.zeros_like(gradient), square=0.0)
+                state["steps"] += 1
+                state["mean"].lerp_(gradient, 1 - first)
+                state["square"] = second * state["square"] + (1 - second) * gradient.square().mean()
+                mean = state["mean"] / (1 - first ** state["steps"])
+                square = state["square"] / (1 - second ** state["steps"])
+                parameter.sub_(group["lr"] * mean / (square.sqrt() + EPSILON))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .superpixels import superpixels
 
 LEVELS = 3  # of the pyramid
-SEGMENTS, COMPACTNESS = 200, 25.0
+SEGMENTS, COMPACTNESS = 800, 25.0
 FREE = ("segments", "pyramid")  # kinds without a network
 WIDTHS = (16, 32, 64, 96)
 UNET_WIDTHS = (32, 64, 128, 256, 512)  # arXiv 2509.23051
@@ -24,22 +24,25 @@ START_LOGIT = 2.0  # reach of the seeded start, in logits: sigma runs from 0.12 
 
 
 class Mask(NamedTuple):
-    """A mask in its two forms, N x 1 x H x W each.
+    """A mask in its two forms and what it is made of, N x 1 x H x W each.
 
     Attributes:
         hard: 1[s > 0] forward, the gradient of sigma(s) backward (straight-through).
         soft: sigma(s) in (0, 1).
+        logits: s.
     """
 
     hard: Tensor
     soft: Tensor
+    logits: Tensor
 
 
 def binarize(logits: Tensor) -> Mask:
     """The mask of per-pixel logits s; exactly 0 or 1 forward, differentiable backward."""
     soft = torch.sigmoid(logits)
     hard = (logits > 0).to(soft.dtype)
-    return Mask(hard - soft.detach() + soft if soft.requires_grad else hard, soft)
+    straight = hard - soft.detach() + soft if soft.requires_grad else hard
+    return Mask(straight, soft, logits)
 
 
 class MaskGenerator(nn.Module):

@@ -145,12 +145,9 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     generator = seeded_generator(classifier, problem, config)
     random = torch.Generator(device=device).manual_seed(config.seed)
     objective = Objective(classifier, problem, config, random)
-    descend = Descent(generator, objective)
     guidance, promised = problem.guidance, config.promise is not None
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
-    optimizer = torch.optim.Adam(
-        generator.parameters(), lr=rate, fused=device.type in ("cpu", "cuda")
-    )
+    descend = Descent(generator, objective, rate)
     candidates = Candidates(classifier.size, device, promised, guidance=guidance)
     steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):
@@ -158,9 +155,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             logits = steering.cut(guidance.rank(generator()))
             mask = binarize(logits)
             outcome = objective(mask)
-            optimizer.zero_grad(set_to_none=True)
             descend(mask, outcome)
-        optimizer.step()
         area = mask.hard.detach().mean()
         held = steering.follow(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)

@@ -63,14 +63,11 @@ class Repair:
         for level, _ in generator.levels:
             level.data.zero_()
         generator.base = self._cut(ranking, share)[None, None]
-        descend = Descent(generator, objective)
-        optimizer = torch.optim.Adam(generator.parameters(), lr=RATE)
+        descend = Descent(generator, objective, RATE)
         for _ in range(STEPS):
             with torch.enable_grad():
                 mask = binarize(self._cut(generator(), share))
-                optimizer.zero_grad(set_to_none=True)
                 descend(mask, objective(mask))
-            optimizer.step()
         with torch.no_grad():
             return self._cut(generator(), share)[0, 0]
 

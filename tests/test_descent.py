@@ -9,7 +9,7 @@ import torch
 from toys import halves_pixels, left_mask, linear_classifier, random_pixels, tiny_classifier
 
 from actmatch import ExplainConfig, Weights
-from actmatch.descent import Descent, followed, secant
+from actmatch.descent import Descent, OneScale, followed, secant
 from actmatch.infill import composite
 from actmatch.mask_generator import binarize, build_generator
 from actmatch.objective import Objective
@@ -17,7 +17,10 @@ from actmatch.problem import pose
 
 
 def gradients(classifier, descent: str, pixels=None, **settings) -> list[torch.Tensor]:
-    """Of the grids of a random pyramid, coarse to fine; on noise unless pixels are given."""
+    """Of the grids of a random pyramid, coarse to fine; on noise unless pixels are given.
+
+    Those of grids that follow the stages, which are told a pixel, times the pixels of a cell.
+    """
     if pixels is None:
         pixels = random_pixels(classifier.size)
     problem = pose(classifier, pixels, None)
@@ -26,7 +29,12 @@ def gradients(classifier, descent: str, pixels=None, **settings) -> list[torch.T
     generator = build_generator("pyramid", 16, pixels, torch.rand(1, 1, 16, 16, generator=random))
     objective = Objective(classifier, problem, config, random)
     mask = binarize(generator())
-    Descent(generator, objective)(mask, objective(mask))
+    outcome = objective(mask)
+    descend = Descent(generator, objective, 0.1)
+    descend.prepare(mask, outcome)
+    descend.point(mask, outcome)
+    for (level, _), width in zip(descend.coarse, descend.widths, strict=True):
+        level.grad *= width
     return [level.grad for level, _ in generator.levels]
 
 
@@ -93,3 +101,45 @@ def test_an_objective_of_the_mask_alone_needs_no_stage():
     alone = gradients(network, "stages", weights=weights)
     for stages, pixels in zip(alone, gradients(network, "pixels", weights=weights), strict=True):
         assert torch.allclose(stages, pixels)
+
+
+def test_one_scale_keeps_the_proportions_of_a_gradient():
+    logits = torch.nn.Parameter(torch.zeros(3))
+    optimizer = OneScale([logits], lr=0.5)
+    for _ in range(4):
+        logits.grad = torch.tensor([3.0, -1.0, 0.0])
+        optimizer.step()
+    scale = 0.5 * 4 / (10 / 3) ** 0.5
+    assert logits.tolist() == pytest.approx([-3 * scale, scale, 0.0], rel=1e-4)
+
+
+def test_one_scale_does_not_move_what_has_no_gradient():
+    logits = torch.nn.Parameter(torch.ones(3))
+    optimizer = OneScale([logits], lr=0.5)
+    logits.grad = torch.zeros(3)
+    optimizer.step()
+    assert torch.equal(logits.detach(), torch.ones(3))
+
+
+def test_what_a_region_is_worth_a_pixel_does_not_go_by_how_wide_it_is():
+    """The linear classifier reads the left half; its regions are a wide and a narrow strip."""
+    classifier = linear_classifier()
+    problem = pose(classifier, halves_pixels(1.5, -1.0), None)
+    weights = dict.fromkeys((field.name for field in fields(Weights)), 0.0) | dict(
+        cross_entropy=1.0
+    )
+    config = ExplainConfig(descent="stages", resolution=16, weights=weights)
+    objective = Objective(classifier, problem, config, torch.Generator().manual_seed(0))
+    generator = build_generator("pyramid", 16, problem.pixels, None)
+    height, width = classifier.size
+    index = (torch.arange(width) >= width // 8).long() + (torch.arange(width) >= width // 2).long()
+    generator.segments = index.expand(height, width)
+    generator.regions = torch.nn.Parameter(torch.zeros(3))
+    mask = binarize(generator() - 1e-3)
+    descend = Descent(generator, objective, 0.1)
+    outcome = objective(mask)
+    descend.prepare(mask, outcome)
+    descend.point(mask, outcome)
+    narrow, wide, other = generator.regions.grad.tolist()
+    assert narrow == pytest.approx(wide, rel=0.2)
+    assert narrow < 0 and abs(other) < abs(wide)
