@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .upsampling import upsampling
+
 DETERMINISTIC = ("gray", "black", "white", "blur")
 RANDOM = ("noise", "shuffle", "color", "clouds")
 KINDS = DETERMINISTIC + RANDOM
@@ -59,7 +61,8 @@ def draw(kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.G
         return torch.rand(count, 3, 1, 1, **random).expand(shape)
     if kind == "clouds":
         noise = torch.randn(count, 3, CLOUD_GRID, CLOUD_GRID, **random)
-        smooth = F.interpolate(noise, pixels.shape[-2:], mode="bicubic", align_corners=False)
+        rows, columns = (upsampling(CLOUD_GRID, side).to(noise) for side in pixels.shape[-2:])
+        smooth = rows @ noise @ columns.T
         return (gray + NOISE_STD * smooth).clamp(0, 1)
     raise ValueError(f"infill must be one of {', '.join(KINDS)}; got {kind!r}.")
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .superpixels import superpixels
+from .upsampling import upsampling
 
 LEVELS = 3  # of the pyramid
 SEGMENTS, COMPACTNESS = 800, 25.0
@@ -47,9 +48,6 @@ def binarize(logits: Tensor) -> Mask:
 
 class MaskGenerator(nn.Module):
     """Logits of a mask: a network's output on a coarse grid, plus a start, smoothly upsampled.
-
-    The upsampling is bicubic, written as two matrix products: a tenth of the time of the general
-    operator and its gradient.
 
     Args:
         network: maps 1 x 3 x h x w to 1 x 1 x h' x w' logits.
@@ -103,12 +101,6 @@ class MaskGenerator(nn.Module):
         if self.regions is not None:
             logits = logits + self.regions[self.segments]
         return logits if self.base is None else self.base + logits
-
-
-def upsampling(cells: int, side: int) -> Tensor:
-    """side x cells matrix of bicubic interpolation along one side."""
-    identity = torch.eye(cells)[None, None]  # 1 x 1 x cells x cells
-    return F.interpolate(identity, (side, cells), mode="bicubic", align_corners=False)[0, 0]
 
 
 class Autoencoder(nn.Module):
