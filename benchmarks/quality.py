@@ -83,6 +83,8 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
     "no straight-through in robustness": ({}, {"actmatch.optimize.Objective.composites": cut_off}),
     "grids instead of regions": (dict(generator="pyramid"), {}),
+    "200 regions": ({}, {"actmatch.mask_generator.SEGMENTS": 200}),
+    "a scale for every region": ({}, {"actmatch.descent.OneScale": torch.optim.Adam}),
     "autoencoder": (dict(generator="autoencoder"), {}),
 }  # fmt: skip
 FIELDS = ("photograph", "classifier", "method", "promise", "area", "kept", "confidence_ratio",
