@@ -75,7 +75,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
                                     "actmatch.promise.Cut.few": property(lambda cut: cut),
                                     "actmatch.promise.without_specks": lambda mask: mask}),
     "pinholes stay": ({}, {"actmatch.promise.Judge.filled": lambda judge, mask: mask}),
-    "two backgrounds a step": (dict(draws=2, steps=59, patience=59), {}),
+    "two backgrounds a step": (dict(draws=2, steps=52, patience=52), {}),
     "no repair": ({}, {"actmatch.explanation.Repair": lambda *asked: None}),
     "no hard kinds first": ({}, {"actmatch.infill.InfillSampler.tell": lambda *told: None}),
     "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
