@@ -33,7 +33,7 @@ from .objective import Objective, Outcome
 
 FINER = 1.5  # a stage's map may have so many times the cells a side of the level that follows it
 PACE = 0.8  # of the learning rate, for levels that follow the stages
-EPSILON = 1e-12
+EPSILON = 1e-12  # far below what a pixel is worth
 
 
 class Descent:
@@ -93,18 +93,16 @@ class Descent:
 
     def point(self, mask: Mask, outcome: Outcome) -> None:
         """Set the gradient of every parameter."""
-        total, stages = outcome.terms["total"], outcome.response.activations
+        total = outcome.terms["total"]
+        stages = outcome.response.activations if self.coarse else ()
         found = torch.autograd.grad(
-            total,
-            (*self.pixels, *(stages if self.coarse else ())),
-            retain_graph=bool(self.coarse),
-            allow_unused=True,
+            total, (*self.pixels, *stages), retain_graph=bool(stages), allow_unused=True
         )
-        for parameter, gradient in zip(self.pixels, found, strict=False):
+        in_pixels, in_stages = found[: len(self.pixels)], found[len(self.pixels) :]
+        for parameter, gradient in zip(self.pixels, in_pixels, strict=True):
             parameter.grad = gradient
         if not self.coarse:
             return
-        in_stages = found[len(self.pixels) :]
         maps = [
             secant(self.objective.signs * gradient, difference)
             for gradient, difference in zip(in_stages, self.differences, strict=True)

@@ -61,7 +61,7 @@ def draw(kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.G
         return torch.rand(count, 3, 1, 1, **random).expand(shape)
     if kind == "clouds":
         noise = torch.randn(count, 3, CLOUD_GRID, CLOUD_GRID, **random)
-        rows, columns = (upsampling(CLOUD_GRID, side).to(noise) for side in pixels.shape[-2:])
+        rows, columns = (upsampling(CLOUD_GRID, side, pixels.device) for side in pixels.shape[-2:])
         smooth = rows @ noise @ columns.T
         return (gray + NOISE_STD * smooth).clamp(0, 1)
     raise ValueError(f"infill must be one of {', '.join(KINDS)}; got {kind!r}.")

@@ -1,6 +1,6 @@
 """The search for a mask: a generator of steps over one photograph.
 
-    mask -> all composites of the step in one batch -> classifier -> terms -> one step of Adam
+    mask -> all composites of the step in one batch -> classifier -> terms -> one step down
 
 The weights of the objective are means to an end. Where the preset makes a promise, the kept share
 is steered by it (`KeepPromise`), so that the mask settles at the edge of the promise. The best mask

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def upsampling(cells: int, side: int) -> Tensor:
-    """side x cells matrix of bicubic interpolation along one side."""
-    identity = torch.eye(cells)[None, None]  # 1 x 1 x cells x cells
+def upsampling(cells: int, side: int, device: torch.device | None = None) -> Tensor:
+    """side x cells matrix of bicubic interpolation along one side, made on the device."""
+    identity = torch.eye(cells, device=device)[None, None]  # 1 x 1 x cells x cells
     return F.interpolate(identity, (side, cells), mode="bicubic", align_corners=False)[0, 0]

@@ -16,6 +16,16 @@ from actmatch.objective import Objective
 from actmatch.problem import pose
 
 
+def pointed(generator, objective) -> Descent:
+    """What has set the gradients of a generator's parameters and moved none."""
+    mask = binarize(generator())
+    outcome = objective(mask)
+    descend = Descent(generator, objective, 0.1)
+    descend.prepare(mask, outcome)
+    descend.point(mask, outcome)
+    return descend
+
+
 def gradients(classifier, descent: str, pixels=None, **settings) -> list[torch.Tensor]:
     """Of the grids of a random pyramid, coarse to fine; on noise unless pixels are given.
 
@@ -28,11 +38,7 @@ def gradients(classifier, descent: str, pixels=None, **settings) -> list[torch.T
     random = torch.Generator().manual_seed(0)
     generator = build_generator("pyramid", 16, pixels, torch.rand(1, 1, 16, 16, generator=random))
     objective = Objective(classifier, problem, config, random)
-    mask = binarize(generator())
-    outcome = objective(mask)
-    descend = Descent(generator, objective, 0.1)
-    descend.prepare(mask, outcome)
-    descend.point(mask, outcome)
+    descend = pointed(generator, objective)
     for (level, _), width in zip(descend.coarse, descend.widths, strict=True):
         level.grad *= width
     return [level.grad for level, _ in generator.levels]
@@ -130,16 +136,12 @@ def test_what_a_region_is_worth_a_pixel_does_not_go_by_how_wide_it_is():
     )
     config = ExplainConfig(descent="stages", resolution=16, weights=weights)
     objective = Objective(classifier, problem, config, torch.Generator().manual_seed(0))
-    generator = build_generator("pyramid", 16, problem.pixels, None)
+    generator = build_generator("pyramid", 16, problem.pixels, torch.full((1, 1, 16, 16), 0.4))
     height, width = classifier.size
     index = (torch.arange(width) >= width // 8).long() + (torch.arange(width) >= width // 2).long()
     generator.segments = index.expand(height, width)
     generator.regions = torch.nn.Parameter(torch.zeros(3))
-    mask = binarize(generator() - 1e-3)
-    descend = Descent(generator, objective, 0.1)
-    outcome = objective(mask)
-    descend.prepare(mask, outcome)
-    descend.point(mask, outcome)
+    pointed(generator, objective)
     narrow, wide, other = generator.regions.grad.tolist()
     assert narrow == pytest.approx(wide, rel=0.2)
     assert narrow < 0 and abs(other) < abs(wide)
