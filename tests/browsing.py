@@ -147,3 +147,4 @@ def open_tab(page, name):
         page.locator(".overflow-menu > button").first.click()
         tab = page.locator(".overflow-dropdown button", has_text=name)
     tab.first.click()
+    page.wait_for_timeout(1000)  # what is shown only now takes on its values first

@@ -37,7 +37,6 @@ def has_pictures(page, gallery, count):
 
 def set_number(page, name, value):
     """Type into the number box of a slider in a tab that has just been opened."""
-    page.wait_for_timeout(1000)  # what is shown only now takes on its value first
     typed(page, name).fill(value)
     typed(page, name).press("Tab")
     page.wait_for_timeout(1000)  # what is typed reaches the settings
