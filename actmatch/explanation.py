@@ -36,6 +36,8 @@ from .scorecard import Pictures, ScoreCard, measure
 from .wording import percent
 
 ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
+NEARLY_ALL = 0.9  # a mask of more of the pixels hardly says which of them matter
+WAY_OUT = "Try an easier promise, more steps, or another class."
 Progress, Result = TypeVar("Progress"), TypeVar("Result")
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 
@@ -115,6 +117,11 @@ class Explanation:
         return self.card.sentence(self.classifier)
 
     @property
+    def says_little(self) -> bool:
+        """Whether the promise was kept by nearly all of the photograph."""
+        return bool(self.promise_kept) and self.card.area > NEARLY_ALL
+
+    @property
     def promise_sentence(self) -> str:
         """Whether the preset's promise was kept, in plain words."""
         sentence = PRESETS[self.config.preset].sentence
@@ -125,12 +132,16 @@ class Explanation:
             )
         if self.promise_kept is None:
             return f"{self.config.preset}: {sentence}"
+        if self.says_little:
+            return (
+                f"Promise kept ({self.config.preset}), but only with {percent(self.card.area)} of "
+                f"the pixels, which hardly says which of them matter: {sentence} {WAY_OUT}"
+            )
         if self.promise_kept:
             return f"Promise kept ({self.config.preset}): {sentence}"
         return (
             f"Promise not kept ({self.config.preset}). No mask short of the whole image was found "
-            f"that keeps {self.card.label} as asked: {sentence} "
-            "Try an easier promise, more steps, or another class."
+            f"that keeps {self.card.label} as asked: {sentence} {WAY_OUT}"
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -26,6 +27,7 @@ from actmatch.promise import (
     holds,
     put_to_trial,
 )
+from actmatch.screen import panels
 
 WEAKEST_SHARE = {"smallest": 0.5, "confident": 0.75, "robust": 1.0, "necessary": 1.0}
 TOO_SMALL_SHARE = {"smallest": 0.1875, "confident": 0.625, "robust": 0.5, "necessary": 0.0}
@@ -87,6 +89,16 @@ def test_an_impossible_promise_is_reported_as_not_kept(quadrant, photograph, sho
     assert result.card.label_kept is False
     assert "not kept" in result.promise_sentence
     assert result.report()["promise_kept"] is False
+
+
+def test_a_promise_kept_by_nearly_everything_says_so(quadrant, photograph, short):
+    result = explain(quadrant, photograph, ExplainConfig(preset="smallest", **short))
+    assert "but only" not in result.promise_sentence
+    large = replace(result, card=replace(result.card, area=0.993))
+    assert "Promise kept (smallest), but only with 99 % of the pixels" in large.promise_sentence
+    assert "am-note" in panels.result(large) and "am-note" not in panels.result(result)
+    broken = replace(large, promise_kept=False)
+    assert "but only" not in broken.promise_sentence
 
 
 def test_a_preset_without_a_promise_claims_none(quadrant, photograph):

@@ -79,7 +79,7 @@ def result(explanation: Explanation) -> str:
         _badge(f"{explanation.seconds:.1f} s", f"Wall time on {explanation.device}."),
     ]
     note = ""
-    if explanation.promise_kept is False:
+    if explanation.promise_kept is False or explanation.says_little:
         note = f"<p class='am-note'>{escape(explanation.promise_sentence)}</p>"
     return (
         f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
