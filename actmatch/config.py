@@ -214,7 +214,7 @@ class Preset:
 # Where drawn infills decide: all the steps, many with one infill rather than few with several; and
 # a match that leaves the mask free to shrink.
 ON_DRAWS = dict(steps=80, patience=80, draws=1, generator="segments", descent="stages")
-LIGHT_MATCH = dict(activation=0.3, kl=0.05, total_variation=160.0)
+LIGHT_MATCH = dict(activation=0.3, kl=0.05, total_variation=160.0, binarization=0.0)
 
 PRESETS: dict[str, Preset] = {
     "smallest": Preset(

@@ -18,8 +18,6 @@ BLUR_SIDE, BLUR_TIMES = 31, 3
 NOISE_STD = 0.25
 SHUFFLE_GRID = 8
 CLOUD_GRID = 7
-UNSEEN_HARDNESS = 10.0  # logits; kinds not yet met come first
-RENEWED = 0.5  # of what is known of a kind's hardness, with every draw
 
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
@@ -112,40 +110,24 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
 
 
 class InfillSampler:
-    """Infills of every kind but gray, random ones drawn anew each time; hard kinds come up most.
+    """Infills of every kind but gray, each kind as likely, random ones drawn anew each time.
 
-    A mask that meets the same draws again and again learns these draws and breaks on others. Each
-    kind is drawn about once before any comes again. Lives on the device, never synchronizes it;
-    all randomness comes from its own generator.
+    A mask that meets the same draws again and again learns these draws and breaks on others. Lives
+    on the device, never synchronizes it; all randomness comes from its own generator.
     """
 
     def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
         self.pixels, self.gray, self.generator = pixels, gray, generator
         fixed = [kind for kind in DETERMINISTIC if kind != "gray"]
         self.fixed = torch.cat([draw(kind, pixels, gray, 1, generator) for kind in fixed])
-        self.hardness = pixels.new_full((len(fixed) + len(RANDOM),), UNSEEN_HARDNESS)
 
     def next(self, count: int) -> Tensor:
-        """`count` x 3 x H x W infills, drawn without replacement (Gumbel top-k)."""
-        fixed, device = len(self.fixed), self.pixels.device
-        each = max(1, math.ceil((count - fixed) / len(RANDOM)))
+        """`count` x 3 x H x W infills, no fixed one twice."""
+        each = max(1, math.ceil((count - len(self.fixed)) / len(RANDOM)))
         drawn = [draw(kind, self.pixels, self.gray, each, self.generator) for kind in RANDOM]
-        kinds = torch.arange(fixed, device=device)
-        random = torch.arange(fixed, len(self.hardness), device=device).repeat_interleave(each)
-        kinds = torch.cat((kinds, random))
-        noise = torch.rand(len(kinds), generator=self.generator, device=device)
-        gumbel = -(-noise.clamp(1e-6, 1 - 1e-6).log()).log()
-        chosen = (self.hardness[kinds] + gumbel).topk(count).indices
-        self.chosen = kinds[chosen]
-        return torch.cat((self.fixed, *drawn))[chosen]
-
-    def tell(self, hardness: Tensor) -> None:
-        """Remember how hard the last infills were: minus their margins, in logits."""
-        zeros = torch.zeros_like(self.hardness)
-        count = zeros.index_add(0, self.chosen, torch.ones_like(hardness))
-        mean = zeros.index_add(0, self.chosen, hardness) / count.clamp_min(1)
-        known = torch.where(self.hardness == UNSEEN_HARDNESS, mean, self.hardness)
-        self.hardness = torch.where(count > 0, known.lerp(mean, RENEWED), self.hardness)
+        infills = torch.cat((self.fixed, *drawn))
+        lots = torch.rand(len(infills), generator=self.generator, device=infills.device)
+        return infills[lots.topk(count).indices]
 
 
 class Counterexamples:
@@ -162,10 +144,6 @@ class Counterexamples:
     def next(self, count: int) -> Tensor:
         """`count` x 3 x H x W infills, the fresh ones last."""
         known = min(count - self.fresh, len(self.lost))
-        chosen, self.drawn = self.lost[:known], count - known
+        chosen = self.lost[:known]
         self.lost = self.lost.roll(-known, 0)
-        return torch.cat((chosen, self.sampler.next(self.drawn)))
-
-    def tell(self, hardness: Tensor) -> None:
-        """Tell the sampler how hard the fresh ones were."""
-        self.sampler.tell(hardness[-self.drawn :])
+        return torch.cat((chosen, self.sampler.next(count - known)))

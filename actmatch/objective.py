@@ -97,8 +97,6 @@ class Objective:
         weighted = {name: getattr(weights, name) * term for name, term in terms.items()}
         terms["total"] = sum(weighted.values())
         with torch.no_grad():
-            if self.draws:
-                self.infills.tell(-losses.margin(drawn, target))
             match = losses.similarity(
                 problem.response.activations[-1], explained.activations[-1]
             ).mean()

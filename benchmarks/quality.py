@@ -68,7 +68,8 @@ def cut_off(objective: Objective, mask: Tensor) -> Tensor:
 # Settings changed, and functions replaced, of each variant of the ablation.
 VARIANTS: dict[str, tuple[dict, dict]] = {
     **{f"no {term}": (dict(weights={term: 0.0}), {}) for term in
-       ("activation", "kl", "cross_entropy", "binarization", "total_variation", "robustness")},
+       ("activation", "kl", "cross_entropy", "total_variation", "robustness")},
+    "binarization": (dict(weights=dict(binarization=0.1)), {}),
     "pixels alone": (dict(descent="pixels"), {}),
     "no Grad-CAM start": (dict(start="none"), {}),
     "all pieces, specks too": ({}, {"actmatch.promise.Judge.of_few_pieces": lambda *asked: [],
@@ -77,7 +78,6 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "pinholes stay": ({}, {"actmatch.promise.Judge.filled": lambda judge, mask: mask}),
     "two backgrounds a step": (dict(draws=2, steps=53, patience=53), {}),
     "no repair": ({}, {"actmatch.explanation.Repair": lambda *asked: None}),
-    "no hard kinds first": ({}, {"actmatch.infill.InfillSampler.tell": lambda *told: None}),
     "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
     "grows as fast as it shrinks": ({}, {"actmatch.optimize.GROWING": 0.8}),
     "grows five times as fast": ({}, {"actmatch.optimize.GROWING": 4.0}),
