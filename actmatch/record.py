@@ -91,19 +91,19 @@ def read_record(values: Any, name: str) -> Record:
             raise ValueError(f"{name}: replay.{key} must be {wanted}.")
         return values[key]
 
-    def whole(key: str, most: int) -> int:
+    def whole(key: str, least: int, most: int) -> int:
         value = values.get(key)
-        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
-        return part(key, f"a whole number from 1 to {most}", good)
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return part(key, f"a whole number from {least} to {most}", good)
 
     digest, stopped = values.get("pixels_sha256"), values.get("stopped")
     hexadecimal = isinstance(digest, str) and len(digest) == HEX
     record = Record(
         mask=_mask(values, part),
         pixels_sha256=part("pixels_sha256", f"{HEX} hexadecimal digits", hexadecimal),
-        steps=whole("steps", MOST_STEPS),
+        steps=whole("steps", 0, MOST_STEPS),
         stopped=part("stopped", "true or false", isinstance(stopped, bool)),
-        threads=whole("threads", MOST_THREADS),
+        threads=whole("threads", 1, MOST_THREADS),
         processor=str(values.get("processor", "unknown"))[:HEX],
     )
     if record.report()["mask_sha256"] != values.get("mask_sha256"):

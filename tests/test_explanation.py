@@ -17,6 +17,8 @@ from toys import same_state, state_of
 
 from actmatch import ExplainConfig, adopt, explain, explain_steps
 from actmatch.explanation import FILES, pose_photograph
+from actmatch.replay import replay
+from actmatch.report import read_report
 
 KEYS = {
     "label", "target", "probability", "area", "components", "label_kept", "confidence_ratio",
@@ -414,6 +416,16 @@ def test_a_point_of_the_frontier_can_be_adopted(result, quadrant):
     area = result.frontier.points[0].area
     explanation = adopted(quadrant, result.frontier.mask_at(area))
     assert explanation.card.area == pytest.approx(area)
+
+
+def test_the_report_of_an_adopted_mask_is_read_back_and_not_replayed(quadrant, tmp_path):
+    mask = torch.zeros(32, 32)
+    mask[:16, :16] = 1
+    adopted(quadrant, mask).save(tmp_path)
+    report = read_report(tmp_path / "report.json")
+    assert report.settings.config == SHORT
+    with pytest.raises(ValueError, match="guided search"):
+        replay(quadrant, report, tmp_path / "photograph.png")
 
 
 def test_an_adopted_mask_of_another_size_is_refused(quadrant):

@@ -103,7 +103,7 @@ def test_something_that_is_no_file_is_refused_in_a_sentence(source):
         (("question",), [], "question must be a contrast or a similarity"),
         (("question",), {"kind": "contrast", "other": "b"}, "question must be a contrast"),
         (("replay",), [], "replay must be an object"),
-        (("replay", "steps"), 0, r"replay\.steps must be a whole number"),
+        (("replay", "steps"), -1, r"replay\.steps must be a whole number"),
         (("replay", "steps"), True, r"replay\.steps must be a whole number"),
         (("replay", "threads"), 10**6, r"replay\.threads must be a whole number"),
         (("replay", "stopped"), "no", r"replay\.stopped must be true or false"),
