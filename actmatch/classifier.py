@@ -81,6 +81,8 @@ class Classifier(nn.Module):
         with torch.no_grad():
             response = self(probe)
         self.layer_names = _layer_names(model, len(response.activations))
+        if response.logits.shape[-1] < 2:
+            raise ValueError(f"{name} has a single output; at least two classes are needed.")
         if response.logits.shape[-1] != len(self.class_names):
             raise ValueError(
                 f"{name} tells {response.logits.shape[-1]} classes apart, "

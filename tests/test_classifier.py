@@ -207,6 +207,11 @@ def test_other_numbers_of_classes_are_numbered():
     assert Classifier(QuadrantModel(), "toy").class_names == ("class 0", "class 1", "class 2")
 
 
+def test_a_classifier_of_a_single_class_is_refused():
+    with pytest.raises(ValueError, match="toy has a single output; at least two classes"):
+        Classifier(QuadrantModelOf(1), "toy", ("yes",))
+
+
 def test_too_few_class_names_are_refused():
     with pytest.raises(ValueError, match="tells 3 classes apart, but 2 class names were given"):
         Classifier(QuadrantModel(), "toy", ("yes", "no"))
