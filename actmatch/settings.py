@@ -184,6 +184,8 @@ def read_setting(entry: str) -> tuple[str, Any]:
     if not equals:
         raise ValueError(f"--setting takes name=value, for example draws=4; got {entry!r}.")
     name = choice("setting", name.strip(), CONFIG_FIELDS)
+    if name in OPTIONS:
+        raise ValueError(f"--setting takes no {name}: use --{name}.")
     return name, _several(text) if name in TUPLES else _read(text.strip())
 
 

@@ -122,7 +122,12 @@ def test_the_program_gives_the_settings_back(config):
 
 @pytest.mark.parametrize(
     ("entry", "sentence"),
-    [("draws", "--setting takes name=value"), ("drwas=3", "Did you mean 'draws'")],
+    [
+        ("draws", "--setting takes name=value"),
+        ("drwas=3", "Did you mean 'draws'"),
+        ("target=291", "--setting takes no target: use --target"),
+        ("fit=squash", "--setting takes no fit: use --fit"),
+    ],
 )
 def test_a_bad_setting_of_the_command_is_refused_in_a_sentence(entry, sentence):
     with pytest.raises(ValueError, match=sentence):
