@@ -334,7 +334,11 @@ def run_transfer(options: argparse.Namespace) -> None:
     if options.mask is None:
         with tqdm(unit="step", disable=options.quiet) as bar:
             show = _progress(bar)
-            masks = [explain(each, options.photo, config, show).mask for each in classifiers]
+            own = [explain(each, options.photo, config, show) for each in classifiers]
+        masks = [explanation.mask for explanation in own]
+        for explanation in own:
+            print(f"{explanation.classifier}: {explanation.promise_sentence}")
+        print()
     else:
         masks = spread(classifiers, options.photo, options.mask, options.fit)
     found = transfer(classifiers, options.photo, masks, options.target, options.fit)

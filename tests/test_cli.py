@@ -482,7 +482,14 @@ def test_transfer_without_a_mask_finds_one_for_each_classifier_and_compares_them
     printed, errors = capsys.readouterr()
     assert printed.count("kept, ratio") == 4
     assert printed.splitlines()[-1].split()[-2:] == ["1.00", "1.00"]  # the same toy, the same mask
+    assert printed.count("Promise kept (smallest)") == 2
     assert errors == ""
+
+
+def test_transfer_says_which_own_mask_breaks_its_promise(asked, photo, capsys):
+    options = ["--classifier", "one", "--preset", "smallest", "--target", "never", "--quiet"]
+    assert cli.main(["transfer", photo, *options]) == 0
+    assert "quadrant: Promise not kept (smallest)" in capsys.readouterr().out
 
 
 def test_transfer_takes_the_bundled_classifiers_unless_told(asked, photo, mask):
