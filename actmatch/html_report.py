@@ -22,7 +22,7 @@ from .keep_rate import KeepRate
 from .markup import backgrounds_table, checks, data_uri, layers_table, predictions, unbroken
 from .render import divergence_overlay, overlay
 from .scorecard import LayerMatch, ScoreCard
-from .settings import Settings, changes, to_command, written
+from .settings import Settings, to_command, written
 from .wording import percent
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ KEPT_RATE = 0.95  # from which a kind of background counts as survived
 def html_report(explanation: Explanation) -> str:
     """The whole page."""
     card, config = explanation.card, explanation.config
-    settings = Settings(config, explanation.classifier)
+    again, commands = _again(explanation)
     parts = {
         "title": f"{card.label}, as {explanation.classifier} sees it",
         "preset": config.preset,
-        "command": to_command(settings) + _asked(card),
+        "again": again,
+        "commands": commands,
         "version": explanation.versions["actmatch"],
     }
     blocks = {
@@ -68,6 +69,28 @@ def html_report(explanation: Explanation) -> str:
     }
     template = Template(TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute({name: escape(text) for name, text in parts.items()} | blocks)
+
+
+def _again(explanation: Explanation) -> tuple[str, str]:
+    """What would make the mask again, in words and as commands."""
+    card = explanation.card
+    command = to_command(Settings(explanation.config, explanation.classifier)) + _asked(card)
+    if explanation.guidance is not None:
+        return (
+            "The same settings on a photograph; this mask cannot be made again by a command, as "
+            "its search went on from an earlier mask, was told what to keep, or it was picked:",
+            command,
+        )
+    if card.question is not None and card.question.target is None:
+        return (
+            "The same settings on a photograph; this mask cannot be made again from this folder, "
+            "which does not hold the other photograph:",
+            command,
+        )
+    return (
+        "The same settings on a photograph, and the same mask from this folder:",
+        f"{command}\npython -m actmatch replay report.json",
+    )
 
 
 def _asked(card: ScoreCard) -> str:
@@ -267,13 +290,12 @@ def _frontier(explanation: Explanation) -> Iterable[tuple[str, ...]]:
 
 def _settings(config: ExplainConfig) -> Iterable[tuple[str, str, str]]:
     """Every setting, and the preset's own value where it differs."""
-    usual = ExplainConfig(preset=config.preset, generator=config.generator)
-    changed = changes(config)
+    usual = ExplainConfig(preset=config.preset)
     for entry in fields(ExplainConfig):
         if entry.name == "weights":
             continue
         value, default = getattr(config, entry.name), getattr(usual, entry.name)
-        yield entry.name, _said(value), _said(default) if entry.name in changed else ""
+        yield entry.name, _said(value), "" if value == default else _said(default)
     for entry in fields(Weights):
         value, default = getattr(config.weights, entry.name), getattr(usual.weights, entry.name)
         yield f"weight of {entry.name}", _said(value), "" if value == default else _said(default)

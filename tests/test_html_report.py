@@ -62,6 +62,31 @@ def page(result):
     return Page(html_report(result))
 
 
+def settings_of(explanation) -> dict[str, list[str]]:
+    """The cells beside each name in the page's table of settings."""
+    cells = re.findall(r"<tr>(.*?)</tr>", html_report(explanation), re.S)
+    rows = [re.sub(r"<[^>]+>", "\n", row).split("\n") for row in cells]
+    rows = [[cell for cell in row if cell.strip()] for row in rows]
+    return {row[0]: row[1:] for row in rows if row}
+
+
+def test_a_setting_stands_beside_the_presets_own_where_it_differs(result):
+    rows = settings_of(result)
+    assert rows["preset"] == ["confident"]
+    assert rows["steps"] == ["6", "90"]
+    unet = dataclasses.replace(result, config=ExplainConfig(generator="unet"))
+    rows = settings_of(unet)
+    assert rows["generator"] == ["unet", "segments"]
+    assert rows["resolution"] == ["1024", "56"]
+
+
+def test_a_replay_is_offered_only_where_it_would_be_accepted(result, quadrant):
+    assert "actmatch replay report.json" in html_report(result)
+    guided = dataclasses.replace(result, guidance={"start": True})
+    assert "replay report.json" not in html_report(guided)
+    assert "this mask cannot be made again by a command" in html_report(guided)
+
+
 def test_every_tag_is_closed(page):
     assert page.open == []
     assert page.all("title")
