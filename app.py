@@ -95,11 +95,11 @@ def build() -> gr.Blocks:
         taking.connect(screen, take, controls)
         question.connect(controls)
         judge_tab.connect_divergence(result)
-        judge_tab.connect(tabs["judge"], controls, result["mask"])
-        compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["mask"])
+        judge_tab.connect(tabs["judge"], controls, result["work"])
+        compare_tab.connect(tabs["compare"], tabs["judge"], controls, result["work"])
         several_tab.connect(tabs["several"], controls)
         classes_tab.connect(tabs["classes"], controls)
-        models_tab.connect(tabs["models"], controls, result["mask"])
+        models_tab.connect(tabs["models"], controls, result["work"])
     return screen
 
 

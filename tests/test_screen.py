@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
@@ -19,11 +20,12 @@ from PIL import Image
 from actmatch import markup
 from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
-from actmatch.images import read_photograph
+from actmatch.images import read_photograph, to_pixels
 from actmatch.scorecard import Prediction
 from actmatch.screen import comparing, explaining, handlers, judging, panels, taking, workbench
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph
+from actmatch.screen.work import Work, in_bytes
 
 LITE0 = "tf_efficientnet_lite0"
 
@@ -33,6 +35,25 @@ def values_of(config: ExplainConfig) -> list:
     values = vars(config) | {"area_target": config.area or 0}
     settings = [values[name] for name in handlers.SETTINGS]
     return settings + [getattr(config.weights, name) for name in handlers.WEIGHTS]
+
+
+def work_of(classifier, photograph, mask, fit="crop") -> Work:
+    """What the screen remembers of an explanation whose mask is H x W, above 0 where it keeps."""
+    pixels = to_pixels(photograph, classifier.data_config, fit)[0]
+    logits = torch.as_tensor(mask).float() - 0.5
+    return Work(classifier.name, 0, classifier.class_names[0], in_bytes(pixels), logits, ())
+
+
+def lite0_work(photograph, mask, fit="crop") -> Work:
+    """The same of the default classifier."""
+    return work_of(handlers.classifier_for(LITE0, "cpu"), photograph, mask, fit)
+
+
+def square_mask() -> np.ndarray:
+    """A mask of a square of 100 pixels a side."""
+    mask = np.zeros((224, 224), dtype=bool)
+    mask[60:160, 60:160] = True
+    return mask
 
 
 def explain_asked(photograph, config: ExplainConfig, marks=()) -> explaining.Asked:
@@ -173,12 +194,10 @@ def test_a_painted_region_gets_its_card(lion):
 
 
 def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp_path):
-    mask = np.zeros((224, 224, 3), dtype=np.uint8)
-    mask[60:160, 60:160] = 255
     path = tmp_path / "mask.png"
-    Image.fromarray(mask).save(path)
+    Image.fromarray(square_mask()).save(path)
     from_file = card_of(lion, judging.UPLOAD, mask_file=str(path))
-    from_last = card_of(lion, judging.LAST, last=mask)
+    from_last = card_of(lion, judging.LAST, last=lite0_work(lion, square_mask()))
     assert from_file["figures"] == from_last["figures"]
     assert "20 %" in from_file["figures"].replace("&nbsp;", " ")
 
@@ -197,7 +216,7 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     areas = [row["value"] for row in lines["data"]["values"] if row["of"] == "kept pixels"]
     assert areas == sorted(areas, reverse=True)
     assert len(held["data"]["values"]) == 1
-    binary = card_of(lion, judging.LAST, last=(soft > 100).astype(np.uint8) * 255)["thresholds"]
+    binary = card_of(lion, judging.LAST, last=lite0_work(lion, soft > 100))["thresholds"]
     assert (binary["visible"], binary["value"]) == (False, None)
 
 
@@ -228,14 +247,33 @@ def test_a_source_shows_what_it_needs(source, visible):
         (judging.PAINT, {}, "Choose a photograph first"),
         (judging.UPLOAD, {}, "Choose a mask file first"),
         (judging.LAST, {}, "no explanation yet"),
-        (judging.LAST, dict(last=np.zeros((20, 60), dtype=np.uint8)), "must have the aspect"),
         (judging.UPLOAD, dict(mask_file="no.png"), "There is no mask at"),
-        (judging.LAST, dict(last=np.ones((224, 224)), target="zebu"), "no class named"),
     ],
 )
 def test_a_region_that_cannot_be_judged_gets_the_librarys_sentence(lion, source, given, sentence):
     with pytest.raises(gr.Error, match=sentence):
         card_of(lion, source, **given)
+
+
+def test_the_last_mask_judged_for_an_unknown_class_gets_the_librarys_sentence(lion):
+    with pytest.raises(gr.Error, match="no class named"):
+        card_of(lion, judging.LAST, last=lite0_work(lion, square_mask()), target="zebu")
+
+
+def other_works(lion):
+    """Works of another photograph, fit and classifier than the lion's, cropped, by the default."""
+    square = square_mask()
+    turned = lite0_work(lion.rotate(180), square)
+    squashed = lite0_work(lion, square, fit="squash")
+    return turned, squashed, replace(lite0_work(lion, square), classifier="another")
+
+
+def test_the_mask_of_another_photograph_is_not_taken_for_this_ones(lion):
+    for work in other_works(lion):
+        with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
+            card_of(lion, judging.LAST, last=work)
+        with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
+            list(comparing.compare_region(None, *asked(lion, last=work)))
 
 
 def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion):
@@ -261,10 +299,9 @@ def test_the_canvas_is_the_photograph_in_its_own_aspect(lion):
 
 def asked(lion, **changes):
     """What the controls of the Compare tab hold."""
-    square = np.zeros((224, 224, 3), dtype=np.uint8)
-    square[60:160, 60:160] = 255
+    work = lite0_work(lion, square_mask())
     values = comparing.Asked(
-        lion, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, square,
+        lion, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, work,
         ["center_disc", "attention_rollout"], "the area of the mask", "smallest",
         handlers.TOP_CLASS, "crop", 0.0,
     )  # fmt: skip

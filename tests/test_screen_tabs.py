@@ -7,10 +7,9 @@ from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import gradio as gr
-import numpy as np
 import pytest
 from PIL import Image
-from test_screen import LITE0, values_of
+from test_screen import LITE0, values_of, work_of
 from toys import (
     across_classifier,
     across_pixels,
@@ -205,9 +204,16 @@ def toys(monkeypatch):
     return to_image(quadrant_pixels()[0])
 
 
+def quadrant_photograph():
+    return to_image(quadrant_pixels()[0])
+
+
 def transferred(photograph, names, whose=transferring.THIS, share=None, config=SMALL):
     """The frames of the Models tab, by name; the last mask keeps `share` of the quadrant."""
-    last = None if share is None else np.asarray(to_image(quadrant_mask(share)[0, 0]))
+    last = None
+    if share is not None:
+        own = transferring.classifier_for("own", "cpu")
+        last = work_of(own, quadrant_photograph(), quadrant_mask(share)[0, 0])
     asked = (names, whose, last, photograph, "own", "cpu", *values_of(config))
     for frame in transferring.transfer_masks(visitor(), *asked):
         yield dict(zip(transferring.MODELS, frame, strict=True))
@@ -225,6 +231,11 @@ def test_the_last_mask_is_shown_to_every_classifier_beside_its_own(toys, share, 
         "one",
         "two",
     ]
+
+
+def test_the_mask_of_another_photograph_is_not_shown_to_anybody(toys):
+    with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
+        list(transferred(toys.rotate(90), ["one"], share=1.0))
 
 
 def test_a_classifier_without_the_class_is_said_to_have_none(toys):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from test_screen import LITE0, values_of
+from test_screen import LITE0, values_of, work_of
 from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
 from actmatch.config import ExplainConfig
@@ -27,8 +26,9 @@ def photograph(monkeypatch):
 
 
 @pytest.fixture
-def mask():
-    return np.asarray(to_image(quadrant_mask(1.0)[0, 0]))
+def work(photograph):
+    """Of an explanation by the toy's quadrant."""
+    return work_of(quadrant_classifier(), photograph, quadrant_mask(1.0)[0, 0])
 
 
 def is_set(what):
@@ -49,13 +49,13 @@ def test_a_stoppable_classifier_answers_until_its_visitor_stops_it():
         StopSignal("visitor").clear()
 
 
-def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, mask):
-    region = (judging.LAST, None, None, mask)
+def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, work):
+    region = (judging.LAST, None, None, work)
     judged = judging.judge_region(
         VISITOR, photograph, LITE0, "cpu", *region, None, "crop", 0, 1, 0.5
     )
     asked = comparing.Asked(
-        photograph, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, mask, ["rise"],
+        photograph, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, work, ["rise"],
         "the area of the mask", "smallest", None, "crop", 0,
     )  # fmt: skip
     compared = comparing.compare_region(VISITOR, *asked)

@@ -61,7 +61,7 @@ def compare_tab() -> dict[str, gr.components.Component]:
     return parts
 
 
-def connect(parts: dict, judging: dict, controls: dict, last: gr.Image) -> None:
+def connect(parts: dict, judging: dict, controls: dict, last: gr.State) -> None:
     """Events: comparing takes its turn with explaining, and Stop ends it."""
     asked = [
         *(controls[name] for name in ("photograph", "classifier", "device")),

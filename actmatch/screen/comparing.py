@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 
 from ..compare import CUTS, CompareConfig, Comparison, compare_rows
@@ -15,6 +14,7 @@ from . import judging, panels
 from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, for_visitor, in_words, whole
 from .stopping import LEFT, STOPPED, stoppable
+from .work import Work
 from .zero_gpu import on_gpu
 
 JUDGED_REGION = "the region of the Judge tab"
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
     source: str
     editor: dict | None
     mask_file: str | None
-    last: np.ndarray | None
+    last: Work | None
     methods: list[str]
     cut: str
     preset: str

@@ -164,7 +164,7 @@ def picture(label: str, alt_text: str, elem_id: str) -> Picture:
     )  # fmt: skip
 
 
-def connect(parts: dict, controls: dict, last: gr.Image) -> None:
+def connect(parts: dict, controls: dict, last: gr.State) -> None:
     """Events: the canvas follows the photograph; judging takes its turn, and Stop ends it."""
     private = dict(api_visibility="private", show_progress="hidden")
     drawn = dict(

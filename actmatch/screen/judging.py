@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 
 from .. import markup
@@ -21,6 +20,7 @@ from . import charts, panels
 from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, for_visitor, in_words, whole
 from .stopping import LEFT, STOPPED, stoppable
+from .work import Work, last_mask
 from .zero_gpu import on_gpu
 
 PAINT, UPLOAD, LAST, METHOD = (
@@ -56,14 +56,14 @@ class Given(NamedTuple):
 
     Attributes:
         source: one of `SOURCES`.
-        editor: what is painted; `last` is the mask of the last explanation.
+        editor: what is painted; `last` is the work of the last explanation.
         method: whose ranking is cut at `share` of the pixels.
     """
 
     source: str
     editor: dict | None
     mask_file: str | None
-    last: np.ndarray | None
+    last: Work | None
     method: str = USUAL_METHOD
     share: float = USUAL_SHARE
 
@@ -75,17 +75,15 @@ class Given(NamedTuple):
         Raises:
             ValueError: there is none.
         """
+        classifier = classifier_for(classifier_name, device)
         if self.source == METHOD:
-            classifier = classifier_for(classifier_name, device)
             return region_of_method(classifier, photograph, self.method, self.share, config)
         if self.source == UPLOAD:
             if not self.mask_file:
                 raise ValueError("Choose a mask file first: white keeps, black removes.")
             return self.mask_file
         if self.source == LAST:
-            if self.last is None:
-                raise ValueError("There is no explanation yet whose mask could be judged.")
-            return Image.fromarray(self.last)
+            return last_mask(self.last, classifier, photograph, config.fit)
         if not self.editor or self.editor["background"] is None:
             raise ValueError("Choose a photograph first, then paint on it.")
         return read_strokes(
@@ -101,7 +99,7 @@ def judge_region(
     source: str,
     editor: dict | None,
     mask_file: str | None,
-    last: np.ndarray | None,
+    last: Work | None,
     *settings: Any,
 ) -> Iterator[tuple]:
     """A line that says what happens, then the card; in the order of `JUDGED`.

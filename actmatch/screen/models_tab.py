@@ -48,7 +48,7 @@ def models_tab() -> dict[str, gr.components.Component]:
     return parts
 
 
-def connect(parts: dict, controls: dict, last: gr.Image) -> None:
+def connect(parts: dict, controls: dict, last: gr.State) -> None:
     """Events: asking the classifiers takes its turn with explaining, and Stop ends it."""
     asked = [
         parts["names"], parts["whose"], last,

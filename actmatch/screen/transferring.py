@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from . import panels
 from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
 from .handlers import FRAME_SECONDS, classifier_for, for_visitor, in_words, settings_from
 from .stopping import LEFT, StopSignal, stoppable
+from .work import Work, last_mask
 from .zero_gpu import on_gpu
 
 THIS, OWN = "this mask", "each classifier's own mask"
@@ -33,13 +33,13 @@ class Asked(NamedTuple):
     """What the controls hold, in their order.
 
     Attributes:
-        last: the mask of the last explanation.
+        last: the work of the last explanation.
         values: of `handlers.SETTINGS` and `handlers.WEIGHTS`.
     """
 
     names: Sequence[str]
     whose: str
-    last: np.ndarray | None
+    last: Work | None
     photograph: Image.Image | None
     classifier: str
     device: str
@@ -82,13 +82,13 @@ def loaded(session: str | None, names: Iterable[str], device: str) -> list[Class
 
 def this_mask(session: str | None, asked: Asked, config: ExplainConfig) -> Iterator[tuple]:
     """What every classifier says of the mask of the last explanation."""
-    if asked.last is None:
-        raise ValueError("There is no explanation yet whose mask could be shown; press Explain.")
+    own = classifier_for(asked.classifier, asked.device)
+    mask = last_mask(asked.last, own, asked.photograph, config.fit)
     yield shown(status=panels.status("Showing the mask to every classifier …", 0.3), **CLEARED)
     names = dict.fromkeys((asked.classifier, *asked.names))  # the mask's own one first
     classifiers = loaded(session, names, asked.device)
     started = time.perf_counter()
-    masks = spread(classifiers, asked.photograph, Image.fromarray(asked.last), config.fit)
+    masks = spread(classifiers, asked.photograph, mask, config.fit)
     made = transfer(classifiers, asked.photograph, masks, config.target, config.fit)
     pictures = met_by(classifiers, asked.photograph, masks, made, config.fit)
     seconds = time.perf_counter() - started

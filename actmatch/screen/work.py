@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..classifier import Classifier
 from ..explanation import Explanation
 from ..frontier import Frontier
 from ..guidance import Guidance
+from ..images import read_photograph, to_image, to_pixels
 from ..optimize import Step
 from ..problem import Problem
 
@@ -78,6 +80,11 @@ class Work:
             and torch.equal(self.pixels, in_bytes(problem.pixels[0]))
         )
 
+    def shows(self, classifier: Classifier, photograph: Image.Image, fit: str) -> bool:
+        """Whether this is about that photograph as that classifier sees it, whatever is asked."""
+        pixels = to_pixels(read_photograph(photograph), classifier.data_config, fit)
+        return self.classifier == classifier.name and torch.equal(self.pixels, in_bytes(pixels[0]))
+
     @property
     def mask(self) -> Tensor:
         """H x W mask, 0 or 1, where the search stands."""
@@ -104,6 +111,22 @@ class Work:
             moments=(*self.moments, moment)[-MOST_MOMENTS:],
             frontier=joined(self.frontier, explanation.frontier),
         )
+
+
+def last_mask(
+    work: Work | None, classifier: Classifier, photograph: Image.Image, fit: str
+) -> Image.Image:
+    """The mask of the last explanation, white where it keeps.
+
+    Raises:
+        ValueError: there is none of this photograph as the classifier sees it.
+    """
+    if work is None or not work.shows(classifier, photograph, fit):
+        raise ValueError(
+            "There is no explanation yet of this photograph by this classifier, cut to its input "
+            "in this way; press Explain first."
+        )
+    return to_image(work.mask)
 
 
 class Recorder:
