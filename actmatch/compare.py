@@ -343,7 +343,7 @@ class Bench:
 
     def __init__(self, classifier: Classifier, problem: Problem, config: CompareConfig) -> None:
         self.classifier, self.problem, self.config = classifier, problem, config
-        self.others = other_photographs(classifier, problem)
+        self.others = other_photographs(classifier, problem, fit=config.fit)
 
     def ours(self, mask: Tensor, soft_mask: Tensor | None) -> Row:
         """The row of the 1 x 1 x H x W mask handed in."""

@@ -333,7 +333,7 @@ def _scored(
     """
     seed = Draws.REPORT.seed(config.seed)
     measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
-    others = other_photographs(classifier, problem)
+    others = other_photographs(classifier, problem, fit=config.fit)
     measured = with_photographs(measured, classifier, problem, verdict.mask, others)
     return Explanation(
         pixels=problem.pixels[0].cpu(),

@@ -23,7 +23,10 @@ SAME = 1 / 255  # pixels that differ by no more are the same
 
 
 def other_photographs(
-    classifier: Classifier, problem: Problem, sources: Sequence[Source] | None = None
+    classifier: Classifier,
+    problem: Problem,
+    sources: Sequence[Source] | None = None,
+    fit: str = "crop",
 ) -> Tensor:
     """N x 3 x H x W: photographs that may stand behind a mask, at the classifier's input size.
 
@@ -32,15 +35,23 @@ def other_photographs(
 
     Args:
         sources: to choose from; None: the examples that are installed, of which none may be left.
+        fit: how the explained photograph met the input size; the others are always cropped.
 
     Raises:
         ValueError: a photograph is not acceptable, or none of those given may stand behind a mask.
     """
     given = _examples() if sources is None else [read_photograph(source) for source in sources]
+    explained = problem.pixels.cpu()
     every = [to_pixels(image, classifier.data_config) for image in given]
-    pixels = torch.cat((*every, problem.pixels[:0].cpu())).to(problem.pixels.device)
-    own = ((pixels - problem.pixels).abs() <= SAME).flatten(1).all(1)
-    others = pixels[~own]
+    fitted = every
+    if fit != "crop":
+        fitted = [to_pixels(image, classifier.data_config, fit) for image in given]
+    others = [
+        cropped
+        for cropped, alike in zip(every, fitted, strict=True)
+        if ((alike - explained).abs() > SAME).any()
+    ]
+    others = torch.cat((*others, explained[:0])).to(problem.pixels.device)
     if len(others):
         others = others[logits_of(classifier, [others]).argmax(-1) != problem.target]
     if sources is not None and not len(others):

@@ -179,7 +179,7 @@ def judge(
         measured = measure(
             classifier, problem, mask, soft_mask, seed=config.seed, trials=config.trials
         )
-        others = other_photographs(classifier, problem, backgrounds)
+        others = other_photographs(classifier, problem, backgrounds, config.fit)
         measured = with_photographs(measured, classifier, problem, mask, others)
         curve = None if soft_mask is None else threshold_curve(classifier, problem, soft_mask)
     return Judgment(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from PIL import Image
-from toys import SIDE, quadrant_mask
+from toys import SIDE, quadrant_mask, random_pixels
 
+from actmatch.config import FITS
 from actmatch.examples import example_photographs
 from actmatch.image_infill import IMAGE, other_photographs, with_photographs
-from actmatch.images import to_image
+from actmatch.images import to_image, to_pixels
 from actmatch.infill import KINDS, composite
+from actmatch.problem import pose
 from actmatch.scorecard import measure
 
 
@@ -27,6 +29,14 @@ def test_a_photograph_that_shows_the_class_itself_may_not_stand_behind_a_mask(qu
 def test_the_explained_photograph_is_no_other_one(quadrant, problem, photograph):
     dark = type(problem)(problem.pixels, problem.response, target=1)  # of which it says bright
     assert len(other_photographs(quadrant, dark, [photograph, flat(255)])) == 1
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_the_explained_photograph_is_known_again_however_it_was_fitted(quadrant, fit):
+    wide = to_image(random_pixels()[0]).resize((2 * SIDE, SIDE))
+    pixels = to_pixels(wide, quadrant.data_config, fit)
+    problem = pose(quadrant, pixels, "never")
+    assert len(other_photographs(quadrant, problem, [wide, flat(255)], fit)) == 1
 
 
 def test_where_none_of_those_given_may_stand_there_a_sentence_says_so(quadrant, problem):
