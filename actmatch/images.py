@@ -105,6 +105,10 @@ def read_bytes(
         data = source
     elif hasattr(source, "read"):
         data = source.read(MAX_BYTES + 1)
+        if not isinstance(data, bytes):
+            raise ValueError(
+                f"{name} must be a file opened in binary mode, as by open(path, 'rb')."
+            )
     else:
         raise ValueError(
             f"The {noun} must be a path, bytes, an open file or a PIL image; "

@@ -167,6 +167,11 @@ BAD = {
 }
 
 
+def test_a_file_opened_as_text_is_refused_in_words():
+    with pytest.raises(ValueError, match="must be a file opened in binary mode"):
+        read_photograph(io.StringIO("text"))
+
+
 @pytest.mark.parametrize("source", ["bytes", "file", "path"])
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_upload_is_refused_in_words(kind, source, tmp_path):
