@@ -90,7 +90,7 @@ def build() -> gr.Blocks:
                 controls = settings_column()
         controls = {**ask, **controls}
         endpoints.connect()  # first: names are given out in the order of the events
-        connect(screen, ask, controls, (result, tabs["workbench"]["marks"]))
+        connect(screen, ask, controls, (result, tabs["workbench"]))
         workbench_tabs.connect(tabs["workbench"], ask, controls, result)
         taking.connect(screen, take, controls)
         question.connect(controls)
@@ -337,13 +337,14 @@ def picture(name: str, words: tuple[str, str]) -> Picture:
     )  # fmt: skip
 
 
-def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr.State]) -> None:
+def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, dict]) -> None:
     """Events: looking is quick and open to all, explaining is one at a time.
 
     Args:
-        answer: the parts of the result, and the visitor's marks.
+        answer: the parts of the result, and of the tabs that mark and look back.
     """
-    result, marks = answer
+    result, bench = answer
+    marks = bench["marks"]
     private = dict(api_visibility="private")
     looking = dict(concurrency_id="look", concurrency_limit=2, show_progress="hidden", **private)
     seen = dict(
@@ -368,7 +369,7 @@ def connect(screen: gr.Blocks, ask: dict, controls: dict, answer: tuple[dict, gr
     )
     again = ask["reset"].click(
         explaining.reset, ask["preset"],
-        [result["status"], *buttons, result["work"], marks, ask["promise"],
+        [result["status"], *buttons, result["work"], marks, bench["words"], ask["promise"],
          controls["area_target"], *tuned],
         queue=False, **private,
     )  # fmt: skip

@@ -94,6 +94,11 @@ def test_a_click_is_obeyed_and_can_be_undone(visit):
     page.click("#am-undo")
     page.get_by_text("Nothing is marked.").wait_for()
     goes_on(page)
+    picture.click(position=dict(x=box["width"] * 0.15, y=box["height"] * 0.85))
+    page.get_by_text("1 marked to keep, 0 to drop.").wait_for()
+    goes_on(page)
+    page.click("#am-reset")
+    page.get_by_text("Nothing is marked.").wait_for()
 
 
 def test_the_timeline_is_scrubbed_and_a_point_of_the_frontier_is_taken(visit):

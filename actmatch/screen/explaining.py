@@ -52,6 +52,7 @@ from .stopping import (
     stoppable,
 )
 from .work import Mark, Recorder, Work, guidance_of
+from .workbench import NOTHING_MARKED
 from .zero_gpu import on_gpu
 
 CHART_SECONDS = 1.5  # between two streamed charts
@@ -113,7 +114,7 @@ def end() -> tuple:
 def reset(request: gr.Request, preset: str) -> tuple:
     """The preset's own settings, no marks and nothing to go on from."""
     sentence, *settings = choose_preset(preset)
-    return *begin(request), None, (), sentence, 0, *settings
+    return *begin(request), None, (), NOTHING_MARKED, sentence, 0, *settings
 
 
 def stop_run(request: gr.Request) -> None:
