@@ -198,7 +198,9 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         help="the photograph (default: photograph.png beside the report)",
     )  # fmt: skip
     command.add_argument(
-        "--classifier", metavar="NAME", help="where the report's classifier is now, if it moved"
+        "--classifier",
+        metavar="NAME",
+        help="where the report's classifier is, if it was a file of another folder",
     )
     command.add_argument("--out", metavar="DIR", help="folder for the new result")
     command.add_argument("--quiet", action="store_true", help="no progress bar")

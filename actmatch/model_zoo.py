@@ -205,7 +205,7 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
     import timm
 
     if not path.is_file():
-        raise ValueError(f"There is no checkpoint at {str(path)!r}.")
+        raise ValueError(f"There is no checkpoint at {str(path)!r}; give its path, folder and all.")
     weights, described = _read_checkpoint(path)
     architecture = described.get("architecture") or _architecture_in(path.stem)
     if not isinstance(architecture, str) or not timm.is_model(architecture):
@@ -225,7 +225,7 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
             architecture, num_classes=classes, pretrained_cfg_overlay=dict(overlay)
         )
         model.load_state_dict(weights)
-        return Classifier(model, path.stem, names, device)
+        return Classifier(model, path.name, names, device)
     except (RuntimeError, TypeError, KeyError) as error:
         misfit = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ValueError(

@@ -400,7 +400,7 @@ def test_a_link_that_makes_no_sense_is_refused_in_words():
 
 def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
     config = ExplainConfig(preset="smallest", target=3, area=0.1, patience=7)
-    report = dict(config=config.as_dict(), classifier="birds", device="cuda:1")
+    report = dict(config=config.as_dict(), classifier="birds.pth", device="cuda:1")
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report))
     said = []

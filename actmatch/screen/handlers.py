@@ -120,7 +120,7 @@ def local_checkpoints() -> list[str]:
 def classifier_choices() -> list[tuple[str, str]]:
     """(shown, name) of the classifiers offered first; any other timm name can be typed."""
     offline = [(f"{name} · offline", name) for name in offline_classifiers()]
-    local = [(f"{Path(path).stem} · your file", path) for path in local_checkpoints()]
+    local = [(f"{Path(path).name} · your file", path) for path in local_checkpoints()]
     return offline + local + [(f"{name} · from the hub", name) for name in HUB_ADVICE]
 
 

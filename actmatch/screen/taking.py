@@ -182,5 +182,5 @@ def restored(
 
 
 def _where(classifier: str) -> str:
-    """The name under which this screen offers a classifier: that of its file for a local one."""
-    return {Path(path).stem: path for path in local_checkpoints()}.get(classifier, classifier)
+    """The name under which this screen offers a classifier: the path of a local file."""
+    return {Path(path).name: path for path in local_checkpoints()}.get(classifier, classifier)
