@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+import app
 from actmatch import ExplainConfig
 from actmatch.explanation import search
 from actmatch.frontier import Frontier, FrontierPoint
+from actmatch.screen import workbench
 from actmatch.screen.work import (
     MOST_MOMENTS,
     MOST_POINTS,
@@ -140,3 +142,10 @@ def test_a_search_obeys_its_marks(quadrant, problem):
     guidance = guidance_of(marks, quadrant.size)
     assert work.mask[guidance.keep].all()
     assert not work.mask[guidance.drop].any()
+
+
+def test_another_photograph_of_either_question_classifier_or_fit_forgets_the_work():
+    screen = app.build()
+    forgetting = [fn for fn in screen.fns.values() if fn.fn is workbench.forget]
+    causes = {screen.blocks[block].label for fn in forgetting for block, _ in fn.targets}
+    assert causes == {"Photograph", "Classifier", "Fit", "Similar to this photograph"}

@@ -43,7 +43,7 @@ def show(work: Work | None, marks: Sequence[Mark]) -> tuple:
 
 
 def forget(work: Work | None, marks: Sequence[Mark]) -> tuple:
-    """Another photograph, classifier or fit: no work, no marks, and both tabs empty."""
+    """Another photograph, of either question, classifier or fit: no work, no marks, empty tabs."""
     if work is None and not marks:
         return (gr.skip(),) * (3 + len(SHOWN))
     return None, (), NOTHING_MARKED, *show(None, ())

@@ -91,7 +91,7 @@ def connect(parts: dict, ask: dict, controls: dict, result: dict) -> None:
     screen = dict(outputs=[parts[name] for name in workbench.SHOWN], inputs=[work, marks])
     work.change(workbench.show, **screen, **QUICK)
     gone = [work, marks, parts["words"], *screen["outputs"]]
-    for name in ("photograph", "classifier", "fit"):
+    for name in ("photograph", "classifier", "fit", "reference"):
         controls[name].change(workbench.forget, [work, marks], gone, **QUICK)
 
     buttons = [ask[name] for name in ("stop", "explain", "reset")]
