@@ -80,7 +80,7 @@ def test_a_setting_stands_beside_the_presets_own_where_it_differs(result):
     assert rows["resolution"] == ["1024", "56"]
 
 
-def test_a_replay_is_offered_only_where_it_would_be_accepted(result, quadrant):
+def test_a_replay_is_offered_only_where_it_would_be_accepted(result):
     assert "actmatch replay report.json" in html_report(result)
     guided = dataclasses.replace(result, guidance={"start": True})
     assert "replay report.json" not in html_report(guided)

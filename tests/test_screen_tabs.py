@@ -33,6 +33,10 @@ SMALL = ExplainConfig(preset="smallest", steps=4)
 def toy(monkeypatch):
     """The toy's photograph; every classifier is the toy."""
     monkeypatch.setattr(gathering, "classifier_for", lambda *names: quadrant_classifier())
+    return quadrant_photograph()
+
+
+def quadrant_photograph():
     return to_image(quadrant_pixels()[0])
 
 
@@ -201,11 +205,7 @@ def toys(monkeypatch):
         return classifier
 
     monkeypatch.setattr(transferring, "classifier_for", named)
-    return to_image(quadrant_pixels()[0])
-
-
-def quadrant_photograph():
-    return to_image(quadrant_pixels()[0])
+    return quadrant_photograph()
 
 
 def transferred(photograph, names, whose=transferring.THIS, share=None, config=SMALL):

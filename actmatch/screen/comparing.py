@@ -75,8 +75,8 @@ def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     )
     config = config_from(asked)
     card = ScoreConfig(target=config.target, fit=config.fit, seed=config.seed)
-    mask = given.region(asked.classifier, asked.device, asked.photograph, card)
     classifier = classifier_for(asked.classifier, asked.device)
+    mask = given.region(classifier, asked.photograph, card)
     classifier = stoppable(classifier, session, STOPPED, LEFT)
     rows = compare_rows(classifier, asked.photograph, mask, config)
     for done in range(len(config.methods) + 2):

@@ -9,6 +9,7 @@ import gradio as gr
 from PIL import Image
 
 from .. import markup
+from ..classifier import Classifier
 from ..compare import region_of_method
 from ..images import seen_box
 from ..judgment import Judgment, ScoreConfig, judge
@@ -68,14 +69,13 @@ class Given(NamedTuple):
     share: float = USUAL_SHARE
 
     def region(
-        self, classifier_name: str, device: str, photograph: Image.Image, config: ScoreConfig
+        self, classifier: Classifier, photograph: Image.Image, config: ScoreConfig
     ) -> Region:
         """The region that the visitor means.
 
         Raises:
             ValueError: there is none.
         """
-        classifier = classifier_for(classifier_name, device)
         if self.source == METHOD:
             return region_of_method(classifier, photograph, self.method, self.share, config)
         if self.source == UPLOAD:
@@ -133,8 +133,9 @@ def run(
     if photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
     config = config_from(*settings)
-    mask = given.region(*where, photograph, config)
-    classifier = stoppable(classifier_for(*where), session, STOPPED, LEFT)
+    classifier = classifier_for(*where)
+    mask = given.region(classifier, photograph, config)
+    classifier = stoppable(classifier, session, STOPPED, LEFT)
     yield finished(judge(classifier, photograph, mask, config))
 
 

@@ -73,16 +73,16 @@ class Work:
 
     def is_of(self, classifier: Classifier, problem: Problem) -> bool:
         """Whether this is about the same photograph, classifier and class, or other question."""
-        asked = classifier.name, problem.target, classifier.class_names[problem.target]
-        return (
-            (self.classifier, self.target, self.label) == asked
-            and self.pixels.shape == problem.pixels.shape[1:]
-            and torch.equal(self.pixels, in_bytes(problem.pixels[0]))
-        )
+        asked = problem.target, classifier.class_names[problem.target]
+        return (self.target, self.label) == asked and self._saw(classifier, problem.pixels)
 
     def shows(self, classifier: Classifier, photograph: Image.Image, fit: str) -> bool:
         """Whether this is about that photograph as that classifier sees it, whatever is asked."""
         pixels = to_pixels(read_photograph(photograph), classifier.data_config, fit)
+        return self._saw(classifier, pixels)
+
+    def _saw(self, classifier: Classifier, pixels: Tensor) -> bool:
+        """Whether these 1 x 3 x H x W pixels are what that classifier saw."""
         return self.classifier == classifier.name and torch.equal(self.pixels, in_bytes(pixels[0]))
 
     @property
