@@ -47,7 +47,7 @@ from actmatch.screen import (
 from actmatch.screen.asking import QUESTION
 from actmatch.screen.glossary import how_to_read, promises
 from actmatch.screen.header import header
-from actmatch.screen.pictures import Picture
+from actmatch.screen.pictures import Pair, Picture
 from actmatch.screen.sliders import slider
 from actmatch.screen.theme import NAMES, STYLE, theme
 from actmatch.screen.upload import REMOVE_BROKEN, Photograph
@@ -209,7 +209,7 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
     parts["status"] = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
     with gr.Column(elem_id="am-hero"):
         parts["live"] = gr.HTML(panels.NOTHING, elem_id="am-forming", label="The forming mask")
-        parts["slider"] = gr.ImageSlider(
+        parts["slider"] = Pair(
             label="Before | after", visible=False,
             type="pil", format="jpeg", max_height=560, elem_id="am-slider",
             buttons=["fullscreen"], interactive=False,

@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from actmatch.screen.pictures import Canvas, Picture, Pictures
+import app
+from actmatch.screen.pictures import Canvas, Pair, Picture, Pictures
+from actmatch.screen.upload import Photograph
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
 SHOWN = {
+    Photograph: lambda value: Photograph(format="png").postprocess(value).path,
     Picture: lambda value: Picture(format="png").postprocess(value).path,
     Pictures: lambda value: (
         Pictures(format="png").postprocess([(value, "Name")]).root[0].image.path
     ),
     Canvas: lambda value: Canvas(format="png").postprocess(value).background.path,
+    Pair: lambda value: Pair(format="png").postprocess((value, value)).root[1].path,
 }
 
 
@@ -37,8 +41,14 @@ def test_one_visitor_gets_the_whole_picture_while_another_is_given_the_same(kind
     assert np.array_equal(Image.open(path), PICTURE)
 
 
-@pytest.mark.parametrize("kind", (Picture, Pictures, Canvas))
+@pytest.mark.parametrize("kind", tuple(SHOWN))
 def test_no_picture_is_no_file(kind):
     with gr.Blocks():
         shown = kind().postprocess(None)
     assert not getattr(shown, "root", shown)
+
+
+def test_no_picture_on_the_screen_is_of_a_kind_whose_files_are_written_in_place():
+    in_place = (gr.Image, gr.Gallery, gr.ImageEditor, gr.ImageSlider)
+    shown = {type(part) for part in app.build().blocks.values() if isinstance(part, in_place)}
+    assert Pair in shown and shown <= set(SHOWN)

@@ -15,7 +15,7 @@ from gradio.processing_utils import encode_pil_to_bytes, save_file_to_cache
 from PIL import Image
 
 
-def in_file(picture: Any, component: gr.Image | gr.Gallery | gr.ImageEditor) -> Any:
+def in_file(picture: Any, component: gr.components.Component) -> Any:
     """The path of the component's file of a PIL image; anything else as it is."""
     if not isinstance(picture, Image.Image):
         return picture
@@ -53,3 +53,13 @@ class Canvas(gr.ImageEditor):
     def postprocess(self, value: Any) -> Any:
         """What the browser gets of a picture to paint on."""
         return super().postprocess(in_file(value, self))
+
+
+class Pair(gr.ImageSlider):
+    """A `gr.ImageSlider` whose two files are whole."""
+
+    is_template = True
+
+    def postprocess(self, value: tuple[Any, Any] | None) -> Any:
+        """What the browser gets of two pictures, one over the other."""
+        return super().postprocess(value and tuple(in_file(each, self) for each in value))

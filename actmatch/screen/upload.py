@@ -8,6 +8,7 @@ import gradio as gr
 from PIL import Image
 
 from ..images import read_photograph
+from .pictures import in_file
 
 # After a refused file: the browser shows that it could not draw it, until it is removed.
 REMOVE_BROKEN = """() => {
@@ -38,3 +39,7 @@ class Photograph(gr.Image):
             return read_photograph(payload.path)
         except ValueError as error:
             raise gr.Error(str(error), title="Photograph", print_exception=False) from error
+
+    def postprocess(self, value: Any) -> Any:
+        """What the browser gets of a PIL image, a path or None, in a file that is whole."""
+        return super().postprocess(in_file(value, self))
