@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import torch
 import torch.nn.functional as F
@@ -112,22 +113,33 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
 class InfillSampler:
     """Infills of every kind but gray, each kind as likely, random ones drawn anew each time.
 
-    A mask that meets the same draws again and again learns these draws and breaks on others. Lives
-    on the device, never synchronizes it; all randomness comes from its own generator.
+    A mask that meets the same draws again and again learns these draws and breaks on others. Which
+    kinds come next is chosen on the host, so that only these are drawn and the device is never
+    waited for.
+
+    Args:
+        generator: on the device of `pixels`; all randomness comes from it and from its seed.
     """
 
     def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
         self.pixels, self.gray, self.generator = pixels, gray, generator
-        fixed = [kind for kind in DETERMINISTIC if kind != "gray"]
-        self.fixed = torch.cat([draw(kind, pixels, gray, 1, generator) for kind in fixed])
+        self.lots = torch.Generator().manual_seed(generator.initial_seed())
+        self.fixed = {
+            kind: draw(kind, pixels, gray, 1, generator) for kind in DETERMINISTIC if kind != "gray"
+        }
 
     def next(self, count: int) -> Tensor:
         """`count` x 3 x H x W infills, no fixed one twice."""
         each = max(1, math.ceil((count - len(self.fixed)) / len(RANDOM)))
-        drawn = [draw(kind, self.pixels, self.gray, each, self.generator) for kind in RANDOM]
-        infills = torch.cat((self.fixed, *drawn))
-        lots = torch.rand(len(infills), generator=self.generator, device=infills.device)
-        return infills[lots.topk(count).indices]
+        kinds = [*self.fixed, *RANDOM * each]
+        order = torch.randperm(len(kinds), generator=self.lots)[:count].tolist()
+        chosen = Counter(kinds[place] for place in order)
+        return torch.cat([
+            self.fixed[kind]
+            if kind in self.fixed
+            else draw(kind, self.pixels, self.gray, times, self.generator)
+            for kind, times in chosen.items()
+        ])  # fmt: skip
 
 
 class Counterexamples:

@@ -181,7 +181,7 @@ def test_the_sampler_repeats_itself_from_the_same_seed():
 
 def fixed_ones(sampler, infills):
     """How often each of black, white and blur is among the infills."""
-    same = (infills[:, None] == sampler.fixed[None]).flatten(2).all(2)
+    same = (infills[:, None] == torch.cat(list(sampler.fixed.values()))[None]).flatten(2).all(2)
     return same.sum(0).tolist()
 
 
