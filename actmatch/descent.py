@@ -52,7 +52,8 @@ class Descent:
             the pixels of each of their parts.
         pixels: parameters that follow the pixels.
         optimizers: what moves the latter and the former.
-        differences: per stage, what keeping everything makes to it; see `measured`.
+        differences: per stage, what keeping everything makes to it, see `measured`; None where no
+            level follows the stage.
     """
 
     def __init__(self, generator: MaskGenerator, objective: Objective, rate: float) -> None:
@@ -78,6 +79,11 @@ class Descent:
             self.differences = self.measured(outcome.response)
             if not any(difference is not None for difference in self.differences):
                 self.coarse = []
+            most = max((cells for _, cells in self.coarse), default=0)
+            self.differences = [
+                each if each is not None and is_followed(each, most) else None
+                for each in self.differences
+            ]
         led = [level for level, _ in self.coarse]
         self.pixels = [
             parameter
@@ -92,27 +98,30 @@ class Descent:
             self.optimizers.append(OneScale(led, lr=PACE * self.rate))
 
     def point(self, mask: Mask, outcome: Outcome) -> None:
-        """Set the gradient of every parameter."""
-        total = outcome.terms["total"]
-        stages = outcome.response.activations if self.coarse else ()
-        found = torch.autograd.grad(
-            total, (*self.pixels, *stages), retain_graph=bool(stages), allow_unused=True
-        )
-        in_pixels, in_stages = found[: len(self.pixels)], found[len(self.pixels) :]
-        for parameter, gradient in zip(self.pixels, in_pixels, strict=True):
-            parameter.grad = gradient
+        """Set the gradient of every parameter.
+
+        Three walks, so that the classifier's graph is freed as it is walked through: from what the
+        classifier answers to the mask it saw, from the mask to its logits, and from these to the
+        parameters.
+        """
+        known = zip(outcome.response.activations, self.differences, strict=False)
+        stages = [stage for stage, difference in known if difference is not None]
+        in_mask, *in_stages = gradients(outcome.fidelity, (outcome.seen, *stages))
+        (priors,) = gradients(outcome.priors, (mask.logits,), retain_graph=True)
+        (by_pixels,) = gradients((in_mask * mask.hard).sum(), (mask.logits,), retain_graph=True)
+        lead(self.pixels, mask.logits, priors + by_pixels)
         if not self.coarse:
             return
+        differences = [each for each in self.differences if each is not None]
         maps = [
             secant(self.objective.signs * gradient, difference)
-            for gradient, difference in zip(in_stages, self.differences, strict=True)
-            if difference is not None and gradient is not None
+            for gradient, difference in zip(in_stages, differences, strict=True)
+            if gradient is not None
         ]
         for (level, cells), width in zip(self.coarse, self.widths, strict=True):
             way = followed(maps, cells, mask.hard.shape[-2:])
-            goal = total if way is None else (way * mask.logits).sum() + outcome.priors
-            (gradient,) = torch.autograd.grad(goal, level, retain_graph=True)
-            level.grad = gradient / width
+            lead([level], mask.logits, priors + (by_pixels if way is None else way))
+            level.grad /= width
 
     def measured(self, response: Response) -> list[Tensor | None]:
         """Per stage phi(x) - phi(gray), 1 x C_l x H_l x W_l.
@@ -127,6 +136,22 @@ class Descent:
         )
         stages = zip(leads, problem.response.activations, gray, strict=True)
         return [None if lead is None else x - nothing for lead, x, nothing in stages]
+
+
+def gradients(
+    goal: Tensor, inputs: Sequence[Tensor], retain_graph: bool = False
+) -> list[Tensor | None]:
+    """Of a goal, one per input; None where it does not go by it, zeros where it goes by nothing."""
+    if not goal.requires_grad:
+        return [torch.zeros_like(each) for each in inputs]
+    return list(torch.autograd.grad(goal, inputs, retain_graph=retain_graph, allow_unused=True))
+
+
+def lead(parameters: Sequence[Tensor], logits: Tensor, way: Tensor) -> None:
+    """Set the gradient of parameters that follow a way, given at each of the logits."""
+    found = gradients((way * logits).sum(), parameters, retain_graph=True)
+    for parameter, gradient in zip(parameters, found, strict=True):
+        parameter.grad = gradient
 
 
 def secant(gradients: Tensor, difference: Tensor) -> Tensor:
@@ -150,9 +175,14 @@ def followed(maps: Sequence[Tensor], cells: int, size: tuple[int, int]) -> Tenso
     chosen = [
         F.interpolate(stage, size, mode="bilinear") * (stage.numel() / pixels)
         for stage in maps
-        if max(stage.shape[-2:]) <= FINER * cells
+        if is_followed(stage, cells)
     ]
     return torch.stack(chosen).mean(0) if chosen else None
+
+
+def is_followed(stage: Tensor, cells: int) -> bool:
+    """Whether a level of so many cells a side follows N x C_l x H_l x W_l: not where much finer."""
+    return max(stage.shape[-2:]) <= FINER * cells
 
 
 class OneScale(torch.optim.Optimizer):

@@ -49,8 +49,9 @@ def per_layer(values: Sequence, count: int) -> list:
 
 def relative_l2(a: Tensor, b: Tensor) -> Tensor:
     """Mean over the batch of |a - b|^2 / |a|^2."""
-    difference = (a - b).square().flatten(1).sum(1)
-    return (difference / (a.square().flatten(1).sum(1) + EPSILON)).mean()
+    of_a_map = (1, 2, 3)  # flattened first, maps with their channels last would be copied
+    difference = (a - b).square().sum(of_a_map)
+    return (difference / (a.square().sum(of_a_map) + EPSILON)).mean()
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:

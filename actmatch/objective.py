@@ -27,6 +27,8 @@ class Outcome(NamedTuple):
         match: mean cosine over positions of the deepest stage, of e with the photograph.
         slack: by how much the promise holds on the composites of the step, in logits; negative when
             broken. Without a promise, minus the total.
+        seen: 1 x 1 x H x W, the mask in the composites: a leaf, whose gradient does not go further.
+        fidelity: the weighted sum of the terms of what the classifier answers; of `seen` alone.
         priors: the weighted sum of the terms of the mask alone.
         response: to the composites of the step.
     """
@@ -35,6 +37,8 @@ class Outcome(NamedTuple):
     probability: Tensor
     match: Tensor
     slack: Tensor
+    seen: Tensor
+    fidelity: Tensor
     priors: Tensor
     response: Response
 
@@ -74,7 +78,8 @@ class Objective:
     def __call__(self, mask: Mask) -> Outcome:
         """The terms of a mask and whether it keeps the promise on this step's composites."""
         problem, config, weights = self.problem, self.config, self.config.weights
-        response = self.classifier(self.composites(mask.hard))
+        seen = mask.hard.detach().requires_grad_(mask.hard.requires_grad)
+        response = self.classifier(self.composites(seen))
         explained = response.rows(slice(0, 1))
         drawn = response.logits[1 : 1 + self.draws]
         leftover = response.logits[1 + self.draws :]
@@ -95,7 +100,13 @@ class Objective:
         }  # fmt: skip
         terms = {name: term() for name, term in compute.items() if getattr(weights, name) > 0}
         weighted = {name: getattr(weights, name) * term for name, term in terms.items()}
-        terms["total"] = sum(weighted.values())
+        priors = fidelity = seen.new_zeros(())
+        for name, term in weighted.items():
+            if name in PRIORS:
+                priors = priors + term
+            else:
+                fidelity = fidelity + term
+        terms["total"] = priors + fidelity
         with torch.no_grad():
             match = losses.similarity(
                 problem.response.activations[-1], explained.activations[-1]
@@ -109,8 +120,10 @@ class Objective:
             log_probability.exp(),
             match,
             slack,
-            priors=sum(weighted[name] for name in PRIORS if name in weighted),
-            response=response,
+            seen,
+            fidelity,
+            priors,
+            response,
         )
 
     def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:

@@ -176,6 +176,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
         )
         if last:
             return
+        del mask, outcome  # and their graphs, before the next ones are made
 
 
 class Steering:
