@@ -17,6 +17,7 @@ gc.disable()  # importing makes a million objects and hardly any garbage; see th
 from actmatch.screen import zero_gpu  # noqa: F401, I001  (first: before anything touches CUDA)
 import gradio as gr
 
+from actmatch import memory
 from actmatch.config import (
     DESCENTS,
     FITS,
@@ -36,7 +37,6 @@ from actmatch.screen import (
     explaining,
     handlers,
     judge_tab,
-    memory,
     models_tab,
     panels,
     question,
@@ -400,7 +400,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
-    memory.keep_small()
+    memory.share()  # before there are threads
     screen = build()
     screen.queue(max_size=WAITING)
     threading.Thread(target=handlers.warm_up, daemon=True).start()

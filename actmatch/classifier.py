@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from . import memory
+
 FORWARD = 1 / 3  # of a forward and backward pass, as benchmarks count
 FOLD_TOLERANCE = 1e-4  # largest change of a logit that folding may cause
 
@@ -61,6 +63,7 @@ class Classifier(nn.Module):
         from timm.data import resolve_model_data_config
 
         super().__init__()
+        memory.keep()
         if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
             raise ValueError(
                 f"{name} has no forward_intermediates, so its stages cannot be matched; "

@@ -1,17 +1,21 @@
-"""Memory that a server no longer uses goes back to the system."""
+"""Memory serves one pass after the other, and goes back to the system when none uses it."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 import torch
+from toys import linear_classifier
 
-from actmatch.screen import memory
+from actmatch import memory
 
 LIBRARY = memory.glibc()
 PAGE = 4096
+HOME = Path(__file__).parents[1]
 
 
 def resident() -> float:
@@ -45,19 +49,63 @@ def test_what_threads_freed_goes_back() -> None:
 
 @pytest.mark.skipif(LIBRARY is None, reason="another C library than glibc")
 def test_it_goes_on_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A round follows the other, in a thread that does not hold the server up when it ends."""
+    """A round follows the other, in a thread that does not hold the process up when it ends."""
     rounds = threading.Semaphore(0)
     monkeypatch.setattr(memory, "SECONDS", 0.001)
     monkeypatch.setattr(memory, "give_back", lambda library: rounds.release())
-    assert memory.keep_small()
+    assert memory.keep.__wrapped__()
     assert rounds.acquire(timeout=5) and rounds.acquire(timeout=5)
-    (thread,) = (thread for thread in threading.enumerate() if thread.name == "memory")
-    assert thread.daemon
+    threads = [thread for thread in threading.enumerate() if thread.name == "memory"]
+    assert threads and all(thread.daemon for thread in threads)
+
+
+FAULTS = """
+import resource, sys
+import torch
+from actmatch import memory
+
+if sys.argv[1] == "keep":
+    assert memory.keep()
+if sys.argv[2] == "share":
+    assert memory.share()
+
+def passes():
+    for _ in range(3):
+        torch.ones(20, 1_000_000).exp()  # 80 MB, twice
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+passes()
+before = faults()
+passes()
+print(faults() - before)
+"""
+
+
+def faults(*settings: str) -> int:
+    """Pages a process asks the system for in three passes after as many."""
+    command = [sys.executable, "-c", FAULTS, *settings]
+    return int(subprocess.run(command, capture_output=True, check=True, cwd=HOME).stdout)
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="another C library than glibc")
+def test_what_a_pass_freed_serves_the_next() -> None:
+    """160 MB are some 40,000 pages of 4 kB each pass; fewer where they are larger."""
+    assert faults("keep", "share") < 100
+    assert faults("keep", "") < 100
+    assert faults("", "") > 100
+
+
+def test_a_classifier_keeps_its_memory() -> None:
+    memory.keep.cache_clear()
+    linear_classifier()
+    assert memory.keep.cache_info().misses == 1
 
 
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the functions of glibc are missing, nothing is begun."""
     monkeypatch.setattr(memory, "glibc", lambda: None)
     before = threading.active_count()
-    assert not memory.keep_small()
+    assert not memory.keep.__wrapped__() and not memory.share()
     assert threading.active_count() == before
