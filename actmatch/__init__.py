@@ -1,14 +1,8 @@
 """On which few pixels does an image classifier's decision rest?"""
 
-import os
-
-# Before torch: idle threads sleep, but not before a few microseconds of spinning. Sleeping at once
-# halves the speed of small batches; spinning for long starves a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")
-
 __version__ = "0.1.0"
 
+from . import threads  # noqa: F401  (first: before torch)
 from .agreement import explain_with_agreement
 from .classes import ClassExplanations, explain_classes, explain_classes_steps
 from .classifier import Classifier, Response

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: idle threads must not spin
 
 import pytest
 import torch
