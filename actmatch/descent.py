@@ -171,13 +171,22 @@ def followed(maps: Sequence[Tensor], cells: int, size: tuple[int, int]) -> Tenso
     The mean of the maps that are about as coarse as the level or coarser, each spread over the
     pixels; None where there is none.
     """
-    pixels = size[0] * size[1]
-    chosen = [
-        F.interpolate(stage, size, mode="bilinear") * (stage.numel() / pixels)
-        for stage in maps
-        if is_followed(stage, cells)
-    ]
-    return torch.stack(chosen).mean(0) if chosen else None
+    chosen = [stage for stage in maps if is_followed(stage, cells)]
+    if not chosen:
+        return None
+    found = chosen.pop()  # the deepest, whose map is the coarsest
+    count = len(chosen) + 1
+    while chosen:
+        finer = chosen.pop()
+        found = spread(found, finer.shape[-2:]) + finer
+    return spread(found, size) / count
+
+
+def spread(stage: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map of another size and the same sum, smoothly."""
+    height, width = size
+    share = stage[0, 0].numel() / (height * width)
+    return F.interpolate(stage, (height, width), mode="bilinear") * share
 
 
 def is_followed(stage: Tensor, cells: int) -> bool:

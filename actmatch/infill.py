@@ -81,8 +81,9 @@ def box_blur(pixels: Tensor) -> Tensor:
     """The image box-blurred three times with a 31-pixel square, edges replicated."""
     pad = BLUR_SIDE // 2
     for _ in range(BLUR_TIMES):
-        padded = F.pad(pixels, (pad,) * 4, mode="replicate")
-        pixels = F.avg_pool2d(padded, BLUR_SIDE, stride=1)
+        for window, (down, right) in (((BLUR_SIDE, 1), (pad, 0)), ((1, BLUR_SIDE), (0, pad))):
+            padded = F.pad(pixels, (right, right, down, down), mode="replicate")
+            pixels = F.avg_pool2d(padded, window, stride=1)
     return pixels
 
 

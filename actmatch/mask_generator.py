@@ -155,18 +155,17 @@ class Pyramid(nn.Module):
         factors = [2**level for level in reversed(range(levels))]
         sizes = [(max(2, round(rows / f)), max(2, round(columns / f))) for f in factors]
         self.grids = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)
-        for level, (height, width) in enumerate(sizes):
+        for level, (height, width) in enumerate(sizes[:-1]):
             self.register_buffer(f"up_rows_{level}", upsampling(height, rows))
             self.register_buffer(f"up_columns_{level}", upsampling(width, columns))
 
     def forward(self, image: Tensor) -> Tensor:
         """1 x 1 x rows x columns logits, whatever the image."""
-        buffers = dict(self.named_buffers())
-        levels = [
-            buffers[f"up_rows_{level}"] @ grid @ buffers[f"up_columns_{level}"].T
-            for level, grid in enumerate(self.grids)
-        ]
-        return torch.stack(levels).sum(0)[None, None]
+        *coarse, logits = self.grids
+        for level, grid in enumerate(coarse):
+            rows, columns = (self.get_buffer(f"up_{side}_{level}") for side in ("rows", "columns"))
+            logits = logits + rows @ grid @ columns.T
+        return logits[None, None]
 
 
 def _hourglass(features: Tensor, down: nn.ModuleList, up: nn.ModuleList) -> Tensor:

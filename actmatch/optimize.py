@@ -72,7 +72,7 @@ class Candidates:
     def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
         """Keep 1 x 1 x H x W logits if their slack is the most seen at their area."""
         self.first = logits[0, 0] if self.first is None else self.first
-        self.sum = AVERAGE * self.sum + (1 - AVERAGE) * logits[0, 0]
+        self.sum = torch.lerp(logits[0, 0], self.sum, AVERAGE)
         self.weight = AVERAGE * self.weight + (1 - AVERAGE)
         place = torch.bucketize(area, self.edges).view(1)
         if self.promised:
