@@ -1,9 +1,11 @@
-"""Time of the search beside bare passes of the same classifier, block by block in one run.
+"""Time of the search and of a whole explanation beside bare passes, block by block in one run.
 
-    python -m benchmarks.speed [--preset robust] [--steps 100] [--device auto]
+    python -m benchmarks.speed [--preset robust] [--steps 100] [--runs 3] [--device auto]
 
 A bare pass is one forward and backward of the frozen classifier to its input, at the batch size of
-the preset's steps. Blocks of both take turns, so that a busy machine slows both alike.
+the preset's steps. Blocks of both take turns, so that a busy machine slows both alike. A whole
+explanation, from the photograph to the score card, is set beside as many passes as it says it took,
+a forward pass alone counting a third.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import argparse
 import itertools
 import time
 
-from actmatch import ExplainConfig, load_classifier  # first: sets up threads before torch
+from actmatch import ExplainConfig, explain, load_classifier  # first: sets up threads before torch
 
 import torch  # isort: skip
 
@@ -30,35 +32,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", action="append", choices=PRESETS)
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=3, help="whole explanations")
     parser.add_argument("--classifier", default="tf_efficientnet_lite0")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     classifier = load_classifier(options.classifier, options.device)
-    print("| preset | composites a step | search, ms a step | bare passes, ms | ratio |")
-    print("|---|---|---|---|---|")
+    print(
+        "| preset | composites a step | search, ms a step | bare passes, ms | ratio "
+        "| explanation, s | passes | as many bare, s | ratio |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for preset in options.preset or ("smallest", "confident", "robust", "necessary"):
-        measure(classifier, preset, options.steps)
+        rows, *search = searched(classifier, preset, options.steps)
+        count, *whole = explained(classifier, preset, rows, options.runs)
+        print(
+            f"| {preset} | {rows} | {1000 * search[0]:.0f} | {1000 * search[1]:.0f} "
+            f"| {search[0] / search[1]:.2f} | {whole[0]:.1f} | {count:.0f} | {whole[1]:.1f} "
+            f"| {whole[0] / whole[1]:.2f} |",
+            flush=True,
+        )
 
 
-def measure(classifier, preset: str, steps: int) -> None:
-    """One row of the table."""
+def searched(classifier, preset: str, steps: int) -> tuple[int, float, float]:
+    """Composites a step, seconds a step, and seconds of a bare pass of as many."""
     config = ExplainConfig(preset=preset, steps=steps + BLOCK, patience=2000)
     problem = pose_photograph(classifier, example_photographs()["lion"], config)
     random = torch.Generator(device=classifier.device).manual_seed(0)
     rows = Objective(classifier, problem, config, random).rows
     search = optimize(classifier, problem, config)
-    searched = bare = 0.0
+    taken = bare = 0.0
     timed(lambda: drain(search), classifier)  # warm up: the first block counts for neither
     timed(lambda: passes(classifier, problem, rows), classifier)
     for _ in range(steps // BLOCK):
-        searched += timed(lambda: drain(search), classifier)
+        taken += timed(lambda: drain(search), classifier)
         bare += timed(lambda: passes(classifier, problem, rows), classifier)
-    ratio = searched / bare
-    print(
-        f"| {preset} | {rows} | {1000 * searched / steps:.0f} | {1000 * bare / steps:.0f} "
-        f"| {ratio:.2f} |",
-        flush=True,
-    )
+    return rows, taken / steps, bare / steps
+
+
+def explained(classifier, preset: str, rows: int, runs: int) -> tuple[float, float, float]:
+    """Passes of an explanation, its seconds, and those of as many bare passes, on average."""
+    config = ExplainConfig(preset=preset)
+    photograph = example_photographs()["lion"]
+    problem = pose_photograph(classifier, photograph, config)
+    explanation = explain(classifier, photograph, config)  # warm up
+    taken = bare = 0.0
+    for _ in range(runs):
+        taken += timed(lambda: explain(classifier, photograph, config), classifier)
+        bare += timed(lambda: passes(classifier, problem, rows), classifier)
+    return explanation.passes, taken / runs, bare / (runs * BLOCK * rows) * explanation.passes
 
 
 def drain(search) -> None:
