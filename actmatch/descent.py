@@ -168,8 +168,8 @@ def secant(gradients: Tensor, difference: Tensor) -> Tensor:
 def followed(maps: Sequence[Tensor], cells: int, size: tuple[int, int]) -> Tensor | None:
     """What a level of so many cells on its longer side follows, 1 x 1 x H x W.
 
-    The mean of the maps that are about as coarse as the level or coarser, each spread over the
-    pixels; None where there is none.
+    The mean of the maps, shallow to deep, that are about as coarse as the level or coarser, each
+    spread over the pixels; None where there is none.
     """
     chosen = [stage for stage in maps if is_followed(stage, cells)]
     if not chosen:

@@ -13,7 +13,7 @@ import threading
 import time
 
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
-NEVER = -1  # gives the end of the heap back by itself
+NEVER = -1  # is the end of the heap given back unasked
 SECONDS = 10  # between two rounds; one takes some 50 ms
 
 
