@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from . import threads  # noqa: F401  (first: before torch)
+from . import threads as threads  # first: before torch is loaded
 from .agreement import explain_with_agreement
 from .classes import ClassExplanations, explain_classes, explain_classes_steps
 from .classifier import Classifier, Response

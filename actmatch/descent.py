@@ -52,8 +52,8 @@ class Descent:
             the pixels of each of their parts.
         pixels: parameters that follow the pixels.
         optimizers: what moves the latter and the former.
-        differences: per stage, what keeping everything makes to it, see `measured`; None where no
-            level follows the stage.
+        differences: what keeping everything makes to each stage that a level follows, by the
+            place of the stage; see `measured`.
     """
 
     def __init__(self, generator: MaskGenerator, objective: Objective, rate: float) -> None:
@@ -63,7 +63,7 @@ class Descent:
         self.optimizers: list[torch.optim.Optimizer] = []
         self.pixels: list[Tensor] = []
         self.widths: list[Tensor] = []
-        self.differences: list[Tensor | None] = []
+        self.differences: dict[int, Tensor] = {}
 
     def __call__(self, mask: Mask, outcome: Outcome) -> None:
         """Move every parameter by one step."""
@@ -76,14 +76,14 @@ class Descent:
     def prepare(self, mask: Mask, outcome: Outcome) -> None:
         """Take stock at the first step: what follows what, and how much each part of it covers."""
         if self.coarse:
-            self.differences = self.measured(outcome.response)
-            if not any(difference is not None for difference in self.differences):
+            found = self.measured(outcome.response)
+            if not found:
                 self.coarse = []
-            most = max((cells for _, cells in self.coarse), default=0)
-            self.differences = [
-                each if each is not None and is_followed(each, most) else None
-                for each in self.differences
-            ]
+            self.differences = {
+                place: difference
+                for place, difference in found.items()
+                if any(is_followed(difference, cells) for _, cells in self.coarse)
+            }
         led = [level for level, _ in self.coarse]
         self.pixels = [
             parameter
@@ -104,18 +104,16 @@ class Descent:
         classifier answers to the mask it saw, from the mask to its logits, and from these to the
         parameters.
         """
-        known = zip(outcome.response.activations, self.differences, strict=False)
-        stages = [stage for stage, difference in known if difference is not None]
+        stages = [outcome.response.activations[place] for place in self.differences]
         in_mask, *in_stages = gradients(outcome.fidelity, (outcome.seen, *stages))
         (priors,) = gradients(outcome.priors, (mask.logits,), retain_graph=True)
         (by_pixels,) = gradients((in_mask * mask.hard).sum(), (mask.logits,), retain_graph=True)
         lead(self.pixels, mask.logits, priors + by_pixels)
         if not self.coarse:
             return
-        differences = [each for each in self.differences if each is not None]
         maps = [
             secant(self.objective.signs * gradient, difference)
-            for gradient, difference in zip(in_stages, differences, strict=True)
+            for gradient, difference in zip(in_stages, self.differences.values(), strict=True)
             if gradient is not None
         ]
         for (level, cells), width in zip(self.coarse, self.widths, strict=True):
@@ -123,10 +121,10 @@ class Descent:
             lead([level], mask.logits, priors + (by_pixels if way is None else way))
             level.grad /= width
 
-    def measured(self, response: Response) -> list[Tensor | None]:
-        """Per stage phi(x) - phi(gray), 1 x C_l x H_l x W_l.
+    def measured(self, response: Response) -> dict[int, Tensor]:
+        """phi(x) - phi(gray), 1 x C_l x H_l x W_l, by the place of the stage.
 
-        None where the logits do not go by the map of the stage, as in transformers.
+        Of those stages by whose map the logits go; by none in transformers.
         """
         problem, classifier = self.objective.problem, self.objective.classifier
         with torch.no_grad():
@@ -134,8 +132,8 @@ class Descent:
         leads = torch.autograd.grad(
             response.logits.sum(), response.activations, retain_graph=True, allow_unused=True
         )
-        stages = zip(leads, problem.response.activations, gray, strict=True)
-        return [None if lead is None else x - nothing for lead, x, nothing in stages]
+        stages = enumerate(zip(leads, problem.response.activations, gray, strict=True))
+        return {place: x - nothing for place, (lead, x, nothing) in stages if lead is not None}
 
 
 def gradients(

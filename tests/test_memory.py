@@ -53,10 +53,11 @@ def test_it_goes_on_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = threading.Semaphore(0)
     monkeypatch.setattr(memory, "SECONDS", 0.001)
     monkeypatch.setattr(memory, "give_back", lambda library: rounds.release())
+    before = set(threading.enumerate())
     assert memory.keep.__wrapped__()
     assert rounds.acquire(timeout=5) and rounds.acquire(timeout=5)
-    threads = [thread for thread in threading.enumerate() if thread.name == "memory"]
-    assert threads and all(thread.daemon for thread in threads)
+    (thread,) = set(threading.enumerate()) - before
+    assert thread.name == "memory" and thread.daemon
 
 
 FAULTS = """
