@@ -19,7 +19,7 @@ from torch import Tensor
 
 LONGEST = 300  # characters of a code
 VERSION = 1
-GRIDS = (56, 48, 40)  # cells a side, the finest that fits is taken; 40 x 40 of any cells do
+GRIDS = (56, 48, 40)  # cells a side, the finest that fits; 40 always do, see `_code_cells`
 LARGEST = 2048  # pixels a side
 HEADER, CHECKSUM = struct.Struct(">BBHH"), struct.Struct(">I")
 LETTERS = re.compile("[A-Za-z0-9_-]+")
@@ -148,7 +148,7 @@ def _code_cells(cells: np.ndarray, coder: _Writer | _Reader) -> None:
 
     In each of the 16 neighborhoods the odds start at 1 : 1 and move by 2 for each cell, the
     estimator of Krichevsky and Trofimov: n cells take at most n + log2(n) / 2 + 1 bits, whatever
-    they are.
+    they are. So 40 x 40 cells never take more than 209 bytes, and a code has room for 215.
     """
     height, width = cells.shape
     known = np.zeros((height + 1, width + 2), dtype=np.int64)  # with a border of 0

@@ -17,6 +17,7 @@ from .model_zoo import DEFAULT_CLASSIFIER
 
 WEIGHT = "weight."  # before the name of a term, in a link
 AGAINST = "against"  # in a link: the class not meant, empty for the strongest rival
+MASK = "mask"  # in a link: the code of a mask, as `mask_code` writes it
 CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.name != "weights")
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
 TUPLES = ("distances", "layer_weights")
@@ -80,10 +81,13 @@ def _chosen(settings: Settings) -> dict[str, str]:
 # --- a link --------------------------------------------------------------------------------------
 
 
-def to_query(settings: Settings, question: Question | None = None) -> str:
+def to_query(settings: Settings, question: Question | None = None, mask: str = "") -> str:
     """The settings as the query of a link, such as "?preset=confident&weight.area=8".
 
     Of the questions a contrast is in it, as `against`; the other photograph of a similarity cannot.
+
+    Args:
+        mask: the code of a mask that belongs to them; empty where there is none.
     """
     changed = changes(settings.config)
     weights = changed.pop("weights", {})
@@ -91,6 +95,8 @@ def to_query(settings: Settings, question: Question | None = None) -> str:
     words = {name: written(value) for name, value in rows.items()}
     if question and question.kind == CONTRAST:
         words[AGAINST] = question.other
+    if mask:
+        words[MASK] = mask
     return f"?{urlencode(words, safe=',/:')}" if words else ""
 
 
@@ -100,10 +106,16 @@ def question_in(query: Mapping[str, str]) -> Question | None:
     return None if other is None else Question(CONTRAST, None, other[:LONGEST])
 
 
+def mask_in(query: Mapping[str, str]) -> str:
+    """The code of the mask among a link's parameters, whatever it is worth; empty without one."""
+    return query.get(MASK, "")
+
+
 def from_query(query: str | Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
     """The settings of a link's query, and one sentence on each part that is no setting.
 
-    Parameters that start with two underscores belong to the page and are passed over.
+    Parameters that start with two underscores belong to the page and are passed over, and so is
+    the mask: `mask_in` has it, and a broken one spoils no setting.
 
     Args:
         query: with or without its question mark, or its parameters.
@@ -137,6 +149,7 @@ def _parameters(query: str | Mapping[str, str]) -> dict[str, str]:
         except ValueError:
             raise ValueError(f"A link has at most {MOST_PARAMETERS} settings.") from None
         query = dict(pairs)
+    query = {name: text for name, text in query.items() if name != MASK}
     for name, text in query.items():
         if len(text) > LONGEST:
             raise ValueError(

@@ -16,6 +16,7 @@ from actmatch.settings import (
     Settings,
     changes,
     from_query,
+    mask_in,
     question_in,
     to_command,
     to_program,
@@ -172,3 +173,17 @@ def test_a_link_holds_a_contrast_beside_the_settings():
     assert question_in({"against": "leopard"}) == AGAINST_LEOPARD
     assert question_in({"seed": "7"}) is None
     assert to_query(settings, LIKE_OTHER) == "?seed=7"
+
+
+def test_a_link_holds_a_mask_beside_the_settings():
+    settings = Settings(ExplainConfig(seed=7))
+    assert to_query(settings, mask="AT-g_C") == "?seed=7&mask=AT-g_C"
+    assert to_query(settings, AGAINST_ANY, "AT-g_C") == "?seed=7&against=&mask=AT-g_C"
+    assert to_query(Settings(ExplainConfig()), mask="AT-g_C") == "?mask=AT-g_C"
+    assert mask_in({"seed": "7", "mask": "AT-g_C"}) == "AT-g_C"
+    assert mask_in({"seed": "7"}) == ""
+
+
+@pytest.mark.parametrize("mask", ["AT-g_C", "%3Cscript%3E", "A" * 10_000])
+def test_the_mask_of_a_link_spoils_no_setting(mask):
+    assert from_query(f"?seed=7&mask={mask}") == (Settings(ExplainConfig(seed=7)), ())
