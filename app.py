@@ -92,7 +92,7 @@ def build() -> gr.Blocks:
         endpoints.connect()  # first: names are given out in the order of the events
         connect(screen, ask, controls, (result, tabs["workbench"]))
         workbench_tabs.connect(tabs["workbench"], ask, controls, result)
-        taking.connect(screen, take, controls)
+        taking.connect(screen, take, controls, result)
         question.connect(controls)
         judge_tab.connect_divergence(result)
         judge_tab.connect(tabs["judge"], controls, result["work"])

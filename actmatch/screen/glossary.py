@@ -53,7 +53,7 @@ BUTTONS = {
     "am-classes-find": "Looks for a mask for each of the most probable classes.",
     "am-models-ask": "Shows the mask to each chosen classifier.",
     "am-save": "Everything in one file: masks, pictures, report.json and report.html.",
-    "am-copy-link": "An address that restores all settings; the photograph is not in it.",
+    "am-copy-link": "An address that restores all settings and shows the mask, not the photograph.",
     "am-copy-command": "The same search for a terminal.",
     "am-copy-program": "The same search for a Python program.",
     "am-open": "Takes all settings from a report.json of an earlier search.",

@@ -20,12 +20,21 @@ from .glossary import how_to_read
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
 
-EMPTY_STATUS = (
-    "<p class='am-sentence'>On which few pixels does the decision rest?</p>"
-    "<p class='am-status am-start'>Drop a photograph or start with an example, then press Explain."
-    "</p>"
-)
 START = "am-start"  # style.css hides what a tab will show for as long as this stands there
+
+
+def start(sentence: str, hint: str) -> str:
+    """A sentence where the result will stand, and what to do for one."""
+    return (
+        f"<p class='am-sentence'>{unbroken(sentence)}</p>"
+        f"<p class='am-status {START}' role='status'>{escape(hint)}</p>"
+    )
+
+
+EMPTY_STATUS = start(
+    "On which few pixels does the decision rest?",
+    "Drop a photograph or start with an example, then press Explain.",
+)
 NOTHING = "<div class='am-live am-empty' aria-hidden='true'></div>"
 
 
@@ -54,6 +63,11 @@ def status(text: str, share: float) -> str:
 def failure(text: str) -> str:
     """What went wrong, where the result would stand."""
     return f"<p class='am-note' role='alert'>{escape(text)}</p>"
+
+
+def refused(text: str) -> str:
+    """Why something could not be shown, below the words for a page without a result."""
+    return EMPTY_STATUS + failure(text)
 
 
 def result(explanation: Explanation) -> str:

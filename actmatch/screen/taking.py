@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..config import PRESETS
+from ..mask_code import encode
 from ..model_zoo import available_devices
 from ..report import read_report
 from ..settings import (
@@ -26,6 +27,7 @@ from ..settings import (
     to_program,
     to_query,
 )
+from . import linked_mask
 from .asking import CLASS, RIVAL, Asking
 from .handlers import (
     PLAIN,
@@ -37,10 +39,11 @@ from .handlers import (
     local_checkpoints,
     settings_from,
 )
+from .work import Work
 
 CONTROLS = ("classifier", "device", *SETTINGS, *WEIGHTS)  # what settings are read from
 RESTORED = (*CONTROLS, "promise", "question", "rival")  # and what is set when they come back
-TEXTS: dict[str, tuple[str, str | None, Callable[[Settings, Question | None], str]]] = {
+TEXTS: dict[str, tuple[str, str | None, Callable[..., str]]] = {
     "link": ("Copy link", None, to_query),
     "command": ("Copy command", "shell", to_command),
     "program": ("Copy Python", "python", to_program),
@@ -75,25 +78,31 @@ def take_row() -> dict[str, gr.components.Component]:
     return parts
 
 
-def connect(screen: gr.Blocks, parts: dict, controls: dict) -> None:
-    """Events: texts follow the controls; a link at page load and a report set them."""
+def connect(screen: gr.Blocks, parts: dict, controls: dict, result: dict) -> None:
+    """Events: texts follow the controls; a link at page load and a report set them.
+
+    A link holds the mask of the result as well, and shows it where the result stands.
+    """
     private = dict(api_visibility="private")
     quiet = dict(show_progress="hidden", **private)
     asked = [controls[name] for name in (*CONTROLS, "question", "rival")]
     copied = parts["copied"]
+    linked, show_linked = linked_mask.connect(screen, controls, result)
     for name in TEXTS:
         script = COPY % WHOLE.get(name, "text")
+        say, given = text_of(name), asked
+        if name == "link":
+            say, given = link_of, [result["work"], linked, *asked]
         said = parts[name].click(
-            text_of(name), asked, copied, show_progress="minimal", show_progress_on=parts[name],
-            **private,
-        )  # fmt: skip
+            say, given, copied, show_progress="minimal", show_progress_on=parts[name], **private
+        )
         said.success(None, copied, copied, js=script, **quiet)
     restored = [controls[name] for name in RESTORED]
     classes = dict(
         fn=choose_classifier, inputs=[controls["classifier"], controls["target"]],
         outputs=controls["target"], concurrency_id="look", **quiet,
     )  # fmt: skip
-    screen.load(from_link, None, restored, **quiet).then(**classes)
+    screen.load(from_link, None, restored, **quiet).then(**classes).then(**show_linked)
     parts["open"].upload(from_report, parts["open"], restored, **quiet).success(**classes)
 
 
@@ -102,16 +111,30 @@ def connect(screen: gr.Blocks, parts: dict, controls: dict) -> None:
 
 def text_of(name: str) -> Callable[..., Any]:
     """The handler that says the values of `CONTROLS` as a link's query, a command or a program."""
-    _, language, say = TEXTS[name]
 
-    def text(classifier: str, device: str, *values: Any) -> Any:
-        settings = Settings(settings_from(values), classifier, device)
-        question = Asking(*values[PLAIN:]).to_take
-        if name == "link" and question and question.kind == SIMILARITY:
-            gr.Warning("No link holds the other photograph; choose it again.", title="Question")
-        return gr.update(value=say(settings, question), language=language, visible=True)
+    def text(*controls: Any) -> Any:
+        return _text(name, *controls)
 
     return in_words(text)
+
+
+@in_words
+def link_of(work: Work | None, linked: str, *controls: Any) -> Any:
+    """The link that holds the mask of the last explanation too, or else the page's own one.
+
+    Args:
+        linked: the code of the mask in the page's address.
+    """
+    return _text("link", *controls, mask=encode(work.mask) if work else linked)
+
+
+def _text(name: str, classifier: str, device: str, *values: Any, **more: str) -> Any:
+    _, language, say = TEXTS[name]
+    settings = Settings(settings_from(values), classifier, device)
+    question = Asking(*values[PLAIN:]).to_take
+    if name == "link" and question and question.kind == SIMILARITY:
+        gr.Warning("No link holds the other photograph; choose it again.", title="Question")
+    return gr.update(value=say(settings, question, **more), language=language, visible=True)
 
 
 # --- settings in ---------------------------------------------------------------------------------
