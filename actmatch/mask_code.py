@@ -23,7 +23,7 @@ GRIDS = (56, 48, 40)  # cells a side, the finest that fits; 40 always do, see `_
 LARGEST = 2048  # pixels a side
 HEADER, CHECKSUM = struct.Struct(">BBHH"), struct.Struct(">I")
 LETTERS = re.compile("[A-Za-z0-9_-]+")
-BROKEN = "The mask code is cut off or altered; copy the whole link again."
+BROKEN = "The mask in the link is cut off or altered; copy the whole link again."
 FULL, LEAST = 1 << 32, 1 << 24  # width of the coder's interval: at first, and before it is widened
 
 
@@ -56,18 +56,18 @@ def decode(code: str) -> Tensor:
         ValueError: one sentence saying why the code cannot be read.
     """
     if len(code) > LONGEST:
-        raise ValueError(f"A mask code has at most {LONGEST} characters; this one is longer.")
+        raise ValueError(f"A mask in a link has at most {LONGEST} characters; this one is longer.")
     data = _data(code)
     content = data[: -CHECKSUM.size]
     if len(content) < HEADER.size or CHECKSUM.pack(zlib.crc32(content)) != data[len(content) :]:
         raise ValueError(BROKEN)
     version, grid, *size = HEADER.unpack_from(content)
     if version != VERSION:
-        raise ValueError(f"The mask code has version {version}; only version {VERSION} is known.")
+        raise ValueError(f"The mask in the link has version {version}; only {VERSION} can be read.")
     if grid not in GRIDS or not all(1 <= side <= LARGEST for side in size):
         raise ValueError(
-            f"The mask code is for {size[1]} × {size[0]} pixels in {grid} cells a side; accepted "
-            f"are sides of 1 to {LARGEST} pixels in {', '.join(map(str, GRIDS))} cells."
+            f"The mask in the link is for {size[1]} × {size[0]} pixels in {grid} cells a side; "
+            f"accepted are sides of 1 to {LARGEST} pixels in {', '.join(map(str, GRIDS))} cells."
         )
     cells = np.zeros([min(grid, side) for side in size], dtype=np.int64)
     _code_cells(cells, _Reader(content[HEADER.size :]))

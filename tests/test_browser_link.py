@@ -48,9 +48,12 @@ def test_a_copied_link_shows_the_mask_until_there_is_a_result(visit, address):
     sync_api.expect(page.get_by_label("smallest", exact=True)).to_be_checked(timeout=MINUTE)
     looks(page, "linked-mask")
     upload_lion(page)
-    status.get_by_text("on your photograph, without a search").wait_for()
+    status.get_by_text("on your photograph without a search").wait_for()
     assert picture.get_attribute("src") != alone
     assert copied_link(page) == link
+    other = visit(query=UNJUDGED)
+    upload_unjudged(other, 4)
+    assert not other.get_by_text(KEEPS).count()  # what a link shows is its visitor's alone
     page.click("#am-explain")
     page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
     page.get_by_label("Remove Image").click()

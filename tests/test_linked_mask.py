@@ -70,7 +70,7 @@ def test_a_broken_code_gets_one_sentence_and_the_settings_of_the_link_take_effec
 def test_the_mask_is_shown_on_the_photograph_without_a_search_and_alone_without_one(toy):
     status, live = linked_mask.on_photograph(QUADRANT, toy, "quadrant", "crop")
     assert KEEPS in words(status)
-    assert "on your photograph, without a search" in status
+    assert "on your photograph without a search" in status
     alone = linked_mask.on_photograph(QUADRANT, None, "quadrant", "crop")
     assert alone == linked_mask.opened(visited(f"?mask={QUADRANT}"))[1:]
     assert alone[1]["value"] != live["value"]

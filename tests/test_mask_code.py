@@ -169,7 +169,7 @@ def forged(version=mask_code.VERSION, grid=56, height=SIDE, width=SIDE, cells=b"
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (dict(version=2), "has version 2; only version 1 is known"),
+        (dict(version=2), "has version 2; only 1 can be read"),
         (dict(height=65535, width=65535), "for 65535 × 65535 pixels"),
         (dict(height=0), "for 224 × 0 pixels"),
         (dict(width=LARGEST + 1), "sides of 1 to 2048 pixels"),

@@ -77,7 +77,7 @@ def on_photograph(
     if photograph is None:
         return alone(mask)
     pixels = to_pixels(photograph, classifier.data_config, fit)[0]
-    hint = "This is it on your photograph, without a search. Press Explain to find a mask anew."
+    hint = "Shown on your photograph without a search. Press Explain to find a new mask."
     return panels.start(sentence_of(mask), hint), picture(overlay(pixels, mask), sentence_of(mask))
 
 
