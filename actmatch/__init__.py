@@ -7,13 +7,15 @@ from .agreement import explain_with_agreement
 from .classes import ClassExplanations, explain_classes, explain_classes_steps
 from .classifier import Classifier, Response
 from .compare import CompareConfig, Comparison
-from .config import PRESETS, ExplainConfig, Promise, Weights
+from .config import PRESETS, ExplainConfig, Weights
 from .explanation import Explanation, adopt, explain, explain_steps
 from .guidance import Guidance
 from .judgment import Judgment, ScoreConfig, judge, score
 from .model_zoo import load_classifier, offline_classifiers
+from .promise import Promise
 from .scorecard import ScoreCard
 from .several import Explanations, Limits, explain_several, explain_several_steps
+from .shape import Shape
 from .threshold import ThresholdCurve, threshold_curve
 from .views import Contrast, Similarity, contrast, similarity
 
@@ -34,6 +36,7 @@ __all__ = [
     "Response",
     "ScoreCard",
     "ScoreConfig",
+    "Shape",
     "Similarity",
     "ThresholdCurve",
     "Weights",

@@ -12,6 +12,7 @@ from torch import Tensor
 from .classifier import Classifier
 from .config import ExplainConfig
 from .explanation import Explanation, drain, pose_photograph, search
+from .groups import grouped
 from .images import Source, read_photograph
 from .optimize import Step
 
@@ -40,6 +41,7 @@ def explain_with_agreement(
     if not isinstance(seeds, int) or seeds < 2:
         raise ValueError(f"seeds must be a whole number of at least 2; got {seeds!r}.")
     config = config or ExplainConfig()
+    classifier = grouped(classifier, config.target)
     problem = pose_photograph(classifier, read_photograph(photograph), config)
     return with_agreement(
         [

@@ -51,7 +51,10 @@ class Classifier(nn.Module):
         layer_names: one per stage, as timm names the module.
         data_config: timm's data configuration at test size.
         size: (H, W) of the input.
+        derived: whether its classes are made of those of another classifier.
     """
+
+    derived = False
 
     def __init__(
         self,

@@ -14,11 +14,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .acceptance import put_to_trial
 from .attention import NoAttention
 from .classifier import Classifier
-from .config import FITS, PRESETS, Promise, as_tuple, bounded, check_bounds, choice, is_number
+from .config import FITS, PRESETS, as_tuple, bounded, check_bounds, choice, is_number
 from .explanation import drain, library_versions, memory_errors_in_words
 from .folder import REPORT_FILE, write_folder, write_report
+from .groups import grouped
 from .image_infill import other_photographs, with_photographs
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
@@ -26,7 +28,7 @@ from .judgment import ScoreConfig, pose_region
 from .keep_rate import TRIALS
 from .methods import METHODS
 from .problem import Problem, pose
-from .promise import holds
+from .promise import Promise
 from .region import Region
 from .render import contact_sheet
 from .scorecard import ScoreCard, measure
@@ -52,8 +54,8 @@ class CompareConfig:
 
     methods: tuple[str, ...] = tuple(METHODS)
     cut: str = "area"  # at the area of the mask, or at the least that keeps the preset's "promise"
-    preset: str = "robust"
-    target: int | str | None = None  # class index or name; None: the top-1 of the photograph
+    preset: str = "recognizable"
+    target: int | str | None = None  # as in `ScoreConfig`
     fit: str = "crop"  # how the photograph meets the classifier's input size
     seed: int = bounded(
         0, 0, 2**31 - 1, 1, "Seed", "Another seed, other draws of the methods and other infills."
@@ -313,6 +315,7 @@ def compare_rows(
     """
     started = time.perf_counter()
     config = config or CompareConfig()
+    classifier = grouped(classifier, config.target)
     with memory_errors_in_words(ADVICE):
         asked = ScoreConfig(target=config.target, fit=config.fit)
         problem, mask, soft_mask = pose_region(classifier, photograph, mask, asked)
@@ -371,7 +374,7 @@ class Bench:
 
     def _holds(self, mask: Tensor) -> bool:
         seed = self.config.seed + PROMISE_SEED
-        return holds(self.classifier, self.problem, mask, self.config.promise, seed)
+        return put_to_trial(self.classifier, self.problem, mask, self.config.promise, seed).kept
 
     def _card(self, mask: Tensor, ranking: Tensor | None) -> ScoreCard:
         classifier, problem, seed = self.classifier, self.problem, self.config.seed
@@ -413,6 +416,7 @@ def region_of_method(
     choice("method", method, METHODS)
     if not is_number(share) or not 0 < share <= 1:
         raise ValueError(f"share must be a number above 0 and up to 1; got {share!r}.")
+    classifier = grouped(classifier, config.target)
     with memory_errors_in_words(ADVICE):
         pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
         problem = pose(classifier, pixels.to(classifier.device), config.target)

@@ -16,28 +16,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .backgrounds import BACKGROUNDS
 from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
+from .eliminate import Irreducible
 from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
 from .frontier import Frontier, measure_frontier
+from .groups import GROUP, grouped, names_group
 from .guidance import Guidance, logits_to_continue
 from .html_report import html_report
 from .image_infill import other_photographs, with_photographs
 from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
-from .keep_rate import KeepRate
+from .judge import LARGEST_ANSWER, Draws, Judge, Verdict, cut, mask_of
+from .keep_rate import KeepRate, Rate
 from .optimize import Candidates, Step, optimize
 from .problem import Problem, pose
-from .promise import Draws, Judge, Verdict, cut, mask_of
-from .prune import Irreducible
 from .record import Record, record_of
-from .repair import Repair
-from .scorecard import Pictures, ScoreCard, measure
+from .scorecard import Pictures, Prediction, ScoreCard, measure
 from .wording import percent
 
 ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
-NEARLY_ALL = 0.9  # a mask of more of the pixels hardly says which of them matter
-WAY_OUT = "Try an easier promise, more steps, or another class."
+WAVERING = 0.1  # probability from which on a class counts as a rival
+MOST_RIVALS = 3
 Progress, Result = TypeVar("Progress"), TypeVar("Result")
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
 
@@ -53,8 +54,10 @@ class Explanation:
         mask: H x W, 0 or 1; `soft_mask` is sigma(s) in (0, 1).
         gray: 3 x 1 x 1, the infill of `explanation` and `complement`.
         card: the score card; `pictures` go with it.
-        promise_kept: whether the preset's promise held on infills drawn apart from those of the
-            search; None where the preset makes none.
+        core: H x W, the smallest part of the mask found that keeps the label on gray; None where it
+            was not looked for.
+        promise_kept: whether the preset's promise was accepted as kept, by a sequential test on
+            backgrounds drawn apart from those of the search; None where the preset makes none.
         irreducible: how many kept tiles were tested and found necessary for the promise; None where
             there is no promise or the search was cut short.
         frontier: what the best masks of other sizes reach; any of them can be taken instead.
@@ -73,6 +76,7 @@ class Explanation:
     pixels: Tensor
     mask: Tensor
     soft_mask: Tensor
+    core: Tensor | None
     gray: Tensor
     card: ScoreCard
     pictures: Pictures
@@ -117,9 +121,9 @@ class Explanation:
         return self.card.sentence(self.classifier)
 
     @property
-    def says_little(self) -> bool:
-        """Whether the promise was kept by nearly all of the photograph."""
-        return bool(self.promise_kept) and self.card.area > NEARLY_ALL
+    def pooled_keep_rate(self) -> Rate:
+        """The same over all kinds, each weighing the same."""
+        return self.card.pooled
 
     @property
     def promise_sentence(self) -> str:
@@ -132,17 +136,53 @@ class Explanation:
             )
         if self.promise_kept is None:
             return f"{self.config.preset}: {sentence}"
-        if self.says_little:
-            return (
-                f"Promise kept ({self.config.preset}), but only with {percent(self.card.area)} of "
-                f"the pixels, which hardly says which of them matter: {sentence} {WAY_OUT}"
-            )
         if self.promise_kept:
             return f"Promise kept ({self.config.preset}): {sentence}"
+        held = round(10 * self.pooled_keep_rate.rate)
+        if not self.history:  # a mask chosen by hand
+            return (
+                f"Promise not kept ({self.config.preset}): {sentence} "
+                f"This mask holds on {held} of 10 backgrounds. {self._why} {self._instead}"
+            )
         return (
-            f"Promise not kept ({self.config.preset}). No mask short of the whole image was found "
-            f"that keeps {self.card.label} as asked: {sentence} {WAY_OUT}"
+            f"Promise not kept ({self.config.preset}): no mask of at most "
+            f"{percent(LARGEST_ANSWER)} of the pixels was found that keeps it. This is the one "
+            f"that holds on most backgrounds for its size: {held} of 10. "
+            f"{self._why} {self._instead}"
         )
+
+    @property
+    def rivals(self) -> tuple[Prediction, ...]:
+        """The classes between which the classifier wavers on the photograph; none if it is sure."""
+        likely = [each for each in self.card.top5["photograph"] if each.probability >= WAVERING]
+        named = {self.card.label, *(each.name for each in likely)}
+        return tuple(likely[:MOST_RIVALS]) if len(named) > 1 else ()
+
+    @property
+    def _why(self) -> str:
+        if self.rivals:
+            said = ", ".join(f"{each.name} {percent(each.probability)}" for each in self.rivals)
+            wavers = "itself wavers" if len(self.rivals) > 1 else "says something else"
+            return f"The classifier {wavers}: {said}."
+        worst = min(self.keep_rate, key=lambda rate: rate.rate)
+        words = BACKGROUNDS[worst.kind].words
+        return f"It loses {self.card.label} most often on {words}: {worst.kept} of {worst.trials}."
+
+    @property
+    def _instead(self) -> str:
+        names = [*dict.fromkeys((self.card.label, *(each.name for each in self.rivals)))]
+        tips = []
+        grouped_already = names_group(self.config.target, names[:1])
+        if 1 < len(names) < len(self.card.top5["photograph"]):  # there are other classes
+            first = self.config.target if grouped_already else names[0]
+            tips.append(f"Try these classes as one target ({GROUP.join((first, *names[1:]))})")
+        if len(names) > 1 and not grouped_already:
+            ask = "or ask" if tips else "Ask"
+            tips.append(f"{ask} for the contrast between {' and '.join(names[:2])}")
+        if not tips:
+            easier = [name for name in ("smallest", "confident") if name != self.config.preset]
+            return f"Try the promise {' or '.join(easier)}, more steps, or another class."
+        return f"{', '.join(tips)}."
 
     @property
     def record(self) -> Record:
@@ -158,6 +198,7 @@ class Explanation:
             "preset": self.config.preset,
             "promise_kept": self.promise_kept,
             "irreducible": self.irreducible and self.irreducible._asdict(),
+            "core_area": None if self.core is None else self.core.mean().item(),
             "frontier": self.frontier.report(),
             "passes": self.passes,
             "seed_agreement": self.seed_agreement,
@@ -185,18 +226,21 @@ class Explanation:
         Raises:
             ValueError: the folder cannot be written.
         """
-        return write_folder(folder, FILES, self._write)
+        return write_folder(folder, FILES, self._write, optional=(CORE_FILE,))
 
     def _write(self, folder: Path) -> None:
-        write_mask(folder, self.pixels, self.mask, self.gray)
+        write_mask(folder, self.pixels, self.mask, self.gray, self.core)
         to_image(self.pixels).save(folder / PHOTOGRAPH_FILE)
+        if self.core is not None:
+            to_image(self.core).save(folder / CORE_FILE)
         np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)
         (folder / PAGE_FILE).write_text(html_report(self), encoding="utf-8")
         write_report(folder, self.report())
 
 
 PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
-FILES = (*MASK_FILES, PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
+CORE_FILE = "core.png"
+FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
 
 
 def explain(
@@ -247,6 +291,7 @@ def explain_steps(
         stopped: asked after every step; True ends the search early with the best mask so far.
     """
     config = config or ExplainConfig()
+    classifier = grouped(classifier, config.target)
     problem = pose_photograph(classifier, photograph, config)
     return (yield from search(classifier, problem, config, stopped, guidance))
 
@@ -271,29 +316,22 @@ def search(
     classifier = classifier.metered()
     history = History()
     with memory_errors_in_words():
+        judge = Judge(classifier, problem, config) if config.promise else None
         for step in optimize(classifier, problem, config):
             history.add(step)
             yield step
             hurried = stopped()
-            if hurried:
+            if hurried or (judge and judge.is_done(step)):
                 break
-        explanation = conclude(classifier, problem, config, step.candidates, hurried)
-    seconds = time.perf_counter() - started
-    return replace(explanation, history=history.rows(), seconds=seconds)
-
-
-def conclude(
-    classifier: Classifier,
-    problem: Problem,
-    config: ExplainConfig,
-    candidates: Candidates,
-    hurried: bool = False,
-) -> Explanation:
-    """The best candidate, judged on infills of its own and scored; history and time left open."""
-    verdict, irreducible = _verdict(classifier, problem, config, candidates, hurried)
-    seen = (problem.guidance.apply(mask_of(logits)) for logits in candidates.smallest_first())
-    explanation = _scored(classifier, problem, config, verdict, seen)
-    return replace(explanation, irreducible=irreducible, stopped=hurried)
+        verdict, others = _verdict(problem, config, step.candidates, judge, hurried)
+        explanation = _scored(classifier, problem, config, verdict, others)
+    return replace(
+        explanation,
+        irreducible=verdict.irreducible,
+        stopped=hurried,
+        history=history.rows(),
+        seconds=time.perf_counter() - started,
+    )
 
 
 def adopt(
@@ -313,7 +351,7 @@ def adopt(
     classifier = classifier.metered()
     with memory_errors_in_words():
         promise = config.promise
-        kept = promise and Judge(classifier, problem, promise, config.seed).accepts(chosen)
+        kept = promise and Judge(classifier, problem, config).accepts(chosen)
         verdict = Verdict(chosen, chosen, bool(kept))
         explanation = _scored(classifier, problem, config, verdict, ())
     return replace(explanation, seconds=time.perf_counter() - started)
@@ -339,12 +377,13 @@ def _scored(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
         soft_mask=verdict.soft_mask[0, 0].cpu(),
+        core=None if verdict.core is None else verdict.core[0, 0].cpu(),
         gray=classifier.gray[0].cpu(),
         card=measured.card,
         pictures=measured.pictures,
         promise_kept=verdict.kept if config.promise else None,
         irreducible=None,
-        frontier=measure_frontier(classifier, problem, [*seen, verdict.mask], seed),
+        frontier=measure_frontier(classifier, problem, [*seen], seed, verdict.mask),
         history=(),
         config=config,
         classifier=classifier.name,
@@ -356,26 +395,26 @@ def _scored(
 
 
 def _verdict(
-    classifier: Classifier,
     problem: Problem,
     config: ExplainConfig,
     candidates: Candidates,
+    judge: Judge | None,
     hurried: bool,
-) -> tuple[Verdict, Irreducible | None]:
-    """The mask that answers the settings, and how irreducible it is."""
-    if config.promise:
-        judge = Judge(classifier, problem, config.promise, config.seed)
-        if hurried:
-            return judge.quickest(candidates), None
-        repair = Repair(classifier, problem, config, Draws.REPAIR.seed(config.seed))
-        verdict = judge.smallest(candidates, repair)
-        return verdict, judge.irreducible(verdict.mask)
+) -> tuple[Verdict, list[Tensor]]:
+    """The mask that answers the settings, and masks of other sizes."""
+    if judge:
+        verdict = (judge.quickest if hurried else judge.smallest)(candidates)
+        return verdict, list(judge.parts(verdict))
+
+    def shaped(logits: Tensor) -> Tensor:
+        return problem.guidance.apply(config.shape.of(mask_of(logits)))
+
     if config.area is None:
         logits = candidates.best()
     else:
         logits = cut(candidates.best(config.area), config.area)
-    mask = problem.guidance.apply(mask_of(logits))
-    return Verdict(mask, logits.sigmoid()[None, None], False), None
+    verdict = Verdict(shaped(logits), logits.sigmoid()[None, None], False)
+    return verdict, [shaped(each) for each in candidates.smallest_first()]
 
 
 class History:

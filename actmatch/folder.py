@@ -22,12 +22,18 @@ REPORT_FILE = "report.json"
 
 
 def write_folder(
-    folder: str | os.PathLike, names: Sequence[str], write: Callable[[Path], None]
+    folder: str | os.PathLike,
+    names: Sequence[str],
+    write: Callable[[Path], None],
+    optional: Sequence[str] = (),
 ) -> Path:
     """The folder, after its files were made aside by `write` and moved in when all were complete.
 
     The files are moved in the order of `names`, the report last; a failed or interrupted `write`
     leaves nothing behind.
+
+    Args:
+        optional: those of `names` that `write` need not make; one of an earlier result goes then.
 
     Raises:
         ValueError: the folder cannot be written.
@@ -38,18 +44,23 @@ def write_folder(
             write(aside)
             Path(folder).mkdir(parents=True, exist_ok=True)
             for name in names:
-                os.replace(aside / name, Path(folder) / name)
+                if name in optional and not (aside / name).exists():
+                    (Path(folder) / name).unlink(missing_ok=True)
+                else:
+                    os.replace(aside / name, Path(folder) / name)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     return Path(folder)
 
 
-def write_mask(folder: Path, pixels: Tensor, mask: Tensor, gray: Tensor) -> None:
-    """Write the `MASK_FILES` of an H x W mask on 3 x H x W pixels."""
+def write_mask(
+    folder: Path, pixels: Tensor, mask: Tensor, gray: Tensor, core: Tensor | None = None
+) -> None:
+    """Write the `MASK_FILES` of an H x W mask, with its core if known, on 3 x H x W pixels."""
     to_image(mask).save(folder / "mask.png")
     to_image(composite(mask, pixels, gray)).save(folder / "explanation.png")
     to_image(composite(1 - mask, pixels, gray)).save(folder / "complement.png")
-    overlay(pixels, mask).save(folder / "overlay.png")
+    overlay(pixels, mask, core).save(folder / "overlay.png")
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:

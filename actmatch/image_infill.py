@@ -14,6 +14,7 @@ from .batches import logits_of
 from .classifier import Classifier
 from .examples import example_photographs
 from .images import Source, read_photograph, to_pixels
+from .infill import composite
 from .keep_rate import try_each
 from .problem import Problem
 from .scorecard import Measured
@@ -73,11 +74,11 @@ def with_photographs(
     """The same card and pictures, the keep-rate on N x 3 x H x W other photographs among them."""
     if not len(photographs):
         return measured
-    kinds = [(IMAGE, len(photographs))]
-    (tried,) = try_each(classifier, problem, mask, kinds, [photographs])
+    composites = composite(mask, problem.pixels.expand_as(photographs), photographs)
+    (tried,) = try_each(classifier, problem, (IMAGE,) * len(photographs), [composites])
     card = replace(measured.card, reported=(tried.keep_rate,))
     worst = {**measured.pictures.worst, IMAGE: tried.worst}
-    return Measured(card, replace(measured.pictures, worst=worst))
+    return measured._replace(card=card, pictures=replace(measured.pictures, worst=worst))
 
 
 @lru_cache(maxsize=1)

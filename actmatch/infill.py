@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .upsampling import upsampling
-
-DETERMINISTIC = ("gray", "black", "white", "blur")
-RANDOM = ("noise", "shuffle", "color", "clouds")
-KINDS = DETERMINISTIC + RANDOM
-
-BLUR_SIDE, BLUR_TIMES = 31, 3
-NOISE_STD = 0.25
-SHUFFLE_GRID = 8
-CLOUD_GRID = 7
+from .backgrounds import BACKGROUNDS, Scene, kinds
 
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
@@ -32,83 +24,83 @@ def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
     return torch.lerp(infill.expand_as(pixels), pixels, mask)
 
 
-def draw(kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """`count` infills of one kind: count x 3 x H x W in [0, 1].
+@dataclass(frozen=True, eq=False)
+class Infills:
+    """Drawn backgrounds, in order.
 
-    The kinds: gray (normalization mean), black, white, blur (box blur
-    31 three times), noise (gray + N(0, 0.25^2), clipped), shuffle (an 8 x 8 grid of the image's own
-    patches, permuted), color (one random color), clouds (7 x 7 Gaussian noise, upsampled).
+    Attributes:
+        kinds: the kind of each of R.
+        values: R x 3 x H x W in [0, 1]; of a kind that depends on the mask, what its filling needs.
+    """
+
+    kinds: tuple[str, ...]
+    values: Tensor
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def __getitem__(self, rows: slice | Sequence[int]) -> Infills:
+        """Some of them."""
+        rows = list(range(len(self))[rows]) if isinstance(rows, slice) else list(rows)
+        return Infills(tuple(self.kinds[row] for row in rows), self.values[rows])
+
+    @classmethod
+    def joined(cls, parts: Iterable[Infills]) -> Infills:
+        """All of them, in order; at least one part."""
+        parts = list(parts)
+        return cls(
+            tuple(kind for part in parts for kind in part.kinds),
+            torch.cat([part.values for part in parts]),
+        )
+
+    def split(self, size: int) -> Iterator[Infills]:
+        """Parts of at most so many."""
+        for start in range(0, len(self), size):
+            yield Infills(self.kinds[start : start + size], self.values[start : start + size])
+
+    def composites(self, masks: Tensor, pixels: Tensor) -> Tensor:
+        """R x N x 3 x H x W: each of N x 1 x H x W masks on each of the infills.
+
+        The gradient reaches the masks as for a fixed infill.
+        """
+        return composite(masks, pixels.expand(len(self), len(masks), -1, -1, -1),
+                         self.behind(masks.detach(), pixels))  # fmt: skip
+
+    def behind(self, masks: Tensor, pixels: Tensor) -> Tensor:
+        """R x N x 3 x H x W: the infills as they are behind each of the masks.
+
+        R x 1 x 3 x H x W where none depends on the mask.
+        """
+        fills = {kind: BACKGROUNDS[kind].fill for kind in dict.fromkeys(self.kinds)}
+        if not any(fills.values()):
+            return self.values[:, None]
+        shape = (len(self), len(masks), *self.values.shape[1:])
+        found = self.values[:, None].expand(shape).clone()
+        for kind, fill in fills.items():
+            if fill is not None:
+                rows = [row for row, name in enumerate(self.kinds) if name == kind]
+                drawn = found[rows].flatten(0, 1)
+                found[rows] = fill(drawn, masks.repeat(len(rows), 1, 1, 1), pixels).view(
+                    len(rows), *shape[1:]
+                )
+        return found
+
+
+def draw(
+    kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator
+) -> Infills:
+    """`count` infills of one kind.
 
     Args:
+        kind: a name of `BACKGROUNDS`.
         pixels: 1 x 3 x H x W in [0, 1].
         gray: 1 x 3 x 1 x 1 pixel value that is zero in the classifier's normalized space.
         generator: on the device of `pixels`.
     """
-    shape = (count, *pixels.shape[1:])
-    random = dict(generator=generator, device=pixels.device)
-    if kind == "gray":
-        return gray.expand(shape)
-    if kind in ("black", "white"):
-        return pixels.new_full((1, 1, 1, 1), float(kind == "white")).expand(shape)
-    if kind == "blur":
-        return box_blur(pixels).expand(shape)
-    if kind == "noise":
-        return (gray + NOISE_STD * torch.randn(shape, **random)).clamp(0, 1)
-    if kind == "shuffle":
-        return shuffle_patches(pixels, torch.rand(count, SHUFFLE_GRID**2, **random).argsort(1))
-    if kind == "color":
-        return torch.rand(count, 3, 1, 1, **random).expand(shape)
-    if kind == "clouds":
-        noise = torch.randn(count, 3, CLOUD_GRID, CLOUD_GRID, **random)
-        rows, columns = (upsampling(CLOUD_GRID, side, pixels.device) for side in pixels.shape[-2:])
-        smooth = rows @ noise @ columns.T
-        return (gray + NOISE_STD * smooth).clamp(0, 1)
-    raise ValueError(f"infill must be one of {', '.join(KINDS)}; got {kind!r}.")
-
-
-def draw_all_but_gray(
-    pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator
-) -> list[Tensor]:
-    """The infills of every kind but gray: one of a deterministic kind, `count` of a random one."""
-    return [
-        draw(kind, pixels, gray, 1 if kind in DETERMINISTIC else count, generator)
-        for kind in KINDS
-        if kind != "gray"
-    ]
-
-
-def box_blur(pixels: Tensor) -> Tensor:
-    """The image box-blurred three times with a 31-pixel square, edges replicated."""
-    pad = BLUR_SIDE // 2
-    for _ in range(BLUR_TIMES):
-        for window, (down, right) in (((BLUR_SIDE, 1), (pad, 0)), ((1, BLUR_SIDE), (0, pad))):
-            padded = F.pad(pixels, (right, right, down, down), mode="replicate")
-            pixels = F.avg_pool2d(padded, window, stride=1)
-    return pixels
-
-
-def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
-    """The image cut into an 8 x 8 grid whose patches follow `order`, one image per row of it.
-
-    A side that does not divide by 8 keeps its remainder of pixels at the right and the bottom.
-
-    Args:
-        pixels: 1 x 3 x H x W.
-        order: N x 64 permutations.
-    """
-    grid = SHUFFLE_GRID
-    _, channels, height, width = pixels.shape
-    rows, columns = height // grid, width // grid
-    whole = pixels[..., : rows * grid, : columns * grid]
-    patches = whole.reshape(channels, grid, rows, grid, columns).permute(1, 3, 0, 2, 4)
-    patches = patches.reshape(grid * grid, channels, rows, columns)[order]  # N x 64 x C x h x w
-    count = order.shape[0]
-    patches = patches.reshape(count, grid, grid, channels, rows, columns)
-    shuffled = pixels.repeat(count, 1, 1, 1)
-    shuffled[..., : rows * grid, : columns * grid] = patches.permute(0, 3, 1, 4, 2, 5).reshape(
-        count, channels, rows * grid, columns * grid
-    )
-    return shuffled
+    if kind not in BACKGROUNDS:
+        raise ValueError(f"infill must be one of {', '.join(BACKGROUNDS)}; got {kind!r}.")
+    values = BACKGROUNDS[kind].draw(Scene(pixels, gray), count, generator)
+    return Infills((kind,) * count, values)
 
 
 class InfillSampler:
@@ -126,37 +118,19 @@ class InfillSampler:
         self.pixels, self.gray, self.generator = pixels, gray, generator
         self.lots = torch.Generator().manual_seed(generator.initial_seed())
         self.fixed = {
-            kind: draw(kind, pixels, gray, 1, generator) for kind in DETERMINISTIC if kind != "gray"
+            kind: draw(kind, pixels, gray, 1, generator)
+            for kind in kinds(random=False)
+            if kind != "gray"
         }
 
-    def next(self, count: int) -> Tensor:
-        """`count` x 3 x H x W infills, no fixed one twice."""
-        each = max(1, math.ceil((count - len(self.fixed)) / len(RANDOM)))
-        kinds = [*self.fixed, *RANDOM * each]
-        order = torch.randperm(len(kinds), generator=self.lots)[:count].tolist()
-        chosen = Counter(kinds[place] for place in order)
-        return torch.cat([
-            self.fixed[kind]
-            if kind in self.fixed
-            else draw(kind, self.pixels, self.gray, times, self.generator)
+    def next(self, count: int) -> Infills:
+        """`count` infills, no fixed one twice."""
+        random = kinds(random=True)
+        each = max(1, math.ceil((count - len(self.fixed)) / len(random)))
+        names = [*self.fixed, *random * each]
+        order = torch.randperm(len(names), generator=self.lots)[:count].tolist()
+        chosen = Counter(names[place] for place in order)
+        return Infills.joined(
+            self.fixed.get(kind) or draw(kind, self.pixels, self.gray, times, self.generator)
             for kind, times in chosen.items()
-        ])  # fmt: skip
-
-
-class Counterexamples:
-    """Infills on which a mask lost the label, in turn, beside fresh ones of a sampler.
-
-    Args:
-        lost: R x 3 x H x W.
-        fresh: infills drawn anew of each `next`; more where there are too few others.
-    """
-
-    def __init__(self, lost: Tensor, sampler: InfillSampler, fresh: int) -> None:
-        self.lost, self.sampler, self.fresh = lost, sampler, fresh
-
-    def next(self, count: int) -> Tensor:
-        """`count` x 3 x H x W infills, the fresh ones last."""
-        known = min(count - self.fresh, len(self.lost))
-        chosen = self.lost[:known]
-        self.lost = self.lost.roll(-known, 0)
-        return torch.cat((chosen, self.sampler.next(count - known)))
+        )

@@ -15,6 +15,7 @@ from .classifier import Classifier
 from .config import FITS, bounded, check_bounds, choice
 from .explanation import library_versions, memory_errors_in_words
 from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from .groups import grouped
 from .image_infill import other_photographs, with_photographs
 from .images import Source, read_photograph, to_pixels
 from .keep_rate import TRIALS
@@ -35,7 +36,8 @@ class ScoreConfig:
         ValueError: a value is outside its bounds or not among the choices; the message names both.
     """
 
-    target: int | str | None = None  # class index or name; None: the top-1 of the photograph
+    # Class index or name, or several as one: "hyena|lion"; None: the top-1 of the photograph.
+    target: int | str | None = None
     fit: str = "crop"  # how the photograph meets the classifier's input size
     threshold: float = bounded(
         0.5, 0, 1, 0.01, "Cut of a soft mask", "More keeps only the surest pixels: those above it."
@@ -174,6 +176,7 @@ def judge(
     """
     started = time.perf_counter()
     config = config or ScoreConfig()
+    classifier = grouped(classifier, config.target)
     with memory_errors_in_words(ADVICE):
         problem, mask, soft_mask = pose_region(classifier, photograph, mask, config)
         measured = measure(

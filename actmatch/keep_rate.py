@@ -1,4 +1,4 @@
-"""How often the label of a mask, any mask, survives each kind of infill."""
+"""How often the label of a mask, any mask, survives each kind of background."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ from PIL import Image
 from torch import Tensor
 
 from . import losses
+from .backgrounds import BACKGROUNDS, kinds
 from .batches import in_batches
 from .classifier import Classifier
 from .images import to_image
-from .infill import DETERMINISTIC, KINDS, composite, draw
+from .infill import Infills, draw
 from .problem import Problem
 
-TRIALS = 20  # infills drawn of each random kind
+TRIALS = 34  # drawn of each random kind: about 200 of all six
+CONFIDENCE = 0.95  # of every interval
+
+
+class Rate(NamedTuple):
+    """A share of draws that kept the label.
+
+    Attributes:
+        rate: in [0, 1]; `low` and `high` are a 95 % interval of the true one.
+    """
+
+    rate: float
+    low: float
+    high: float
 
 
 class KeepRate(NamedTuple):
-    """How often the label survived one kind of infill.
+    """How often the label survived one kind of background.
 
     Attributes:
         kept, trials: counts; deterministic kinds have one trial.
@@ -39,77 +53,116 @@ class KeepRate(NamedTuple):
         return self.kept / self.trials
 
 
-def infill_kinds(trials: int = TRIALS, kinds: Sequence[str] = KINDS) -> list[tuple[str, int]]:
-    """(kind, number of trials) of every promised kind, or of some of them."""
-    return [(kind, 1 if kind in DETERMINISTIC else trials) for kind in kinds]
+def counted(kind: str, kept: int, trials: int) -> KeepRate:
+    """The keep-rate of these counts."""
+    from scipy.stats import binomtest  # late: no screen waits for it
+
+    interval = binomtest(kept, trials).proportion_ci(CONFIDENCE, method="exact")
+    return KeepRate(kind, kept, trials, interval.low, interval.high)
+
+
+def pooled(rates: Sequence[KeepRate]) -> Rate:
+    """The mean of the kinds' rates, each kind weighing the same, with a stratified interval.
+
+    A kind that is not random is known from its one draw. The others are strata: the variance of
+    their mean, sum_k p_k (1 - p_k) / n_k / R^2, gives the number of plain draws that would tell as
+    much, at most as many as there were, and these the exact interval (Korn and Graubard 1998).
+
+    Args:
+        rates: of promised kinds, at least one.
+    """
+    from scipy.stats import beta
+
+    fixed = sum(each.rate for each in rates if not BACKGROUNDS[each.kind].random)
+    strata = [each for each in rates if BACKGROUNDS[each.kind].random]
+    if not strata:
+        return Rate(*[fixed / len(rates)] * 3)
+    mean = sum(each.rate for each in strata) / len(strata)
+    variance = sum(each.rate * (1 - each.rate) / each.trials for each in strata)
+    count = float(sum(each.trials for each in strata))
+    if variance:
+        count = min(count, mean * (1 - mean) * len(strata) ** 2 / variance)
+    kept, tail = mean * count, (1 - CONFIDENCE) / 2
+    low = beta.ppf(tail, kept, count - kept + 1) if mean > 0 else 0.0
+    high = beta.ppf(1 - tail, kept + 1, count - kept) if mean < 1 else 1.0
+    parts = ((fixed + share * len(strata)) / len(rates) for share in (mean, low, high))
+    return Rate(*map(float, parts))
 
 
 def infills(
-    classifier: Classifier, problem: Problem, kinds: Sequence[tuple[str, int]], seed: int
-) -> Iterator[Tensor]:
-    """The infills of each kind in turn: number of trials x 3 x H x W."""
+    classifier: Classifier,
+    problem: Problem,
+    trials: int,
+    seed: int,
+    names: Iterable[str] | None = None,
+) -> Infills:
+    """The draws of all kinds, or of some: `trials` of each random one and one of each other."""
     random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
-    for kind, count in kinds:
-        yield draw(kind, problem.pixels, classifier.gray, count, random)
-
-
-def composites(problem: Problem, mask: Tensor, drawn: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The composites c(m, r) of pieces of N x 3 x H x W infills."""
-    for piece in drawn:
-        yield composite(mask, problem.pixels.expand_as(piece), piece)
+    return Infills.joined(
+        draw(kind, problem.pixels, classifier.gray,
+             trials if BACKGROUNDS[kind].random else 1, random)
+        for kind in (kinds() if names is None else names)
+    )  # fmt: skip
 
 
 class Trials(NamedTuple):
-    """What the trials of one kind of infill came to.
+    """What the trials of one kind of background came to.
 
     Attributes:
-        kept: whether the top-1 was the target, one a trial.
-        worst: the composite with the least margin of the target.
+        margins: of the target over the strongest other class, in logits, one a trial; the label is
+            kept where it is at least 0.
+        worst: the composite with the least margin.
     """
 
     kind: str
-    kept: list[bool]
+    margins: tuple[float, ...]
     worst: Image.Image
 
     @property
     def keep_rate(self) -> KeepRate:
         """The share kept, with its exact interval."""
-        from scipy.stats import binomtest  # late: no screen waits for it
-
-        kept, count = sum(self.kept), len(self.kept)
-        interval = binomtest(kept, count).proportion_ci(method="exact")
-        return KeepRate(self.kind, kept, count, interval.low, interval.high)
+        return counted(self.kind, sum(margin >= 0 for margin in self.margins), len(self.margins))
 
 
 def try_infills(
     classifier: Classifier, problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
 ) -> tuple[Trials, ...]:
     """The trials of every promised kind; deterministic kinds are tried once."""
-    kinds = infill_kinds(trials)
-    return try_each(classifier, problem, mask, kinds, infills(classifier, problem, kinds, seed))
+    drawn = infills(classifier, problem, trials, seed)
+    composites = (
+        part.composites(mask, problem.pixels)[:, 0] for part in drawn.split(COMPOSITES_AT_ONCE)
+    )
+    return try_each(classifier, problem, drawn.kinds, composites)
+
+
+COMPOSITES_AT_ONCE = 32
 
 
 def try_each(
     classifier: Classifier,
     problem: Problem,
-    mask: Tensor,
-    kinds: Sequence[tuple[str, int]],
-    drawn: Iterable[Tensor],
+    owners: Sequence[str],
+    composites: Iterable[Tensor],
 ) -> tuple[Trials, ...]:
-    """The trials of (kind, number) pairs on pieces of N x 3 x H x W infills, in their order."""
-    owners = iter([kind for kind, count in kinds for _ in range(count)])
-    kept: dict[str, list[bool]] = {kind: [] for kind, _ in kinds}
-    worst: dict[str, tuple[float, Tensor]] = {}
-    pieces = composites(problem, mask, drawn)
-    for batch, response in in_batches(classifier, pieces):
-        top = (response.logits.argmax(-1) == problem.target).tolist()
-        margins = losses.margin(response.logits, problem.target).tolist()
-        for row, answer, margin in zip(batch, top, margins, strict=True):
-            kind = next(owners)
-            kept[kind].append(answer)
-            if kind not in worst or margin < worst[kind][0]:
-                worst[kind] = margin, row.clone()  # a view would keep its whole batch
-    return tuple(Trials(kind, kept[kind], to_image(worst[kind][1])) for kind, _ in kinds)
+    """The trials of each kind.
+
+    Args:
+        owners: the kind of each composite.
+        composites: pieces of N x 3 x H x W.
+    """
+    margins: dict[str, list[float]] = {kind: [] for kind in owners}
+    worst: dict[str, Tensor] = {}
+    rest: Iterator[str] = iter(owners)
+    for batch, response in in_batches(classifier, composites):
+        found = losses.margin(response.logits, problem.target).tolist()
+        for row, margin in zip(batch, found, strict=True):
+            kind = next(rest)
+            if margin < min(margins[kind], default=torch.inf):
+                worst[kind] = row.clone()  # a view would keep its whole batch
+            margins[kind].append(margin)
+    return tuple(
+        Trials(kind, tuple(found), to_image(worst[kind])) for kind, found in margins.items()
+    )
 
 
 def keep_rates(

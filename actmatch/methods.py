@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from .attention import attention_maps, rollout
+from .backgrounds import box_blur
 from .classifier import Classifier
-from .infill import box_blur, composite
+from .infill import composite
 from .superpixels import superpixels
 
 BATCH = 32  # images a forward pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor
 
 from . import losses
 from .classifier import Classifier, Response
-from .config import ExplainConfig, Promise
-from .infill import InfillSampler, composite
+from .config import ExplainConfig
+from .infill import Infills, InfillSampler, composite
 from .mask_generator import Mask
 from .problem import Problem
+from .promise import Evidence, Promise
 
 PRIORS = ("area", "binarization", "total_variation")  # terms of the mask alone
 
@@ -55,7 +55,7 @@ class Objective:
     ) -> None:
         self.classifier, self.problem, self.config = classifier, problem, config
         weights, promise = config.weights, config.promise or Promise()
-        self.draws = config.draws if weights.robustness or promise.keep_rate else 0
+        self.draws = config.draws if weights.robustness or not promise.gray_alone else 0
         if self.draws:
             self.infills = InfillSampler(problem.pixels, classifier.gray, random)
         leftover = weights.necessity or weights.leftover_entropy or promise.necessary
@@ -64,13 +64,12 @@ class Objective:
         self.signs = torch.ones(self.rows, 1, 1, 1, device=problem.pixels.device)
         self.signs[1 + self.draws :] = -1.0  # the complement shows what the mask removes
 
-    def composites(self, mask: Tensor) -> Tensor:
+    def composites(self, mask: Tensor, infills: Infills | None) -> Tensor:
         """rows x 3 x H x W: the explanation, drawn infills and, where wanted, the complement."""
         pixels, gray = self.problem.pixels, self.classifier.gray
         batch = [composite(mask, pixels, gray)]
-        if self.draws:
-            batch.append(composite(mask, pixels.expand(self.draws, -1, -1, -1),
-                                   self.infills.next(self.draws)))  # fmt: skip
+        if infills:
+            batch.append(infills.composites(mask, pixels)[:, 0])
         if self.leftovers:
             batch.append(composite(1 - mask, pixels, gray))
         return torch.cat(batch)
@@ -79,7 +78,8 @@ class Objective:
         """The terms of a mask and whether it keeps the promise on this step's composites."""
         problem, config, weights = self.problem, self.config, self.config.weights
         seen = mask.hard.detach().requires_grad_(mask.hard.requires_grad)
-        response = self.classifier(self.composites(seen))
+        infills = self.infills.next(self.draws) if self.draws else None
+        response = self.classifier(self.composites(seen, infills))
         explained = response.rows(slice(0, 1))
         drawn = response.logits[1 : 1 + self.draws]
         leftover = response.logits[1 + self.draws :]
@@ -114,7 +114,8 @@ class Objective:
             log_probability = explained.logits.log_softmax(-1)[0, target]
             slack = -terms["total"]
             if config.promise:
-                slack = self.slacks(config.promise, log_probability, response.logits).amin()
+                evidence = self.evidence(log_probability, response.logits, infills)
+                slack = config.promise.slack(evidence)[0]
         return Outcome(
             terms,
             log_probability.exp(),
@@ -126,13 +127,15 @@ class Objective:
             response,
         )
 
-    def slacks(self, promise: Promise, log_probability: Tensor, logits: Tensor) -> Tensor:
-        """By how much each part of the promise holds, one margin a composite and one a demand."""
-        promised = 1 + self.draws if promise.keep_rate else 1
-        slacks = [losses.margin(logits[:promised], self.problem.target)]
-        if promise.confidence:
-            least = self.problem.log_probability + math.log(promise.confidence)
-            slacks.append((log_probability - least).view(1))
-        if promise.necessary:
-            slacks.append(-losses.margin(logits[1 + self.draws :], self.problem.target))
-        return torch.cat(slacks)
+    def evidence(
+        self, log_probability: Tensor, logits: Tensor, infills: Infills | None
+    ) -> Evidence:
+        """What the logits of a step's composites say of its mask."""
+        margins = losses.margin(logits, self.problem.target)[:, None]
+        shown = 1 + self.draws
+        return Evidence(
+            ("gray", *(infills.kinds if infills else ())),
+            margins[:shown],
+            (log_probability - self.problem.log_probability).view(1),
+            margins[shown] if self.leftovers else None,
+        )

@@ -20,19 +20,21 @@ from .classifier import Classifier
 from .config import ExplainConfig
 from .descent import Descent
 from .guidance import Guidance, logits_to_continue
-from .mask_generator import MaskGenerator, binarize, build_generator
+from .mask_generator import Mask, MaskGenerator, binarize, build_generator
 from .methods import grad_cam
 from .objective import Objective, Outcome
 from .problem import Problem
+from .shape import Shape
 from .wording import percent
 
 START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
-RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first and the last step
-SHARE_RANGE = (0.005, 0.95)
+RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first step and later
+SHARE_RANGE = (0.005, 0.6)  # more is no answer
 CALM = 0.25  # of the learning rate, where a search goes on from an earlier mask
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
 SHRINKING, GROWING = 0.8, 10.0  # of the rate, where drawn infills decide: most draws must hold
+LOOK = 50  # steps after which a mask is looked for, where drawn backgrounds decide
 AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
@@ -153,7 +155,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     for index in range(1, config.steps + 1):
         with torch.enable_grad():
             logits = steering.cut(guidance.rank(generator()))
-            mask = binarize(logits)
+            mask = shaped(binarize(logits), config.shape, guidance)
             outcome = objective(mask)
             descend(mask, outcome)
         area = mask.hard.detach().mean()
@@ -177,6 +179,19 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
         if last:
             return
         del mask, outcome  # and their graphs, before the next ones are made
+
+
+def shaped(mask: Mask, shape: Shape, guidance: Guidance) -> Mask:
+    """The mask as it would be judged; the gradient is that of sigma(s), at every pixel.
+
+    As it is where the guidance does not allow that shape.
+    """
+    if shape.free:
+        return mask
+    cut = mask.hard.detach()
+    hard = guidance.apply(shape.of(cut))
+    hard = hard.where(guidance.allows(hard), cut)
+    return mask._replace(hard=hard + (mask.hard - cut))  # exactly the shape
 
 
 class Steering:
@@ -224,8 +239,9 @@ class KeepPromise(Steering):
         self.range = (min(start, SHARE_RANGE[0]), SHARE_RANGE[1])
         self.share = torch.full((), start, device=self.best.device).clamp(*self.range)
         self.free = problem.guidance.free()
-        drawn = config.promise.keep_rate > 0
+        drawn = not config.promise.gray_alone
         self.shrinking, self.growing = (SHRINKING, GROWING) if drawn else (1.0, 1.0)
+        self.calming = min(config.steps, LOOK) if drawn else config.steps
 
     def cut(self, logits: Tensor) -> Tensor:
         """The logits shifted so that about the share is positive, going by every fourth pixel.
@@ -239,8 +255,9 @@ class KeepPromise(Steering):
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Whether the promise held at this step; the share moves accordingly."""
-        held = outcome.slack > 0
-        rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * index / self.config.steps
+        held = outcome.slack >= 0
+        progress = min(1.0, index / self.calming)
+        rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * progress
         shrink = math.exp(-self.shrinking * rate * self.config.weights.area / AREA_WEIGHT)
         grow = math.exp(self.growing * rate)
         factor = held * shrink + ~held * grow  # where() would copy its two numbers

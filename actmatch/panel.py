@@ -1,122 +1,147 @@
-"""By how much masks keep a promise on a fixed set of infills: many masks, one batch."""
+"""By how much masks keep a promise on fixed backgrounds: many masks, one batch."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import losses
-from .batches import logits_of
 from .classifier import Classifier
-from .config import Promise
-from .infill import composite, draw_all_but_gray
+from .infill import Infills, composite
+from .keep_rate import infills
 from .problem import Problem
+from .promise import Evidence, Promise
 
 BATCH = 32  # composites a forward pass
-AT_ONCE = 2  # infills on which a single mask is asked before the next
-FAILED = -1  # in place of a count of infills
+AT_ONCE = 3  # backgrounds on which a mask is asked before the next
+
+
+def evidence_on(
+    classifier: Classifier,
+    problem: Problem,
+    masks: Tensor,
+    drawn: Infills,
+    leftover: bool = False,
+) -> Evidence:
+    """How the classifier answers N x 1 x H x W masks on backgrounds; N >= 1.
+
+    Without gray among the backgrounds there is no figure of confidence: it counts as met.
+
+    Args:
+        leftover: whether the complement is asked about, too.
+    """
+    target, pixels = problem.target, problem.pixels
+    margins, log_ratio = [], masks.new_full((len(masks),), torch.inf)
+    for part in drawn.split(max(1, BATCH // len(masks))):
+        logits = classifier.logits(part.composites(masks, pixels).flatten(0, 1))
+        margins.append(losses.margin(logits, target).unflatten(0, (len(part), len(masks))))
+        if "gray" in part.kinds:
+            rows = logits.unflatten(0, (len(part), len(masks)))[part.kinds.index("gray")]
+            log_ratio = rows.log_softmax(-1)[:, target] - problem.log_probability
+    left = None
+    if leftover:
+        rest = composite(1 - masks, pixels.expand(len(masks), -1, -1, -1), classifier.gray)
+        left = losses.margin(classifier.logits(rest), target)
+    return Evidence(drawn.kinds, torch.cat(margins), log_ratio, left)
+
+
+LEARNED = 24  # draws that join a panel at once
 
 
 class Panel:
-    """Gray, and where the promise asks for more the infills that are hardest for one mask.
+    """Gray, and where the promise asks for more some draws of every kind.
 
     Attributes:
-        infills: R x 3 x H x W in [0, 1]; the first is gray.
+        drawn: the backgrounds.
+        known: evidence on all of them of each mask that was asked about to the end.
     """
 
-    def __init__(self, classifier: Classifier, problem: Problem, promise: Promise) -> None:
+    def __init__(
+        self, classifier: Classifier, problem: Problem, promise: Promise, draws: int, seed: int
+    ) -> None:
         self.classifier, self.problem, self.promise = classifier, problem, promise
-        self.infills = classifier.gray.expand_as(problem.pixels)
-        self.held: dict[bytes, int] = {}  # infills on which a mask held, or `FAILED`
+        names = ("gray",) if promise.gray_alone else None
+        self.drawn = infills(classifier, problem, draws, seed, names)
+        self.known: dict[bytes, Evidence] = {}
+        self.failed: set[bytes] = set()
+        self.refused: set[bytes] = set()
+        self.latest = problem.pixels.new_zeros(len(self.drawn))  # margins seen last
+        self.latest[list(self.drawn.kinds).index("gray")] = -torch.inf  # is asked first
 
-    def add_hardest(self, mask: Tensor, draws: int, count: int, seed: int) -> None:
-        """Add the `count` hardest infills for a mask out of `draws` of each random kind.
+    def add(self, drawn: Infills, margins: Tensor) -> None:
+        """Ask of every mask what it does on the first of more draws, of random kinds alone.
 
-        Of each random kind the hardest is spared, as a promise of less than every draw allows.
-        Nothing is added where the promise is about gray alone.
+        Args:
+            margins: of the mask on which they were drawn, one a background.
         """
-        if not self.promise.keep_rate:
-            return
-        pixels = self.problem.pixels
-        random = torch.Generator(device=pixels.device).manual_seed(seed)
-        kinds = draw_all_but_gray(pixels, self.classifier.gray, draws, random)
-        drawn = torch.cat(kinds)
-        batch = (composite(mask, pixels.expand_as(part), part) for part in drawn.split(BATCH))
-        margins = losses.margin(logits_of(self.classifier, batch), self.problem.target)
-        for part in margins.split([len(kind) for kind in kinds]):  # views
-            if len(part) > 1:
-                part[part.argmin()] = torch.inf
-        self.add(drawn[margins.argsort()[:count]])
+        random = self.promise.random_kinds
+        rows = [row for row, kind in enumerate(drawn.kinds) if kind in random][:LEARNED]
+        self.drawn = Infills.joined((self.drawn, drawn[rows]))
+        self.latest = torch.cat((self.latest, margins[rows]))
+        self.known.clear()
+        self.failed.clear()
 
-    def add(self, infills: Tensor) -> None:
-        """Ask of every mask that it holds on R x 3 x H x W more infills, right after gray."""
-        self.infills = torch.cat((self.infills[:1], infills, self.infills[1:]))
-
-    def holds(self, mask: Tensor) -> bool:
-        """Whether the promise holds for a 1 x 1 x H x W mask on every infill here.
-
-        A few are asked at a time, as most masks that fail do so on the latest of them. Answers are
-        remembered: infills only ever join, so a mask that failed fails, and one that held is asked
-        about those that joined since.
-        """
-        key = np.packbits(mask.bool().cpu().numpy()).tobytes()
-        held = self.held.get(key, 0)
-        if held == FAILED:
-            return False
-        with torch.no_grad():
-            good = all(
-                self._slack(mask, part, promise).item() >= 0
-                for part, promise in self._unasked(held)
-            )
-        self.held[key] = len(self.infills) if good else FAILED
-        return good
-
-    def _unasked(self, held: int) -> list[tuple[Tensor, Promise]]:
-        """Infills a few at a time, and what to ask on them, of a mask that held on so many."""
-        if held:
-            joined = self.infills[1 : 1 + len(self.infills) - held]
-            return [(part, Promise()) for part in joined.split(AT_ONCE) if len(part)]
-        first, *more = self.infills.split(AT_ONCE)
-        return [(first, self.promise), *((part, Promise()) for part in more)]
+    def refuse(self, mask: Tensor) -> None:
+        """Take a mask for one that fails, whatever it does here."""
+        self.refused.add(_key(self.problem.guidance.apply(mask)))
 
     def slack(self, masks: Tensor) -> Tensor:
-        """The least margin of the promise, in logits, for each of N x 1 x H x W masks, N >= 1."""
-        return self._slack(masks, self.infills, self.promise)
+        """By how much the promise holds for each of N x 1 x H x W masks, in logits."""
+        masks = self.problem.guidance.apply(masks)
+        necessary = self.promise.necessary
+        evidence = evidence_on(self.classifier, self.problem, masks, self.drawn, necessary)
+        allowed = self.problem.guidance.allows(masks)
+        return self.promise.slack(evidence).where(allowed, -torch.inf)
 
-    def _slack(self, masks: Tensor, infills: Tensor, promise: Promise) -> Tensor:
-        """The same on some of the infills; a promise of confidence needs gray to be the first.
+    @torch.no_grad()
+    def holds(self, mask: Tensor, hardest: int | None = None) -> bool:
+        """Whether the promise holds for a 1 x 1 x H x W mask on every background here.
 
-        Masks are asked as the problem's guidance has them; one that it does not allow has none.
+        A few backgrounds are asked about at a time, those on which the masks before did worst
+        first. What is not asked yet counts as held, so that a mask that fails by then fails.
+
+        Args:
+            hardest: ask only about so many backgrounds, those on which the masks before did worst.
         """
-        target, guidance = self.problem.target, self.problem.guidance
-        masks = guidance.apply(masks)
-        rows = self._logits(masks, infills, promise.necessary)
-        margins = losses.margin(rows.flatten(0, 1), target).unflatten(0, rows.shape[:2])
-        if promise.necessary:
-            margins = torch.cat((margins[:-1], -margins[-1:]))
-        if promise.confidence:
-            least = self.problem.log_probability + math.log(promise.confidence)
-            margins = torch.cat((margins, rows[:1].log_softmax(-1)[..., target] - least))
-        return margins.amin(0).where(guidance.allows(masks), -torch.inf)
+        mask = self.problem.guidance.apply(mask)
+        key = _key(mask)
+        if key in self.failed | self.refused or not self.problem.guidance.allows(mask):
+            return False
+        if key in self.known:
+            return True
+        order = self.latest.argsort(stable=True).tolist()[:hardest]
+        evidence = Evidence(
+            self.drawn.kinds,
+            mask.new_full((len(self.drawn), 1), torch.inf),
+            mask.new_full((1,), torch.inf),
+            mask.new_full((1,), -torch.inf) if self.promise.necessary else None,
+        )
+        for start in range(0, len(order), AT_ONCE):
+            evidence = self._asked(mask, order[start : start + AT_ONCE], evidence, not start)
+            if self.promise.slack(evidence)[0] < 0:
+                self.failed.add(key)
+                return False
+        if len(order) == len(self.drawn):
+            self.known[key] = evidence
+        return True
 
-    def _logits(self, masks: Tensor, infills: Tensor, complements: bool) -> Tensor:
-        """R x N x K logits of N masks: a row an infill, and one for the complements if wanted."""
-        rows = len(infills) + complements
-        return torch.cat(
-            [
-                self._batch(part, infills, complements)
-                for part in masks.split(max(1, BATCH // rows))
-            ],
-            dim=1,
+    def _asked(self, mask: Tensor, rows: list[int], evidence: Evidence, first: bool) -> Evidence:
+        """The evidence with some more rows of it filled in."""
+        leftover = first and self.promise.necessary
+        some = evidence_on(self.classifier, self.problem, mask, self.drawn[rows], leftover)
+        evidence.margins[rows] = some.margins
+        self.latest[rows] = some.margins[:, 0]
+        self.latest[evidence.kinds.index("gray")] = -torch.inf
+        log_ratio = torch.minimum(evidence.log_ratio, some.log_ratio)
+        return evidence._replace(
+            log_ratio=log_ratio, leftover=some.leftover if leftover else evidence.leftover
         )
 
-    def _batch(self, masks: Tensor, infills: Tensor, complements: bool) -> Tensor:
-        grid = self.problem.pixels.expand(len(infills), len(masks), -1, -1, -1)
-        batch = composite(masks[None], grid, infills[:, None]).flatten(0, 1)
-        if complements:
-            left = composite(1 - masks, grid[0], self.classifier.gray)
-            batch = torch.cat((batch, left))
-        return self.classifier.logits(batch).unflatten(0, (-1, len(masks)))
+    def evidence(self, mask: Tensor) -> Evidence | None:
+        """What is known of a mask that was asked about to the end; None of another."""
+        return self.known.get(_key(self.problem.guidance.apply(mask)))
+
+
+def _key(mask: Tensor) -> bytes:
+    return np.packbits(mask.bool().cpu().numpy()).tobytes()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .classifier import Classifier
 from .explanation import Explanation, drain, memory_errors_in_words, search
+from .groups import grouped
 from .images import Source, read_photograph, to_pixels
 from .optimize import Step
 from .problem import pose
@@ -86,7 +87,7 @@ def replay(
 
     with _threads(record.threads), memory_errors_in_words():
         pixels = pixels.to(classifier.device)
-        classifier = _asked(classifier, pixels, report.question)
+        classifier = grouped(_asked(classifier, pixels, report.question), config.target)
         problem = pose(classifier, pixels, config.target)
         explanation = drain(search(classifier, problem, config, stopped), on_step)
     mask = explanation.mask.numpy() > 0.5

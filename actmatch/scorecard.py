@@ -11,15 +11,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from scipy import ndimage
 from torch import Tensor
 
 from . import losses, suspicion
 from .batches import logits_of, respond
 from .classifier import Classifier, Response
 from .infill import composite
-from .keep_rate import TRIALS, KeepRate, try_infills
+from .keep_rate import TRIALS, KeepRate, Rate, Trials, pooled, try_infills
 from .problem import Problem
+from .promise import Evidence
+from .shape import piece_sizes
 from .suspicion import Check
 from .wording import percent
 
@@ -121,7 +122,7 @@ class ScoreCard:
         leftover_entropy: of p(k), in nats; `leftover_entropy_share` is its share of log K.
         top5: of the photograph, the explanation and the complement.
         layers: activation match, shallow to deep.
-        keep_rate: how often the label survived each kind of infill.
+        keep_rate: how often the label survived each kind of background.
         deletion, insertion: along the ranking of the soft mask; None where there is none.
         gain: how much nearer the mask brings the logits than random masks of its area do, and
             `randomized_gain` the same on a re-initialized classifier; see `suspicion.gain`.
@@ -154,6 +155,11 @@ class ScoreCard:
     checks: tuple[Check, ...]
     question: Answer | None = None
     reported: tuple[KeepRate, ...] = ()
+
+    @property
+    def pooled(self) -> Rate:
+        """The keep-rate over all promised kinds, each weighing the same, with its interval."""
+        return pooled(self.keep_rate)
 
     @property
     def backgrounds(self) -> tuple[KeepRate, ...]:
@@ -210,6 +216,7 @@ class ScoreCard:
                         "high": rate.high}
             for rate in self.backgrounds
         }  # fmt: skip
+        report["pooled_keep_rate"] = self.pooled._asdict()
         report["reported"] = [rate.kind for rate in self.reported]
         for name in ("deletion", "insertion"):
             curve = getattr(self, name)
@@ -233,10 +240,15 @@ class Pictures:
 
 
 class Measured(NamedTuple):
-    """A score card and its pictures."""
+    """A score card, its pictures, and what it means for a promise.
+
+    Attributes:
+        evidence: of the mask alone, N = 1, on the backgrounds of the keep-rates.
+    """
 
     card: ScoreCard
     pictures: Pictures
+    evidence: Evidence
 
 
 def measure(
@@ -262,7 +274,7 @@ def measure(
     deletion, insertion, disturbed = _probe(classifier, problem, mask, soft_mask)
     figures = _predictions(classifier, problem, response)
     components, largest = count_components(mask)
-    speck_count, speck_share = suspicion.specks(component_sizes(mask), mask.numel())
+    speck_count, speck_share = suspicion.specks(piece_sizes(mask), mask.numel())
     logits = response.logits
     evidence = suspicion.Evidence(
         label_kept=figures["label_kept"],
@@ -288,7 +300,24 @@ def measure(
         checks=suspicion.suspicions(evidence),
     )
     worst = {each.kind: each.worst for each in tried}
-    return Measured(card, Pictures(worst, _divergences(classifier, problem, response)))
+    pictures = Pictures(worst, _divergences(classifier, problem, response))
+    return Measured(card, pictures, _evidence(problem, logits, tried))
+
+
+def _evidence(problem: Problem, logits: Tensor, tried: tuple[Trials, ...]) -> Evidence:
+    """What a promise asks about.
+
+    Args:
+        logits: of the explanation and of the complement, first.
+    """
+    margins = [margin for each in tried for margin in each.margins]
+    log_p = logits[:1].log_softmax(-1)[:, problem.target]
+    return Evidence(
+        tuple(each.kind for each in tried for _ in each.margins),
+        logits.new_tensor(margins)[:, None],
+        log_p - problem.log_probability,
+        losses.margin(logits[1:2], problem.target),
+    )
 
 
 def on_gray(classifier: Classifier, problem: Problem, *masks: Tensor) -> Tensor:
@@ -425,13 +454,7 @@ def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
     return torch.zeros_like(smooth).scatter_(1, kept, 1.0).view(count, 1, height, width)
 
 
-def component_sizes(mask: Tensor) -> np.ndarray:
-    """Pixels of each 4-connected piece of a 1 x 1 x H x W mask."""
-    labels, count = ndimage.label(mask[0, 0].cpu().numpy() > 0.5)
-    return ndimage.sum_labels(labels > 0, labels, range(1, count + 1))
-
-
 def count_components(mask: Tensor) -> tuple[int, float]:
     """4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of them."""
-    sizes = component_sizes(mask)
+    sizes = piece_sizes(mask)
     return len(sizes), float(sizes.max() / sizes.sum()) if len(sizes) else 0.0

@@ -13,6 +13,7 @@ from .classifier import Classifier
 from .config import PRESETS, ExplainConfig
 from .explanation import Explanation, drain, pose_photograph, search
 from .gathered import ORDINALS, Finding, Gathered, check_most, numbered
+from .groups import grouped
 from .guidance import check_overlap
 from .images import Source
 from .problem import Problem
@@ -132,6 +133,7 @@ def explain_several_steps(
     """
     config, limits = config or ExplainConfig(), limits or Limits()
     check_several(config, limits)
+    classifier = grouped(classifier, config.target)
     problem = pose_photograph(classifier, photograph, config)
     return (yield from search_several(classifier, problem, config, limits, stopped))
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .classifier import Classifier
-from .prune import SPECK
+from .shape import SPECK
 from .wording import percent
 
 GREEN, AMBER, RED = "green", "amber", "red"

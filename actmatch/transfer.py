@@ -15,6 +15,7 @@ from .batches import logits_of
 from .classifier import Classifier
 from .config import FITS, choice
 from .explanation import memory_errors_in_words
+from .groups import grouped
 from .images import Source, read_photograph, to_pixels
 from .infill import composite
 from .problem import Problem, pose
@@ -93,6 +94,7 @@ def transfer(
     """
     _check(classifiers, masks)
     choice("fit", fit, FITS)
+    classifiers = [grouped(classifier, target) for classifier in classifiers]
     image = read_photograph(photograph)
     laid = [
         _laid(mask, image.size, classifier, fit)

@@ -23,16 +23,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .backgrounds import BACKGROUNDS
 from .classifier import Classifier
 from .config import ExplainConfig
 from .explanation import memory_errors_in_words, pose_photograph
+from .groups import refuse_group
 from .images import Source, read_photograph, to_pixels
 from .infill import draw
 from .losses import EPSILON
 from .scorecard import Answer
 
 SURE = 4.0  # logit of the photograph
-EMPTY, DRAWS = ("gray", "black", "white", "noise", "color", "clouds"), 4  # infills, and of each
+DRAWS = 4  # of each blank kind of background
 
 
 class View(Classifier):
@@ -41,7 +43,7 @@ class View(Classifier):
     Subclasses say what the score is, and call `place` once they can.
 
     Raises:
-        ValueError: the classifier is a view itself.
+        ValueError: the classifier is a view or a group itself.
 
     Attributes:
         kind, about, other: see `Answer`; `about` is its target.
@@ -51,10 +53,14 @@ class View(Classifier):
     kind: str
     about: str | None = None
     least = -torch.inf  # the bar is no lower
+    derived = True
 
     def __init__(self, classifier: Classifier, class_names: tuple[str, str], other: str) -> None:
-        if isinstance(classifier, View):
-            raise ValueError("A question is asked of a classifier; got one that is a view already.")
+        if classifier.derived:
+            kind = "view" if isinstance(classifier, View) else "group"
+            raise ValueError(
+                f"A question is asked of a classifier; got one that is a {kind} already."
+            )
         nn.Module.__init__(self)  # neither copied nor prepared again
         self.name, self.data_config, self.size = (
             classifier.name, classifier.data_config, classifier.size
@@ -171,7 +177,10 @@ class Similarity(View):
     def empty(self, pixels: Tensor) -> Tensor:
         """N x 3 x H x W infills of every kind that is not made from the photograph."""
         random = torch.Generator(device=pixels.device).manual_seed(0)
-        return torch.cat([draw(kind, pixels, self.gray, DRAWS, random) for kind in EMPTY])
+        return torch.cat([
+            draw(kind, pixels, self.gray, DRAWS, random).values
+            for kind, each in BACKGROUNDS.items() if each.blank
+        ])  # fmt: skip
 
     def reset_parameters(self) -> None:
         """Forget the embeddings of the pair: they belong to the parameters they were made with."""
@@ -213,6 +222,8 @@ def contrast(
         ValueError: the photograph, a class or the fit is not acceptable, or the photograph does not
             speak for y against y'; the message says what is accepted.
     """
+    for named in (target, other):
+        refuse_group(classifier, named)
     problem = pose_photograph(classifier, photograph, ExplainConfig(target=target, fit=fit))
     if other is None:
         logits = problem.response.logits[0].clone()

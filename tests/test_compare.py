@@ -10,6 +10,7 @@ from PIL import Image
 from toys import HALF, quadrant_mask, random_pixels, tiny_classifier
 
 from actmatch import CompareConfig, ScoreConfig, score
+from actmatch.acceptance import put_to_trial
 from actmatch.attention import NoAttention
 from actmatch.compare import COLUMNS, OURS, compare, compare_rows, region_of_method, top
 from actmatch.images import to_image
@@ -72,7 +73,10 @@ def test_a_ranking_is_cut_where_it_first_keeps_the_promise(quadrant, photograph,
 def test_a_ranking_that_never_keeps_the_promise_keeps_all_and_says_so(
     quadrant, photograph, monkeypatch
 ):
-    monkeypatch.setattr("actmatch.compare.holds", lambda *_: False)
+    monkeypatch.setattr(
+        "actmatch.compare.put_to_trial",
+        lambda *arguments: put_to_trial(*arguments)._replace(kept=False),
+    )
     found = compare(quadrant, photograph, quadrant_mask(1), config(cut="promise"))
     assert all(row.card.area == 1 and not row.kept for row in found.rows[1:])
 

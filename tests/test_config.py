@@ -9,15 +9,16 @@ import pytest
 
 from actmatch import PRESETS, ExplainConfig, Promise, Weights
 from actmatch.config import PUBLISHED_WEIGHTS, bounds_of
+from actmatch.shape import Shape
 
 NUMBERS = [f.name for f in fields(ExplainConfig) if "bounds" in f.metadata]
 WHOLE = [name for name in NUMBERS if isinstance(bounds_of(ExplainConfig, name).step, int)]
 TERMS = [f.name for f in fields(Weights)]
 
 
-def test_the_default_preset_is_robust_and_every_field_has_a_value():
+def test_the_default_preset_is_recognizable_and_every_field_has_a_value():
     config = ExplainConfig()
-    assert config.preset == "robust"
+    assert config.preset == "recognizable"
     assert all(
         value is not None
         for name, value in asdict(config).items()
@@ -25,9 +26,10 @@ def test_the_default_preset_is_robust_and_every_field_has_a_value():
     )
 
 
-def test_presets_are_the_five_promises_of_the_method():
+def test_presets_are_the_promises_of_the_method():
     promises = {name: preset.promise for name, preset in PRESETS.items()}
     assert promises == {
+        "recognizable": Promise(confidence=0.5, keep_rate=0.9, pooled=True, floor=0.5),
         "smallest": Promise(),
         "confident": Promise(confidence=0.9),
         "robust": Promise(confidence=0.9, keep_rate=0.95),
@@ -54,6 +56,18 @@ def test_preset_paper_has_the_published_figures():
     assert config.layer_weights == (1, 2, 2, 4, 8)
     assert config.distances == ("cosine",) * 2 + ("standardized_mse",) * 3
     assert config.promise is None
+    assert config.shape.free
+
+
+def test_every_promise_goes_with_a_shape_of_few_pieces_and_an_area_makes_no_promise():
+    for name, preset in PRESETS.items():
+        config = ExplainConfig(preset=name)
+        assert config.shape.free is (preset.promise is None)
+        assert config.shape == Shape(config.pieces or None, config.grain)
+        assert ExplainConfig(preset=name, area=0.1).promise is None
+    assert ExplainConfig().shape.pieces == 3
+    assert ExplainConfig(pieces=0, grain=1).shape.free
+    assert not ExplainConfig(pieces=0).shape.free
 
 
 def test_the_other_published_weight_sets_are_there():

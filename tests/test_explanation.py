@@ -16,7 +16,7 @@ from PIL import Image
 from toys import same_state, state_of
 
 from actmatch import ExplainConfig, adopt, explain, explain_steps
-from actmatch.explanation import FILES, pose_photograph
+from actmatch.explanation import CORE_FILE, FILES, pose_photograph
 from actmatch.replay import replay
 from actmatch.report import read_report
 
@@ -418,6 +418,19 @@ def test_a_point_of_the_frontier_can_be_adopted(result, quadrant):
     assert explanation.card.area == pytest.approx(area)
 
 
+def test_a_mask_whose_core_was_not_looked_for_is_saved_without_one(quadrant, tmp_path):
+    mask = torch.zeros(32, 32)
+    mask[:16, :16] = 1
+    folder = adopted(quadrant, mask).save(tmp_path)
+    assert {path.name for path in folder.iterdir()} == {*FILES} - {CORE_FILE}
+
+
+def test_a_mask_without_a_core_leaves_no_core_of_an_earlier_one(quadrant, result, tmp_path):
+    result.save(tmp_path)
+    adopted(quadrant, result.mask).save(tmp_path)
+    assert not (tmp_path / CORE_FILE).exists()
+
+
 def test_the_report_of_an_adopted_mask_is_read_back_and_not_replayed(quadrant, tmp_path):
     mask = torch.zeros(32, 32)
     mask[:16, :16] = 1
@@ -428,6 +441,38 @@ def test_the_report_of_an_adopted_mask_is_read_back_and_not_replayed(quadrant, t
         replay(quadrant, report, tmp_path / "photograph.png")
 
 
+def test_the_core_lies_inside_the_mask_and_keeps_the_label(result, quadrant):
+    assert (result.core <= result.mask).all()
+    assert 0 < result.core.sum() <= result.mask.sum()
+    alone = adopted(quadrant, result.core)
+    assert alone.card.label_kept
+    assert result.report()["core_area"] == pytest.approx(result.core.mean().item())
+    assert alone.core is None
+    assert alone.report()["core_area"] is None
+
+
 def test_an_adopted_mask_of_another_size_is_refused(quadrant):
     with pytest.raises(ValueError, match="must have the size of the classifier's input"):
         adopted(quadrant, torch.ones(8, 8))
+
+
+# --- a promise that is not kept ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "words"), [(None, "on black: 0 of 1"), ("never", "bright 94 %")]
+)
+def test_where_the_promise_is_not_kept_a_sentence_says_why_and_what_to_try(quadrant, target, words):
+    """A third of the quadrant is enough on gray alone."""
+    config = dataclasses.replace(SHORT, preset="robust", target=target)
+    mask = torch.zeros(32, 32)
+    mask[:5, :16] = 1
+    problem = pose_photograph(quadrant, bright_quadrant(), config)
+    explanation = adopt(quadrant, problem, config, mask)
+    assert explanation.promise_kept is False
+    sentence = explanation.promise_sentence
+    held = round(10 * explanation.pooled_keep_rate.rate)
+    assert "Promise not kept (robust)" in sentence
+    assert f"{held} of 10" in sentence
+    assert words in sentence
+    assert "Try " in sentence

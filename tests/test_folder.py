@@ -39,6 +39,12 @@ def test_a_file_that_is_missing_in_the_end_is_an_error_in_words(tmp_path):
         write_folder(tmp_path / "new", (*NAMES, "forgotten.png"), write)
 
 
+def test_an_optional_file_that_is_not_made_again_goes(tmp_path):
+    (tmp_path / "core.png").write_text("of an earlier result")
+    write_folder(tmp_path, (*NAMES, "core.png"), write, optional=("core.png",))
+    assert {path.name for path in tmp_path.iterdir()} == set(NAMES)
+
+
 def test_a_file_of_that_name_must_not_be_a_folder(tmp_path):
     (tmp_path / "report.json").mkdir()
     with pytest.raises(ValueError, match=r"report\.json in it is a folder"):

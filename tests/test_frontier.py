@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
-from toys import quadrant_mask
+from toys import SIDE, quadrant_mask
 
 from actmatch import ExplainConfig, explain
 from actmatch.frontier import POINTS, measure_frontier
@@ -55,6 +56,41 @@ def test_of_many_masks_some_are_measured_the_smallest_and_the_largest_among_them
     assert len(frontier.points) == POINTS
     assert frontier.points[0].area == pytest.approx(1 / 64)
     assert frontier.points[-1].area == pytest.approx(1 / 4)
+
+
+def test_the_rate_of_a_point_is_pooled_over_the_kinds_and_inside_its_interval(frontier):
+    for point in frontier.points:
+        assert 0 <= point.low <= point.keep_rate <= point.high <= 1
+    assert frontier.points[0].keep_rate <= 0.8  # gray and black are lost, two of ten kinds
+
+
+def test_masks_are_measured_on_the_same_draws_together_and_alone(quadrant, problem, frontier):
+    (alone,) = measure_frontier(quadrant, problem, [quadrant_mask(0.5)], 0).points
+    assert alone == pytest.approx(frontier.points[1], abs=1e-5)
+
+
+def test_the_smallest_mask_that_holds_on_enough_backgrounds_is_found(frontier):
+    rates = [point.keep_rate for point in frontier.points]
+    assert frontier.holding(1.0) == rates.index(1)
+    assert frontier.holding(0.0) == 0
+    assert frontier.holding(rates[0] + 0.01) == 1
+    assert frontier.holding(1.01) is None
+
+
+def test_the_knee_holds_on_most_backgrounds_for_its_area(quadrant, problem):
+    masks = [quadrant_mask(0.05), quadrant_mask(0.75), torch.ones(1, 1, SIDE, SIDE)]
+    assert measure_frontier(quadrant, problem, masks, 0).knee == 1
+    never = replace(problem, target=2)
+    assert measure_frontier(quadrant, never, masks, 0).knee == 0
+
+
+def test_the_answer_is_measured_in_any_case(quadrant, problem):
+    answer = quadrant_mask(0.5)
+    frontier = measure_frontier(quadrant, problem, [quadrant_mask(0.1)] * POINTS, 0, answer)
+    assert len(frontier.points) == POINTS + 1
+    assert torch.equal(frontier.masks[-1], answer[0, 0].bool())
+    alone = measure_frontier(quadrant, problem, [], 0, answer)
+    assert len(alone.points) == 1
 
 
 def test_the_report_of_a_run_holds_its_frontier(quadrant, photograph):

@@ -8,14 +8,14 @@ import pytest
 import torch
 from toys import HALF, SIDE, quadrant_mask, random_pixels, tiny_classifier, two_tiles
 
-from actmatch import ExplainConfig, Guidance, Promise, explain
+from actmatch import ExplainConfig, Guidance, explain
+from actmatch.acceptance import put_to_trial
 from actmatch.agreement import iou
 from actmatch.explanation import drain, search
 from actmatch.guidance import HELD, limited, logits_to_continue
+from actmatch.judge import Judge, cut, mask_of
 from actmatch.optimize import optimize
-from actmatch.panel import Panel
 from actmatch.problem import pose
-from actmatch.promise import Cut, Judge, holds
 
 QUICK = dict(steps=40, patience=40, resolution=16)
 PRESETS = ["smallest", "confident", "robust"]
@@ -85,7 +85,7 @@ def test_every_step_and_the_answer_keep_and_drop_what_they_must(quadrant, proble
     assert result.promise_kept is (True if "preset" in settings else None)
     if "preset" in settings:
         promise = ExplainConfig(**settings).promise
-        assert holds(quadrant, problem, result.mask[None, None], promise, 999)
+        assert put_to_trial(quadrant, problem, result.mask[None, None], promise, 999).kept
     assert result.report()["guidance"] == {
         "continued": False, "keep": 64 / SIDE**2, "drop": drop.float().mean().item(), "overlap": 0.0
     }  # fmt: skip
@@ -113,25 +113,14 @@ def test_a_hurried_verdict_obeys_as_well(quadrant, problem):
     assert not result.mask[LEFT].any()
 
 
-def test_pixels_to_keep_are_not_pruned_and_not_counted_as_tiles(quadrant, problem):
+def test_pixels_to_keep_are_not_eliminated_and_not_counted_as_tiles(quadrant, problem):
     guided = problem.guided(Guidance(keep=CORNER))
     config = ExplainConfig(preset="smallest", **QUICK)
     *_, step = optimize(quadrant, guided, config)
-    judge = Judge(quadrant, guided, Promise(), 0)
-    mask = judge.smallest(step.candidates).mask
-    assert (mask[0, 0][CORNER] == 1).all()
-    tested, necessary = judge.irreducible(mask)
+    verdict = Judge(quadrant, guided, config).smallest(step.candidates)
+    assert (verdict.mask[0, 0][CORNER] == 1).all()
+    tested, necessary = verdict.irreducible
     assert tested == necessary > 0
-    assert judge.irreducible(CORNER[None, None].float()) == (0, 0)
-
-
-def test_a_panel_asks_a_mask_as_it_is_guided(quadrant, problem):
-    upper = quadrant_mask(0.5)
-    assert Panel(quadrant, problem, Promise()).holds(upper)
-    without = problem.guided(Guidance(drop=upper[0, 0].bool()))
-    assert not Panel(quadrant, without, Promise()).holds(upper)
-    within = problem.guided(Guidance(keep=upper[0, 0].bool()))
-    assert Panel(quadrant, within, Promise()).holds(torch.zeros_like(upper))
 
 
 def test_held_pixels_get_no_gradient():
@@ -151,7 +140,7 @@ def test_no_cut_of_an_average_of_rankings_includes_what_is_dropped():
                 for shift in range(5)]  # fmt: skip
     average = guidance.rank(sum(rankings) / 5)
     for area in torch.linspace(0, 1, 21).tolist():
-        assert not Cut(average, area).mask[0, 0][LEFT].any()
+        assert not mask_of(cut(average, area))[0, 0][LEFT].any()
 
 
 # --- overlap -------------------------------------------------------------------------------------
@@ -165,8 +154,8 @@ def test_at_any_cut_no_more_than_the_overlap_lies_inside(overlap, seed):
     inside = torch.rand(24, 24, generator=draw) < (0.2, 0.5, 0.9, 0.02)[seed]
     logits[inside] += 2  # what is inside would come first
     ranking = limited(logits, inside, overlap)
-    for cut in ranking.unique():
-        above = ranking > cut
+    for value in ranking.unique():
+        above = ranking > value
         assert (above & inside).sum() <= overlap * above.sum() + 1e-3
     assert torch.equal(ranking[~inside], logits[~inside])
     assert (ranking <= logits).all()
@@ -197,13 +186,6 @@ def test_masks_of_a_search_overlap_as_far_as_allowed(quadrant, problem, preset):
     assert any(step.mask[0, 0][LEFT].any() for step in steps)
 
 
-def test_a_panel_refuses_a_mask_that_overlaps_too_much(quadrant, problem):
-    mask = quadrant_mask(1)
-    for overlap, held in ((0.5, True), (0.49, False)):
-        guided = problem.guided(Guidance(drop=LEFT, overlap=overlap))
-        assert Panel(quadrant, guided, Promise()).holds(mask) is held
-
-
 # --- going on ------------------------------------------------------------------------------------
 
 
@@ -220,7 +202,8 @@ def test_the_logits_to_go_on_from_are_positive_where_the_mask_keeps():
 def test_the_first_mask_is_the_one_gone_on_from(quadrant, problem, generator, resolution, preset):
     mask = (random_pixels()[:, :1] > 0.9).float()  # specks, far finer than any grid
     guidance = Guidance(logits=logits_to_continue(mask, mask))
-    config = ExplainConfig(preset=preset, generator=generator, resolution=resolution, steps=1)
+    config = ExplainConfig(preset=preset, generator=generator, resolution=resolution, steps=1,
+                           pieces=0, grain=1)  # fmt: skip
     (step,) = optimize(quadrant, problem.guided(guidance), config)
     assert torch.equal(step.mask, mask)
 

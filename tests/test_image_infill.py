@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 from toys import SIDE, quadrant_mask, random_pixels
 
+from actmatch.backgrounds import kinds
 from actmatch.config import FITS
 from actmatch.examples import example_photographs
 from actmatch.image_infill import IMAGE, other_photographs, with_photographs
 from actmatch.images import to_image, to_pixels
-from actmatch.infill import KINDS, composite
+from actmatch.infill import composite
 from actmatch.problem import pose
 from actmatch.scorecard import measure
 
@@ -60,11 +61,13 @@ def test_the_keep_rate_on_photographs_is_reported_and_not_promised(quadrant, pro
     mask = quadrant_mask(3 / 8)
     before = measure(quadrant, problem, mask, trials=1)
     others = other_photographs(quadrant, problem, [flat(0), flat(128), flat(0)])
-    card, pictures = with_photographs(before, quadrant, problem, mask, others)
+    card, pictures, evidence = with_photographs(before, quadrant, problem, mask, others)
     (rate,) = card.reported
     assert (rate.kind, rate.kept, rate.trials) == (IMAGE, 1, 3)
     assert card.keep_rate == before.card.keep_rate
-    assert [rate.kind for rate in card.backgrounds] == [*KINDS, IMAGE]
+    assert card.pooled == before.card.pooled
+    assert evidence is before.evidence
+    assert [rate.kind for rate in card.backgrounds] == [*kinds(), IMAGE]
     assert card.report()["keep_rate"][IMAGE]["kept"] == 1
     assert card.report()["reported"] == [IMAGE]
     assert pictures.worst[IMAGE] == to_image(composite(mask, problem.pixels, others[:1])[0])

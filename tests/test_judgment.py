@@ -11,10 +11,10 @@ from PIL import Image
 from toys import HALF, SIDE, quadrant_classifier, quadrant_mask, quadrant_pixels, quadrant_problem
 
 from actmatch import ScoreConfig, judge, score
+from actmatch.backgrounds import kinds
 from actmatch.folder import MASK_FILES
 from actmatch.image_infill import other_photographs, with_photographs
 from actmatch.images import to_image
-from actmatch.infill import KINDS
 from actmatch.scorecard import measure
 
 FEW = ScoreConfig(trials=2)
@@ -140,7 +140,7 @@ def test_running_out_of_memory_is_told_in_words(photograph, monkeypatch):
 def test_a_saved_judgment_has_all_its_files_and_figures(quadrant, photograph, tmp_path):
     judgment = judge(quadrant, photograph, quadrant_mask(1) * 0.8 + 0.1, FEW)
     folder = judgment.save(tmp_path / "out")
-    worst = {f"worst-{kind}.png" for kind in (*KINDS, "image")}
+    worst = {f"worst-{kind}.png" for kind in (*kinds(), "image")}
     assert {path.name for path in folder.iterdir()} == set(judgment.files)
     assert set(judgment.files) == {*MASK_FILES, *worst, "divergence-1.png", "report.json"}
     report = json.loads((folder / "report.json").read_text())

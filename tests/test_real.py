@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from actmatch import ExplainConfig, explain, load_classifier
+from actmatch.acceptance import BELOW
+from actmatch.judge import LARGEST_ANSWER
 
 pytestmark = pytest.mark.real
 
@@ -17,7 +20,7 @@ PHOTOGRAPHS = {
     "lion": ("gradio", "media_assets/images/lion.jpg"),
     "espresso": ("skimage", "data/coffee.png"),
 }
-STEPS = 50
+SURE = ExplainConfig(preset="confident", steps=50, pieces=0, grain=1)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +36,7 @@ def path_of(label: str) -> Path:
 @pytest.fixture(scope="module", params=PHOTOGRAPHS)
 def labeled(request, classifier):
     """A label and the explanation of its photograph."""
-    config = ExplainConfig(preset="confident", steps=STEPS)
-    return request.param, explain(classifier, path_of(request.param), config)
+    return request.param, explain(classifier, path_of(request.param), SURE)
 
 
 def test_the_photograph_is_recognized_with_good_confidence(labeled):
@@ -58,8 +60,7 @@ def test_parameter_randomization_lowers_the_gain_to_less_than_half(labeled):
 @pytest.mark.parametrize("label", PHOTOGRAPHS)
 def test_the_best_ranked_of_a_fifth_of_the_pixels_gain_on_the_classifier_alone(label, classifier):
     """A mask of a hundredth ranks too few pixels: how much it gains differs between processors."""
-    config = ExplainConfig(preset="confident", steps=STEPS, area=0.2)
-    card = explain(classifier, path_of(label), config).card
+    card = explain(classifier, path_of(label), replace(SURE, area=0.2)).card
     assert card.gain > 0.1
     assert card.randomized_gain < card.gain / 2
 
@@ -85,6 +86,20 @@ def test_the_deepest_stage_is_matched_better_than_by_random_masks_of_equal_area(
     assert deepest.cosine > deepest.random_cosine
 
 
+def test_what_is_said_by_default_of_shape_backgrounds_and_core_is_true(classifier):
+    config = ExplainConfig(steps=15)
+    result = explain(classifier, path_of("cheetah"), config)
+    assert config.shape.fits(result.mask[None, None])
+    assert 0 < result.card.area <= LARGEST_ANSWER
+    if result.promise_kept:
+        assert result.card.label_kept
+        assert result.card.confidence_ratio >= config.promise.confidence
+        assert result.pooled_keep_rate.high >= config.promise.keep_rate - BELOW
+        assert (result.core <= result.mask).all()
+    else:
+        assert "Promise not kept" in result.promise_sentence
+
+
 def test_the_explanation_of_another_class_is_another_mask(classifier):
     config = ExplainConfig(preset="smallest", steps=10, target="tiger cat")
     result = explain(classifier, path_of("cheetah"), config)
@@ -95,8 +110,7 @@ def test_the_explanation_of_another_class_is_another_mask(classifier):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 def test_cuda_reaches_the_same_promise(labeled):
     label, on_cpu = labeled
-    config = ExplainConfig(preset="confident", steps=STEPS)
-    on_gpu = explain(load_classifier("tf_efficientnet_lite0", "cuda"), path_of(label), config)
+    on_gpu = explain(load_classifier("tf_efficientnet_lite0", "cuda"), path_of(label), SURE)
     assert on_gpu.promise_kept
     assert on_gpu.card.label == on_cpu.card.label
     assert on_gpu.card.probability == pytest.approx(on_cpu.card.probability, abs=1e-3)

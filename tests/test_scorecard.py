@@ -20,9 +20,9 @@ from toys import (
 )
 
 from actmatch import batches
+from actmatch.backgrounds import BACKGROUNDS, kinds
 from actmatch.images import to_image
-from actmatch.infill import DETERMINISTIC, KINDS
-from actmatch.keep_rate import keep_rates
+from actmatch.keep_rate import TRIALS, keep_rates, pooled
 from actmatch.problem import pose
 from actmatch.scorecard import (
     RANDOM_MASKS,
@@ -244,11 +244,11 @@ def test_the_keep_rates_of_a_linear_card_are_as_derived_by_hand(linear):
     Of n trials that are all kept, the exact interval begins at p with p^n = 0.025.
     """
     for rate in linear.card.keep_rate:
-        trials = 1 if rate.kind in DETERMINISTIC else 3
+        trials = 3 if BACKGROUNDS[rate.kind].random else 1
         assert (rate.kept, rate.trials, rate.high) == (trials, trials, 1)
         assert rate.low == pytest.approx(0.025 ** (1 / trials))
     worst = linear.pictures.worst
-    assert set(worst) == set(KINDS)
+    assert tuple(worst) == kinds()
     assert worst["black"] == to_image((halves_pixels(2, 0.5) * left_mask())[0])
 
 
@@ -312,6 +312,18 @@ def test_the_keep_rates_are_part_of_the_card(quadrant, problem):
     mask = quadrant_mask(0.5)
     card = score(quadrant, problem, mask, seed=3, trials=7)
     assert card.keep_rate == keep_rates(quadrant, problem, mask, 3, trials=7)
+    assert card.pooled == pooled(card.keep_rate)
+
+
+def test_the_evidence_of_a_card_is_what_its_figures_say(quadrant, problem):
+    mask = quadrant_mask(0.5)
+    card, _, evidence = measure(quadrant, problem, mask, seed=3, trials=7)
+    assert evidence.log_ratio.exp().item() == pytest.approx(card.confidence_ratio)
+    assert (evidence.leftover.item() < 0) is card.necessary
+    for rate in card.keep_rate:
+        rows = [kind == rate.kind for kind in evidence.kinds]
+        assert (evidence.margins[rows] >= 0).sum() == rate.kept
+        assert sum(rows) == rate.trials
 
 
 def test_a_card_is_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
@@ -327,7 +339,8 @@ def test_a_card_is_the_same_in_batches_and_one_by_one(quadrant, problem, monkeyp
 
 def test_the_report_of_a_card_is_json_that_gives_every_figure_back(linear):
     report = json.loads(json.dumps(linear.card.report(), allow_nan=False))
-    assert set(report) == {entry.name for entry in fields(ScoreCard)}
+    assert set(report) == {entry.name for entry in fields(ScoreCard)} | {"pooled_keep_rate"}
+    assert report["pooled_keep_rate"] == linear.card.pooled._asdict()
     assert report["area"] == 0.5
     gray = {"kept": 1, "trials": 1, "low": 0.025, "high": 1.0}
     assert report["keep_rate"]["gray"] == pytest.approx(gray)
@@ -364,7 +377,8 @@ def test_a_card_needs_few_forward_passes_beside_those_of_its_keep_rate(quadrant,
     problem = pose(quadrant, quadrant_pixels(), None)
     monkeypatch.setattr(type(quadrant), "forward", counting)
     measure(quadrant, problem, quadrant_mask(0.5), random_pixels()[:, :1])
-    assert sum(seen) <= 84 + 60
+    tried = sum(TRIALS if each.random else 1 for each in BACKGROUNDS.values())
+    assert tried < sum(seen) <= tried + 60
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 500, 97 * 64])

@@ -10,13 +10,13 @@ from PIL import Image
 from toys import either_tile, nothing_there, two_tiles
 
 from actmatch import ExplainConfig, Limits, explain_several, explain_several_steps
+from actmatch.acceptance import put_to_trial
 from actmatch.agreement import iou
 from actmatch.explanation import drain
 from actmatch.images import to_image
-from actmatch.promise import holds
 from actmatch.several import search_several
 
-TOY = dict(preset="smallest", steps=60, patience=60, resolution=16)
+TOY = dict(preset="smallest", steps=30, patience=30, resolution=16)
 
 
 def found_of(toy, limits=None, **changes):
@@ -41,7 +41,7 @@ def test_where_either_of_two_regions_suffices_both_are_found_and_no_third():
         assert max(kept) >= 0.75
         assert min(kept) < 0.2
     for mask in (first, second):
-        assert holds(classifier, problem, mask, ExplainConfig(**TOY).promise, 77)
+        assert put_to_trial(classifier, problem, mask, ExplainConfig(**TOY).promise, 77).kept
     assert several.iou == ((1, 0), (0, 1))
     assert several.shared == ((1, 0), (0, 1))
 
@@ -53,11 +53,13 @@ def test_where_everything_is_needed_there_is_no_other():
     assert several.sentence.startswith("1 disjoint explanation was found; no second one keeps")
 
 
-def test_where_nothing_is_needed_there_is_no_other():
-    several = found_of(nothing_there(), steps=10)
-    assert several.exhausted
-    assert not several.found[-1].mask.any()
-    assert all(explanation.mask.any() for explanation in several.found[:-1])
+def test_where_any_pixels_will_do_others_are_found_until_no_more_are_looked_for():
+    several = found_of(nothing_there(), Limits(most=3), steps=10)
+    assert len(several.found) == 3
+    assert not several.exhausted
+    masks = torch.stack([explanation.mask for explanation in several.found])
+    assert masks.flatten(1).any(1).all()
+    assert masks.sum(0).max() == 1
 
 
 def test_where_the_promise_cannot_be_kept_there_is_none():

@@ -34,12 +34,13 @@ from actmatch import (
     judge,
     similarity,
 )
+from actmatch.backgrounds import BACKGROUNDS
 from actmatch.classifier import FORWARD, Classifier
 from actmatch.compare import compare
 from actmatch.images import to_image
 from actmatch.infill import composite
 from actmatch.suspicion import randomized
-from actmatch.views import DRAWS, EMPTY, SURE, Contrast, Similarity, View
+from actmatch.views import DRAWS, SURE, Contrast, Similarity, View
 
 SHORT = ExplainConfig(preset="smallest", steps=30, resolution=8)
 X, E_HALF = across_pixels(), composite(quadrant_mask(0.5), across_pixels(), torch.tensor(0.5))
@@ -151,7 +152,7 @@ def test_the_bar_of_a_similarity_is_half_way_from_the_best_of_nothing(across):
     view = Similarity(across, X, across_pixels(lower=0), "other")
     empty = view.empty(X)
     nothing = view.score(view.features(empty)[0]).max().item()
-    assert len(empty) == len(EMPTY) * DRAWS
+    assert len(empty) == DRAWS * sum(each.blank for each in BACKGROUNDS.values())
     assert view.nothing == pytest.approx(nothing)
     assert view.bar == pytest.approx((nothing + view.photograph) / 2)
 

@@ -1,0 +1,140 @@
+"""Taking out of a mask what its promise does not need, tile by tile, by forward passes alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .panel import Panel
+from .shape import Shape
+
+TILE_SIDE = 14  # pixels
+MOST_PASSES = 60  # of a walk through the tiles; large masks have many
+MOST_TESTED = 24  # tiles that a walk did not come to and that are tested after it
+HARDEST = 6  # backgrounds asked about on the way
+CHECKED_EVERY = 6  # masks on the way, after which all backgrounds are asked about
+FIRST_GROUP = 4  # the first group is the kept tiles divided by this
+
+
+class Irreducible(NamedTuple):
+    """How many kept tiles were tested, and how many of them cannot be dropped alone."""
+
+    tested: int
+    necessary: int
+
+
+class Elimination:
+    """Drops tiles of a mask for as long as the promise holds on a panel.
+
+    Args:
+        shape: what every mask must look like.
+
+    Attributes:
+        path: 1 x 1 x H x W masks that hold, ever smaller; the first is the one begun with.
+        alone: tiles found necessary alone.
+    """
+
+    def __init__(self, panel: Panel, mask: Tensor, shape: Shape) -> None:
+        self.panel, self.shape, self.path = panel, shape, [mask]
+        self.alone: set[int] = set()
+
+    @property
+    def mask(self) -> Tensor:
+        """The smallest so far."""
+        return self.path[-1]
+
+    def run(self, worth: Tensor) -> Elimination:
+        """Walk through the kept tiles once, those worth least a pixel first.
+
+        They go in groups: one that can be dropped doubles the next, one that cannot is halved,
+        until each tile was dropped or found necessary alone. On the way only the hardest
+        backgrounds are asked about, and all of them now and then; the last mask that holds on all
+        of them ends the path. After `MOST_PASSES` the walk ends wherever it is.
+
+        Args:
+            worth: H x W, what a pixel is worth; only the order counts.
+        """
+        order = by_worth(self.chosen(self.mask), worth)
+        start, size = 0, max(1, len(order) // FIRST_GROUP)
+        most = self.panel.classifier.passes + MOST_PASSES
+        while start < len(order) and self.panel.classifier.passes < most:
+            if self.drop(order[start : start + size]):
+                start, size = start + size, 2 * size
+                if len(self.path) % CHECKED_EVERY == 0 and not self.sound():
+                    size = 1
+            elif size == 1:
+                self.alone.add(int(order[start]))
+                start += 1
+            else:
+                size = size // 2
+        self.sound()
+        return self
+
+    def sound(self) -> bool:
+        """Whether the mask holds on all backgrounds; where not, the path is cut back to one."""
+        length = len(self.path)
+        while len(self.path) > 1 and not self.panel.holds(self.mask):
+            self.path.pop()
+        return len(self.path) == length
+
+    def chosen(self, mask: Tensor) -> Tensor:
+        """The part of a mask that was not given by the guidance."""
+        return self.panel.problem.guidance.chosen(mask)
+
+    def drop(self, group: Tensor) -> bool:
+        """Whether the mask still keeps the promise without some tiles; they go if it does."""
+        smaller = self.without(self.mask, group)
+        if smaller is None or not self.panel.holds(smaller, HARDEST):
+            return False
+        self.path.append(smaller)
+        return True
+
+    def without(self, mask: Tensor, group: Tensor) -> Tensor | None:
+        """The mask without some tiles, in shape; None where it would not be smaller."""
+        smaller = self.panel.problem.guidance.apply(without(mask, group, self.shape))
+        return smaller if smaller.any() and smaller.sum() < mask.sum() else None
+
+    def irreducible(self, worth: Tensor) -> Irreducible:
+        """How many tiles of the smallest mask were tested, and how many cannot be dropped alone.
+
+        A tile counts as necessary, too, where it was so in a mask of which this one is a part, and
+        where the shape would bring it back. Of those that the walk did not come to, the ones worth
+        least are tested, `MOST_TESTED` at most.
+
+        Args:
+            worth: as in `run`.
+        """
+        kept = [int(tile) for tile in by_worth(self.chosen(self.mask), worth)]
+        known = [tile for tile in kept if tile in self.alone]
+        asked = [tile for tile in kept if tile not in self.alone][:MOST_TESTED]
+        smaller = [self.without(self.mask, torch.tensor([tile])) for tile in asked]
+        droppable = sum(each is not None and self.panel.holds(each, HARDEST) for each in smaller)
+        return Irreducible(len(known) + len(asked), len(known) + len(asked) - droppable)
+
+
+def by_worth(mask: Tensor, worth: Tensor) -> Tensor:
+    """Kept tiles, those whose kept pixels are worth least first."""
+    index = tiles(mask.shape[-2:], mask.device).flatten()
+    kept = mask.flatten()
+    total = torch.zeros(int(index.max()) + 1, device=mask.device)
+    pixels = total.index_add(0, index, kept)
+    total = total.index_add(0, index, worth.flatten() * kept)
+    order = (total / pixels.clamp_min(1)).argsort()
+    return order[pixels[order] > 0]
+
+
+def without(mask: Tensor, dropped: Tensor, shape: Shape) -> Tensor:
+    """The mask without some tiles, brought back into shape where that is lost."""
+    index = tiles(mask.shape[-2:], mask.device)
+    left = mask * ~torch.isin(index, dropped.to(mask.device))
+    return left if shape.fits(left) else shape.of(left)
+
+
+def tiles(size: tuple[int, int], device: torch.device) -> Tensor:
+    """H x W index of the 14 x 14 tile each pixel lies in."""
+    height, width = size
+    rows = torch.arange(height, device=device) // TILE_SIDE
+    columns = torch.arange(width, device=device) // TILE_SIDE
+    return rows[:, None] * (-(-width // TILE_SIDE)) + columns

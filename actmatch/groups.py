@@ -1,0 +1,138 @@
+"""A group of classes as the target: where a classifier wavers, one asks for "hyena or lion".
+
+A group is a classifier that shares the model of another one. Its logits are those of the other one
+with the logits of the group's classes merged into one,
+
+    z = log sum_i exp z_i,
+
+so that the probability of the group is the sum of theirs. The group stands where the first of its
+classes stood, in the order of the classifier; all other classes keep their names and their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .classifier import Classifier
+
+GROUP = "|"  # between the classes of a group
+
+
+class Group(Classifier):
+    """A classifier some of whose classes are one; `group` makes it.
+
+    Attributes:
+        members: indices of these classes in the classifier it was made of, ascending; the group
+            itself has the index of the first.
+        spelled: the names by which the group was asked for.
+    """
+
+    derived = True
+    members: tuple[int, ...]
+    spelled: tuple[str, ...]
+
+    def head(self, final: Tensor) -> Tensor:
+        """N x (K - members + 1) logits of the final features."""
+        logits = super().head(final).float()
+        first, *others = self.members
+        merged = torch.stack([logits[:, member] for member in self.members], dim=1)
+        between = zip(self.members, (*others, logits.shape[1]), strict=True)
+        rest = [logits[:, member + 1 : end] for member, end in between]
+        return torch.cat((logits[:, :first], merged.logsumexp(1, keepdim=True), *rest), dim=1)
+
+    def class_index(self, target: int | str) -> int:
+        """As of any classifier; what the group was asked for with is a name of it too."""
+        if isinstance(target, str) and _spelled(target) == self.spelled:
+            return self.members[0]
+        return super().class_index(target)
+
+
+def group(classifier: Classifier, names: str | Sequence[int | str]) -> Group:
+    """A classifier for which several classes are one, called "hyena or lion".
+
+    Args:
+        names: two or more classes, each by name or index, or a text of them with | between.
+
+    Raises:
+        ValueError: a class is unknown, given twice or left blank, there are fewer than two or all
+            of them, or the classifier is a view or a group itself.
+    """
+    names = names.split(GROUP) if isinstance(names, str) else [*names]
+    text = GROUP.join(map(str, names))
+    if classifier.derived:
+        raise ValueError(
+            f"The group {text} must be asked of a classifier itself, not of a contrast, a "
+            "similarity or another group."
+        )
+    members = _members(classifier, names, text)
+    first, *others = sorted(members)
+    classes = list(classifier.class_names)
+    classes[first] = _in_words([classes[member] for member in members])
+    own: Any = classifier.metered()  # whatever its class overrides, the group does too
+    own.__class__ = type("Group", (Group, type(classifier)), {})
+    own.members, own.spelled = (first, *others), _spelled(text)
+    own.class_names = tuple(name for i, name in enumerate(classes) if i not in others)
+    return own
+
+
+def grouped(classifier: Classifier, target: int | str | None) -> Classifier:
+    """The classifier for which a target is one class: a group where it names several.
+
+    Raises:
+        ValueError: as `group`.
+    """
+    if not names_group(target, classifier.class_names):
+        return classifier
+    if isinstance(classifier, Group) and _spelled(target) == classifier.spelled:
+        return classifier
+    return group(classifier, target)
+
+
+def names_group(target: int | str | None, class_names: Sequence[str]) -> bool:
+    """Whether a target means several classes: it has a | and is not itself the name of a class."""
+    if not isinstance(target, str) or GROUP not in target:
+        return False
+    return target.strip().casefold() not in {name.casefold() for name in class_names}
+
+
+def refuse_group(classifier: Classifier, target: int | str | None) -> None:
+    """Raise a ValueError where a target means several classes and can mean but one."""
+    if names_group(target, classifier.class_names):
+        raise ValueError(f"A contrast is between two single classes; got the group {target!r}.")
+
+
+def _members(classifier: Classifier, names: Sequence[int | str], text: str) -> list[int]:
+    """The index of each class, in the order given."""
+    if len(names) < 2 or not all(str(name).strip() for name in names):
+        raise ValueError(
+            f"A group is two or more classes with {GROUP} between them, each by name or index, "
+            f"and none left blank; got {text!r}."
+        )
+    members: list[int] = []
+    for name in names:
+        index = classifier.class_index(name)
+        if index in members:
+            raise ValueError(
+                f"A group has each class once; {classifier.class_names[index]} is twice in {text}."
+            )
+        members.append(index)
+    count = len(classifier.class_names)
+    if len(members) == count:
+        raise ValueError(
+            f"A group of all {count} classes of {classifier.name} would be the answer to "
+            "everything; leave out at least one."
+        )
+    return members
+
+
+def _spelled(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().casefold() for name in text.split(GROUP))
+
+
+def _in_words(names: Sequence[str]) -> str:
+    """Such as "hyena or lion", or "hyena, lion or tiger"."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"

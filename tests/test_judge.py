@@ -1,0 +1,456 @@
+"""From a search to the mask that is returned: never too large, never claimed in vain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+from toys import (
+    SIDE,
+    WindowModel,
+    nothing_there,
+    quadrant_classifier,
+    quadrant_mask,
+    random_pixels,
+    two_tiles,
+)
+
+from actmatch import PRESETS, ExplainConfig, explain
+from actmatch.acceptance import MOST_ROUNDS, put_to_trial
+from actmatch.classifier import Classifier
+from actmatch.explanation import drain, search
+from actmatch.guidance import Guidance
+from actmatch.infill import composite
+from actmatch.judge import (
+    ATTEMPTS,
+    HURRIED,
+    KNEE_AREAS,
+    LARGEST_ANSWER,
+    Draws,
+    Judge,
+    Verdict,
+    aim,
+    cut,
+    mask_of,
+)
+from actmatch.optimize import Candidates, optimize
+from actmatch.problem import pose
+from actmatch.promise import Promise
+
+PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
+ON_DRAWS = [name for name in PROMISED if not PRESETS[name].promise.gray_alone]
+SHORT = dict(steps=30, resolution=8, seed=0)
+TOY = dict(steps=40, patience=40, resolution=16)
+
+
+def judge_of(classifier, problem, preset="robust", **settings) -> Judge:
+    return Judge(classifier, problem, ExplainConfig(preset=preset, **settings))
+
+
+def seen(ranking: torch.Tensor) -> Candidates:
+    """What a search would leave whose every step had these H x W logits."""
+    candidates = Candidates(tuple(ranking.shape), torch.device("cpu"), promised=True)
+    area = (ranking > 0).float().mean()
+    candidates.offer(ranking[None, None], area, torch.tensor(0.0))
+    return candidates
+
+
+def quadrant_first(share: float = 0.25) -> torch.Tensor:
+    """H x W ranking: the quadrant from its corner on, then the rest; positive on so much of it."""
+    rows, columns = torch.arange(SIDE)[:, None], torch.arange(SIDE)
+    return cut(-torch.maximum(rows, columns) - 1e-3 * rows - 1e-5 * columns, share)
+
+
+def whole_window() -> tuple:
+    """A toy that asks for three quarters of all the pixels, more than an answer may have."""
+    model = WindowModel(torch.ones(1, 1, SIDE, SIDE), 2.0, -3.0)
+    classifier = Classifier(model, "all", ("all", "not all", "never"))
+    return classifier, pose(classifier, torch.ones(1, 3, SIDE, SIDE), "all")
+
+
+# --- cuts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("area", [0.0, 0.0005, 0.3, 0.999, 1.0])
+def test_a_cut_keeps_no_more_than_the_area_and_never_everything(area):
+    logits = random_pixels()[0, 0]
+    mask = mask_of(cut(logits, area))
+    assert mask.shape == (1, 1, SIDE, SIDE)
+    assert mask.sum() == min(int(area * SIDE**2), SIDE**2 - 1)
+    assert not mask_of(cut(torch.zeros(SIDE, SIDE), area)).any()  # equals are cut together
+
+
+def test_cuts_go_up_to_the_largest_answer_and_down_in_strides(quadrant, problem):
+    judge, ranking = judge_of(quadrant, problem), quadrant_first()
+    areas = [mask.mean().item() for mask in judge.cuts(ranking, 0.1, 1.5)]
+    assert areas == sorted(areas)
+    assert LARGEST_ANSWER / 1.1 < areas[-1] <= LARGEST_ANSWER
+    areas = [mask.mean().item() for mask in judge.cuts(ranking, 0.9, 1 / 1.5)]
+    assert areas == sorted(areas, reverse=True)
+    assert len(areas) > 3
+    assert all(judge.shape.fits(mask) for mask in judge.cuts(ranking, 0.9, 1 / 1.5))
+
+
+def test_masks_are_chosen_for_somewhat_more_than_is_promised():
+    for preset in PROMISED:
+        promise = PRESETS[preset].promise
+        aimed = aim(promise)
+        if promise.gray_alone:
+            assert aimed == promise
+            continue
+        assert promise.keep_rate < aimed.keep_rate <= 1
+        assert aimed.floor > promise.floor or not promise.floor
+        assert replace(aimed, keep_rate=promise.keep_rate, floor=promise.floor) == promise
+    assert aim(Promise(keep_rate=0.99)).keep_rate <= 1
+
+
+# --- selecting -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("area", [0.03, 0.2, 0.4, 0.9])
+def test_the_smallest_cut_that_holds_is_selected_from_wherever_it_begins(quadrant, problem, area):
+    """Five eighths of the quadrant hold on black: 5/32 of the image."""
+    judge = judge_of(quadrant, problem, "recognizable")
+    mask = judge.select(quadrant_first(), area)
+    assert judge.panel.holds(mask)
+    assert 5 / 32 < mask.mean() < 1.35 * 5 / 32
+
+
+def test_where_no_cut_holds_none_is_selected(quadrant, problem):
+    never = replace(problem, target=2)
+    assert judge_of(quadrant, never).select(quadrant_first(), 0.3) is None
+    upside_down = quadrant_first().flip((0, 1))
+    assert judge_of(quadrant, problem).select(upside_down, 0.1) is None
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+def test_the_smallest_verdict_is_small_irreducible_and_kept(quadrant, problem, preset):
+    judge = judge_of(quadrant, problem, preset)
+    verdict = judge.smallest(seen(quadrant_first()))
+    assert verdict.kept
+    assert judge.shape.fits(verdict.mask)
+    assert verdict.mask.mean() <= 0.3
+    assert verdict.irreducible.tested >= verdict.irreducible.necessary > 0
+    assert (verdict.soft_mask > 0).all() and (verdict.soft_mask < 1).all()
+    for wider in verdict.path:
+        assert judge.panel.holds(wider)
+        assert wider.sum() > verdict.mask.sum()
+
+
+def refused(judge: Judge, monkeypatch, learn: bool) -> list[torch.Tensor]:
+    """The masks put to the test where every one is refused.
+
+    Args:
+        learn: whether the panel learns from it that neither they nor smaller ones hold.
+    """
+    asked, holds = [], judge.panel.holds
+    monkeypatch.setattr(judge, "accepts", lambda mask: asked.append(mask))
+    if learn:
+        monkeypatch.setattr(judge.panel, "holds", lambda mask, *rest: holds(mask, *rest) and all(
+            mask.sum() > each.sum() for each in asked))  # fmt: skip
+    assert not judge.smallest(seen(quadrant_first())).kept
+    return asked
+
+
+@pytest.mark.parametrize("preset", ON_DRAWS)
+def test_a_refused_mask_is_followed_by_a_larger_one(quadrant, problem, monkeypatch, preset):
+    asked = refused(judge_of(quadrant, problem, preset), monkeypatch, learn=True)
+    areas = [mask.mean().item() for mask in asked]
+    assert 1 < len(areas) <= ATTEMPTS
+    assert all(after > before for before, after in pairwise(areas))
+
+
+@pytest.mark.parametrize("preset", ON_DRAWS)
+def test_a_refused_mask_is_not_put_to_the_test_again(quadrant, problem, monkeypatch, preset):
+    """Every further test of one and the same mask would be another chance to be accepted."""
+    asked = refused(judge_of(quadrant, problem, preset), monkeypatch, learn=False)
+    assert len({mask.numpy().tobytes() for mask in asked}) == len(asked)
+
+
+def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one(quadrant, problem):
+    judge = judge_of(quadrant, problem, "recognizable")
+    before = len(judge.panel.drawn)
+    assert judge.accepts(quadrant_mask(1))
+    assert len(judge.panel.drawn) == before
+    assert not judge.accepts(quadrant_mask(5 / 16))
+    assert len(judge.panel.drawn) > before
+    assert judge.judged == 2
+    fewer = judge_of(quadrant, problem, "smallest")
+    assert not fewer.accepts(1 - quadrant_mask(1))
+    assert fewer.panel.drawn.kinds == ("gray",)
+
+
+# --- no answer -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+@pytest.mark.parametrize("hurried", [False, True])
+def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried):
+    classifier, problem = whole_window()
+    ranking = cut(random_pixels()[0, 0], 0.9)
+    judge = judge_of(classifier, problem, preset, pieces=0, grain=1)
+    verdict = (judge.quickest if hurried else judge.smallest)(seen(ranking))
+    assert verdict.kept is False
+    assert verdict.mask.any()
+    assert verdict.mask.mean() <= LARGEST_ANSWER
+    assert all(part.mean() <= LARGEST_ANSWER for part in judge.parts(verdict))
+
+
+def test_where_nothing_keeps_the_promise_the_mask_at_the_knee_is_returned(quadrant, problem):
+    """More of a ranking than three quarters of the quadrant holds on no more backgrounds."""
+    judge = judge_of(quadrant, problem)
+    verdict = judge.none(quadrant_first())
+    enough = min(area for area in KNEE_AREAS if area >= 5 / 32)
+    assert verdict.kept is False
+    assert verdict.irreducible is None
+    assert verdict.core is None
+    assert verdict.mask.mean().item() == pytest.approx(enough, abs=0.02)
+
+
+def test_where_no_background_keeps_the_label_the_knee_is_the_smallest_cut(quadrant, problem):
+    verdict = judge_of(quadrant, replace(problem, target=2)).none(quadrant_first())
+    assert 0 < verdict.mask.mean() <= KNEE_AREAS[0]
+
+
+def test_a_ranking_of_dust_alone_has_an_answer_too(quadrant, problem):
+    """Of no cut of it anything is left in shape, but for what is large."""
+    dust = random_pixels(seed=4)[0, 0]
+    judge = judge_of(quadrant, replace(problem, target=2), pieces=1, grain=15)
+    verdict = judge.smallest(seen(dust))
+    assert verdict.kept is False
+    assert verdict.mask.shape == (1, 1, SIDE, SIDE)
+
+
+# --- the core, and masks of other sizes ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+@pytest.mark.parametrize("noise", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("shape", [dict(), dict(pieces=0, grain=1)])
+def test_the_core_keeps_the_label_on_gray_and_lies_inside_the_mask(
+    quadrant, problem, preset, noise, shape
+):
+    judge = judge_of(quadrant, problem, preset, **shape)
+    mask = judge.shape.of(quadrant_mask(1))
+    mask[..., 20:30, 20:30] = 1
+    ranking = quadrant_first() / SIDE + noise * random_pixels()[0, 0]
+    core = judge.core(mask, ranking)
+    assert (core <= mask).all()
+    assert 0 < core.sum() <= mask.sum()
+    on_gray = quadrant.logits(composite(core, problem.pixels, quadrant.gray))
+    assert on_gray.argmax() == problem.target
+
+
+def test_the_core_is_much_smaller_where_more_than_gray_is_promised(quadrant, problem):
+    judge = judge_of(quadrant, problem, "robust", pieces=0, grain=1)
+    core = judge.core(quadrant_mask(1), quadrant_first())
+    assert 1 / 16 <= core.mean() < 0.7 * 1 / 4  # a quarter of the quadrant is enough on gray
+    mask = quadrant_mask(0.5)
+    assert judge_of(quadrant, problem, "smallest").core(mask, quadrant_first()) is mask
+
+
+def test_masks_of_other_sizes_come_from_the_path_from_inside_the_mask_and_the_core(
+    quadrant, problem
+):
+    judge, mask = judge_of(quadrant, problem), quadrant_mask(1)
+    path, core = (torch.ones_like(mask),), quadrant_mask(0.3)
+    verdict = Verdict(mask, quadrant_first().sigmoid()[None, None], True, None, path, core)
+    first, *inside, last = judge.parts(verdict)
+    assert first is path[0]
+    assert last is core
+    areas = [part.mean().item() for part in inside]
+    assert len(areas) > 1
+    assert areas == sorted(areas, reverse=True)
+    assert all((part <= mask).all() and part.any() for part in inside)
+
+
+# --- a hurried judgment --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+def test_a_hurried_judgment_never_claims_a_promise_that_does_not_hold(quadrant, problem, preset):
+    config = ExplainConfig(preset=preset, steps=12, resolution=8)
+    *_, step = optimize(quadrant, problem, config)
+    judge = Judge(quadrant, problem, config)
+    verdict = judge.quickest(step.candidates)
+    assert judge.judged <= HURRIED
+    assert verdict.irreducible is None
+    if verdict.kept:
+        assert put_to_trial(quadrant, problem, verdict.mask, config.promise, 12345).kept
+
+
+def test_a_hurried_judgment_of_a_good_ranking_keeps_the_promise(quadrant, problem):
+    verdict = judge_of(quadrant, problem).quickest(seen(quadrant_first()))
+    assert verdict.kept
+    assert verdict.path == ()
+    assert verdict.core is None
+
+
+# --- draws ---------------------------------------------------------------------------------------
+
+
+def test_every_purpose_draws_infills_of_its_own():
+    """The seeds of all trials of a run, of the search and of every other purpose are different."""
+    for run in (0, 1, 77, 2**31 - 1):
+        judged = [
+            Draws.JUDGE.seed(run) + 1000 * number + look
+            for number in range(1, ATTEMPTS + 1)
+            for look in range(MOST_ROUNDS + 1)
+        ]
+        others = [run, *(each.seed(run) for each in Draws if each != Draws.JUDGE)]
+        assert len({*judged, *others}) == len(judged) + len(others)
+
+
+def test_draws_of_selecting_judging_and_reporting_never_share_a_seed(
+    quadrant, problem, monkeypatch
+):
+    seeds = {"panel": set(), "acceptance": set(), "keep_rate": set()}
+    for place, drawn in seeds.items():
+        module = getattr(__import__(f"actmatch.{place}"), place)
+
+        def record(classifier, problem, trials, seed, *names, old=module.infills, drawn=drawn):
+            drawn.add(seed)
+            return old(classifier, problem, trials, seed, *names)
+
+        monkeypatch.setattr(module, "infills", record)
+    drain(search(quadrant, problem, ExplainConfig(preset="robust", **SHORT | dict(seed=5))))
+    assert all(seeds.values())
+    every = [5, *(seed for drawn in seeds.values() for seed in drawn)]
+    assert len(set(every)) == len(every)
+
+
+class DrawsSeen(TorchFunctionMode):
+    """Remembers one fingerprint per infill drawn: 3-channel noise or an order of 64 patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple] = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function in (torch.rand, torch.randn) and result.shape[1:2] in ((3,), (64,)):
+            self.seen += [tuple(row.flatten()[:3].tolist()) for row in result]
+        return result
+
+
+def test_the_infills_that_judge_are_not_those_that_trained(photograph):
+    steps: list[int] = []
+    with DrawsSeen() as draws:
+        explain(
+            quadrant_classifier(), photograph, ExplainConfig(preset="robust", draws=4, **SHORT),
+            on_step=lambda step: steps.append(len(draws.seen)),
+        )  # fmt: skip
+    trained, judged = set(draws.seen[: steps[-1]]), set(draws.seen[steps[-1] :])
+    assert len(trained) > 20
+    assert len(judged) > 20
+    assert not trained & judged
+
+
+def test_judging_leaves_the_global_random_state_alone(quadrant, problem):
+    torch.manual_seed(1234)
+    state = torch.get_rng_state()
+    judge_of(quadrant, problem).smallest(seen(quadrant_first()))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# --- searches whose answer is known by hand ------------------------------------------------------
+
+
+def kept_of(window: torch.Tensor, mask: torch.Tensor) -> float:
+    """Share of the window that a mask keeps."""
+    return ((mask * window).sum() / window.sum()).item()
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+def test_a_promise_said_to_be_kept_is_kept_on_fresh_backgrounds(quadrant, problem, preset):
+    result = drain(search(quadrant, problem, ExplainConfig(preset=preset, **TOY)))
+    mask, promise = result.mask[None, None], PRESETS[preset].promise
+    assert result.promise_kept is True
+    assert put_to_trial(quadrant, problem, mask, promise, 1_000).kept
+    assert mask.mean() <= LARGEST_ANSWER
+    assert result.promise_sentence.startswith("Promise kept")
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+def test_an_impossible_promise_is_reported_as_not_kept(quadrant, photograph, preset):
+    result = explain(quadrant, photograph, ExplainConfig(preset=preset, target="never", **SHORT))
+    assert result.promise_kept is False
+    assert result.card.label_kept is False
+    assert result.mask.mean() <= LARGEST_ANSWER
+    assert "not kept" in result.promise_sentence
+    assert result.report()["promise_kept"] is False
+
+
+def test_a_preset_without_a_promise_claims_none(quadrant, photograph):
+    settings = dict(generator="pyramid", steps=5, resolution=8, learning_rate=0.1)
+    result = explain(quadrant, photograph, ExplainConfig(preset="paper", **settings))
+    assert result.promise_kept is None
+    assert "kept" not in result.promise_sentence.split(":")[0]
+
+
+def test_of_a_quadrant_little_more_than_the_quarter_that_decides_is_kept(quadrant, problem):
+    """On gray a quarter of the quadrant is enough: 1/16 of the image."""
+    result = drain(search(quadrant, problem, ExplainConfig(preset="smallest", **TOY)))
+    assert result.promise_kept
+    assert 1 / 16 <= result.mask.mean() < 2 / 16
+    assert kept_of(result.mask, quadrant_mask(1)) > 0.9  # of what is kept lies in the quadrant
+    assert result.irreducible.tested == result.irreducible.necessary > 0
+
+
+def test_of_two_separate_tiles_neither_is_left_out():
+    classifier, problem, window = two_tiles()
+    result = drain(search(classifier, problem, ExplainConfig(preset="smallest", **TOY)))
+    assert result.promise_kept
+    assert kept_of(window, result.mask[None, None]) >= 0.75
+    assert result.mask.mean() < 1.5 * 0.75 * window.mean()
+    assert result.mask[:14, :14].mean() >= 0.5
+    assert result.mask[14:28, 14:28].mean() >= 0.5
+
+
+def test_where_the_average_of_a_search_keeps_nothing_larger_cuts_are_tried(quadrant, problem):
+    judge = judge_of(quadrant, problem, "smallest")
+    assert judge.smallest(seen(quadrant_first() - SIDE)).kept
+
+
+def test_the_absence_of_something_takes_few_pixels_on_gray():
+    classifier, problem, _ = nothing_there()
+    result = drain(search(classifier, problem, ExplainConfig(preset="smallest", **TOY)))
+    assert result.promise_kept
+    assert result.mask.mean() < 0.1
+
+
+def test_the_absence_of_something_has_to_be_shown_on_other_backgrounds():
+    classifier, problem, window = nothing_there()
+    result = drain(search(classifier, problem, ExplainConfig(preset="robust", **TOY)))
+    assert result.promise_kept
+    assert kept_of(window, result.mask[None, None]) >= 0.75
+
+
+def test_the_same_seed_gives_the_same_mask(quadrant, problem):
+    first, again = (
+        drain(search(quadrant, problem, ExplainConfig(preset="robust", seed=3, **TOY)))
+        for _ in range(2)
+    )
+    assert torch.equal(first.mask, again.mask)
+    assert torch.equal(first.core, again.core)
+    assert first.frontier.points == again.frontier.points
+
+
+def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
+    keep, drop = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
+    keep[28:, 28:], drop[:4] = True, True
+    guidance = Guidance(keep=keep, drop=drop)
+    ranking = guidance.rank(quadrant_first())
+    for preset in ("smallest", "recognizable"):
+        judge = judge_of(quadrant, problem.guided(guidance), preset)
+        good, quick, none = (
+            judge.smallest(seen(ranking)), judge.quickest(seen(ranking)), judge.none(ranking)
+        )  # fmt: skip
+        assert good.kept and quick.kept
+        for verdict in (good, quick, none):
+            for mask in (verdict.mask, *verdict.path):
+                assert mask[0, 0][keep].all()
+                assert not mask[0, 0][drop].any()
