@@ -29,6 +29,7 @@ from actmatch.config import (
     bounds_of,
 )
 from actmatch.examples import example_photographs
+from actmatch.held import POOLED
 from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
     classes_tab,
@@ -48,7 +49,7 @@ from actmatch.screen.asking import QUESTION
 from actmatch.screen.glossary import how_to_read, promises
 from actmatch.screen.header import header
 from actmatch.screen.pictures import Pair, Picture
-from actmatch.screen.sliders import slider
+from actmatch.screen.sliders import in_group, slider
 from actmatch.screen.theme import NAMES, STYLE, theme
 from actmatch.screen.upload import REMOVE_BROKEN, Photograph
 
@@ -60,6 +61,7 @@ WAITING = 30  # visitors in the queue before the next is turned away
 GROUPS = {
     "match": ("Match weights", "How closely the network goes through the same motions."),
     "mask priors": ("Mask priors", "What a good mask looks like."),
+    "shape": ("Shape", "What every returned mask looks like, whatever it promises."),
     "abductive": ("Abductive", "Enough on any background, and nothing left behind."),
 }
 
@@ -133,7 +135,7 @@ def ask_column() -> dict[str, gr.components.Component]:
     parts["target"] = gr.Dropdown(
         [handlers.TOP_CLASS], value=handlers.TOP_CLASS, label="Class to explain",
         allow_custom_value=True, filterable=True, elem_id="am-target",
-        info="The top one is what the classifier says; any other can be asked for.",
+        info="The top one is what the classifier says; any other, or several: lion | hyena.",
     )  # fmt: skip
     parts |= question.question_details()
     default = ExplainConfig()
@@ -159,9 +161,9 @@ def settings_column() -> dict[str, gr.components.Component]:
     for group, (title, words) in GROUPS.items():
         with gr.Accordion(title, open=False):
             gr.Markdown(words)
-            for name, entry in Weights.__dataclass_fields__.items():
-                if entry.metadata["bounds"].group == group:
-                    parts[name] = slider(Weights, name, getattr(default.weights, name))
+            for settings, values in ((Weights, default.weights), (ExplainConfig, default)):
+                for name in in_group(settings, group):
+                    parts[name] = slider(settings, name, getattr(values, name))
     with gr.Accordion("Advanced", open=False):
         most = bounds_of(ExplainConfig, "area")
         parts["area_target"] = gr.Slider(
@@ -218,6 +220,7 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             list(explaining.REMOVED), value=explaining.GRAY, label="Removed pixels",
             elem_id="am-removed", info="Gray is what the classifier saw; faded shows the rest.",
         )  # fmt: skip
+        parts["legend"] = gr.HTML(label="What the outlines are", elem_id="am-legend")
     parts["suggestions"] = gr.HTML(
         js_on_load=panels.PICK_SUGGESTION, elem_id="am-suggestions", label="What should I try?"
     )
@@ -227,6 +230,9 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             with gr.Row(elem_classes=EVIDENCE):
                 for name, words in PICTURES.items():
                     parts[name] = picture(name, words)
+            with gr.Column(elem_classes=EVIDENCE):
+                parts["outlines"] = gr.HTML(label="What the outlines are", elem_id="am-outlines")
+                gr.HTML(how_to_read("core"))
         with gr.Tab("Refine"):
             tabs["workbench"] = workbench_tabs.refine_tab()
         with gr.Tab("Timeline"):
@@ -252,7 +258,7 @@ def answer_column() -> tuple[dict, dict[str, dict]]:
             empty("how often the label survives, and the background that comes nearest to break it")
             with gr.Column(elem_classes=EVIDENCE):
                 parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
-                gr.HTML(how_to_read("kinds of background", "95 % interval"))
+                gr.HTML(how_to_read("kinds of background", POOLED, "95 % interval"))
                 gr.Markdown("#### The hardest background of each kind")
                 parts["worst"] = judge_tab.worst_composites("am-explained-worst")
         with gr.Tab("Score card"):
@@ -321,7 +327,10 @@ def empty(what: str) -> None:
 
 
 PICTURES = {
-    "overlay": ("Overlay", "The photograph; removed pixels are faded, kept ones outlined."),
+    "overlay": (
+        "Overlay",
+        "The photograph; removed pixels are faded, kept ones outlined, and the core in dashes.",
+    ),
     "mask": ("Mask", "White pixels are kept, black ones removed."),
     "explanation": ("Explanation", "The kept pixels on gray."),
     "complement": ("Everything else", "The photograph without the kept pixels."),

@@ -31,6 +31,7 @@ from .config import (
 from .explanation import FILES, PHOTOGRAPH_FILE, drain, explain
 from .folder import MASK_FILES, REPORT_FILE, check_folder
 from .gathered import Finding, Gathered, check_most
+from .held import held_sentences
 from .judgment import ScoreConfig, judge
 from .methods import METHODS
 from .model_zoo import (
@@ -112,8 +113,9 @@ def _add_photograph(command: argparse.ArgumentParser) -> None:
     """What every command that asks about one class of a photograph takes."""
     _add_file(command)
     command.add_argument(
-        "--target", metavar="CLASS", help="class name or index (default: the top-1)"
-    )
+        "--target", metavar="CLASS",
+        help="class name or index, or several as one: 'lion|hyena' (default: the top-1)",
+    )  # fmt: skip
 
 
 def _add_file(command: argparse.ArgumentParser) -> None:
@@ -160,7 +162,7 @@ def _add_classes(command: argparse.ArgumentParser) -> None:
 def _add_search(command: argparse.ArgumentParser) -> None:
     """What every command that searches for masks takes."""
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the result")
-    command.add_argument("--preset", choices=PRESETS, default="robust", help="(default: robust)")
+    _add_preset(command, "what the mask must keep")
     command.add_argument(
         "--area", type=float, metavar="SHARE",
         help="instead of a promise: the best match on at most this share of the pixels",
@@ -176,6 +178,14 @@ def _add_search(command: argparse.ArgumentParser) -> None:
         help="any other setting of ExplainConfig, repeatable",
     )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_preset(command: argparse.ArgumentParser, what: str) -> None:
+    """The option that chooses a promise; `what` says of what."""
+    default = ExplainConfig().preset
+    command.add_argument(
+        "--preset", choices=PRESETS, default=default, help=f"{what} (default: {default})"
+    )
 
 
 def _add_question(command: argparse.ArgumentParser) -> None:
@@ -273,10 +283,7 @@ def _add_transfer(command: argparse.ArgumentParser) -> None:
         help="a mask as `judge` takes it (default: a mask of each classifier's own is looked for)",
     )  # fmt: skip
     command.add_argument("--classifier", action="append", **CLASSIFIER)
-    command.add_argument(
-        "--preset", choices=PRESETS, default="robust",
-        help="of the masks looked for (default: robust)",
-    )  # fmt: skip
+    _add_preset(command, "what the masks looked for must keep")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -362,6 +369,7 @@ def run_explain(options: argparse.Namespace) -> None:
     folder = explanation.save(options.out)
     print(explanation.sentence)
     print(explanation.promise_sentence)
+    print(held_sentences(explanation.card, config.promise))
     if explanation.seed_agreement is not None:
         print(f"The masks of {SEEDS} seeds overlap at an IoU of {explanation.seed_agreement:.2f}.")
     print(f"Written to {folder}.")

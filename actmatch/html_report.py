@@ -17,9 +17,18 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from .config import ExplainConfig, Weights
+from .held import POOLED, held_sentences, interval, rate_words
 from .images import to_image
 from .keep_rate import KeepRate
-from .markup import backgrounds_table, checks, data_uri, layers_table, predictions, unbroken
+from .markup import (
+    backgrounds_table,
+    checks,
+    data_uri,
+    layers_table,
+    outlines,
+    predictions,
+    unbroken,
+)
 from .render import divergence_overlay, overlay
 from .scorecard import LayerMatch, ScoreCard
 from .settings import Settings, to_command, written
@@ -30,7 +39,6 @@ if TYPE_CHECKING:
 
 TEMPLATE, STYLE = (Path(__file__).with_name(f"html_report.{kind}") for kind in ("html", "css"))
 BAR_HEIGHT = 20  # pixels of a drawn bar
-KEPT_RATE = 0.95  # from which a kind of background counts as survived
 
 
 def html_report(explanation: Explanation) -> str:
@@ -54,8 +62,8 @@ def html_report(explanation: Explanation) -> str:
         "layers": _layer_bars(card.layers),
         "layers_table": layers_table(card.layers),
         "divergence": _divergence(explanation),
-        "backgrounds": _background_bars(card.backgrounds),
-        "backgrounds_table": backgrounds_table(card.backgrounds),
+        "backgrounds": _background_bars(card),
+        "backgrounds_table": backgrounds_table(card),
         "worst": _gallery(_worst(explanation)),
         "checks": checks(card.checks),
         "frontier": _table(
@@ -106,7 +114,11 @@ def _asked(card: ScoreCard) -> str:
 def _promise(explanation: Explanation) -> str:
     kind = {True: "am-good", False: "am-bad", None: ""}[explanation.promise_kept]
     stopped = " The search was stopped early." if explanation.stopped else ""
-    return f"<p class='am-note {kind}'>{unbroken(explanation.promise_sentence + stopped)}</p>"
+    measured = held_sentences(explanation.card, explanation.config.promise)
+    return (
+        f"<p class='am-note {kind}'>{unbroken(explanation.promise_sentence + stopped)}</p>"
+        f"<p>{unbroken(measured)}</p>"
+    )
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -114,12 +126,12 @@ def _promise(explanation: Explanation) -> str:
 
 def _pictures(explanation: Explanation) -> str:
     label = explanation.card.label
-    return _gallery(
+    pictures = _gallery(
         [
             ("Photograph", "The photograph as the classifier saw it.",
              to_image(explanation.pixels)),
             ("Overlay", "The photograph; removed pixels are faded, kept ones outlined.",
-             overlay(explanation.pixels, explanation.mask)),
+             overlay(explanation.pixels, explanation.mask, explanation.core)),
             ("Explanation", f"The pixels kept for {label}, on gray.",
              to_image(explanation.explanation)),
             ("Everything else", "The photograph without the kept pixels.",
@@ -130,6 +142,7 @@ def _pictures(explanation: Explanation) -> str:
         ],
         "am-pictures",
     )  # fmt: skip
+    return pictures + outlines(explanation.mask, explanation.core)
 
 
 def _worst(explanation: Explanation) -> Iterable[tuple[str, str, Image.Image]]:
@@ -175,10 +188,15 @@ def _layer_bars(layers: Iterable[LayerMatch]) -> str:
     return f"<div class='am-drawn'>{rows}</div>"
 
 
-def _background_bars(rates: Iterable[KeepRate]) -> str:
-    """A bar per kind of background, with the exact 95 % interval where there were many trials."""
-    rows = ""
-    for rate in rates:
+def _background_bars(card: ScoreCard) -> str:
+    """A bar per kind of background, with the 95 % interval where there were many trials, and all.
+
+    The bar of all kinds together comes first.
+    """
+    every = card.pooled
+    drawn, words = _bar(every.rate) + _interval(every.low, every.high), rate_words(every)
+    rows = _drawn(POOLED, drawn, f"{POOLED}: {words}", unbroken(percent(every.rate)))
+    for rate in card.backgrounds:
         drawn = _bar(rate.rate) + ("" if rate.trials == 1 else _interval(rate.low, rate.high))
         words = f"{rate.kind}: the label survived {_survived(rate)}"
         rows += _drawn(rate.kind, drawn, words, _survived(rate))
@@ -243,7 +261,6 @@ def _key_figures(explanation: Explanation) -> list[tuple[str, str, str]]:
     """Name, figure, and what it is compared with."""
     card = explanation.card
     deepest = card.layers[-1]
-    survived = sum(rate.rate >= KEPT_RATE for rate in card.keep_rate)
     pieces = "1 piece" if card.components == 1 else f"{card.components} pieces"
     largest = percent(card.largest_component)
     rows = [
@@ -254,7 +271,8 @@ def _key_figures(explanation: Explanation) -> list[tuple[str, str, str]]:
          f"{percent(card.probability)} on the photograph"),
         (f"match of {deepest.name}", f"{deepest.cosine:.2f}",
          f"{deepest.random_cosine:.2f} for random masks of equal area"),
-        ("kinds of background survived", str(survived), f"of {len(card.keep_rate)}"),
+        ("backgrounds survived", percent(card.pooled.rate),
+         f"95 % interval {interval(card.pooled)}; all kinds together"),
     ]  # fmt: skip
     return rows + _more_figures(explanation, card)
 
@@ -262,6 +280,9 @@ def _key_figures(explanation: Explanation) -> list[tuple[str, str, str]]:
 def _more_figures(explanation: Explanation, card: ScoreCard) -> list[tuple[str, str, str]]:
     """Figures that not every explanation has, and what it cost."""
     rows = []
+    if explanation.core is not None:
+        rows.append(("core", percent(explanation.core.mean().item()),
+                     "the smallest part found that keeps the label on gray"))  # fmt: skip
     if card.gain is not None and card.randomized_gain is not None:
         rows.append(("gain over random masks", f"{card.gain:.2f}",
                      f"{card.randomized_gain:.2f} on a re-initialized classifier"))  # fmt: skip
@@ -285,7 +306,7 @@ def _frontier(explanation: Explanation) -> Iterable[tuple[str, ...]]:
     """What the best masks of other sizes reach."""
     for point in explanation.frontier.points:
         yield (percent(point.area), f"{point.confidence_ratio:.2f}",
-               percent(point.keep_rate), f"{point.match:.2f}")  # fmt: skip
+               f"{percent(point.keep_rate)} ({interval(point)})", f"{point.match:.2f}")  # fmt: skip
 
 
 def _settings(config: ExplainConfig) -> Iterable[tuple[str, str, str]]:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from html import escape
 
 from PIL import Image
+from torch import Tensor
 
+from .held import POOLED, interval, kind_words, trials_interval
 from .keep_rate import KeepRate
 from .scorecard import LayerMatch, Prediction, ScoreCard
 from .suspicion import Check
@@ -76,24 +78,46 @@ def layers_table(layers: Sequence[LayerMatch]) -> str:
     )
 
 
-def backgrounds_table(rates: Sequence[KeepRate]) -> str:
-    """How often the label survived each kind of background, with the exact 95 % interval."""
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(rate.kind)}</th><td>{rate.kept} of {rate.trials}</td>"
-        f"<td>{unbroken(_interval(rate))}</td></tr>"
-        for rate in rates
-    )
+def outlines(mask: Tensor, core: Tensor | None) -> str:
+    """One line that says what the outlines of an overlay are; see `render.overlay`."""
+    parts = [("solid", f"Solid: the mask, {percent(mask.mean().item())} of the pixels.")]
+    if core is not None and (core == mask).all():
+        parts.append(("own", "It is its own core: no smaller part was found that keeps the label."))
+    elif core is not None:
+        words = (
+            "Dashed: the core, the smallest part that keeps the label on gray, "
+            f"{percent(core.mean().item())} of the pixels."
+        )
+        parts.append(("dashed", words))
+    spans = " ".join(f"<span class='am-{kind}'>{unbroken(words)}</span>" for kind, words in parts)
+    return f"<p class='am-outlines'>{spans}</p>"
+
+
+def backgrounds_table(card: ScoreCard) -> str:
+    """How often the label survived each kind of background and all together, with intervals."""
+    rows = [*map(_background, card.keep_rate)]
+    share, span = percent(card.pooled.rate), interval(card.pooled)
+    words = "the mean of the kinds above, each weighing the same"
+    rows.append(_row(POOLED, words, share, span, "am-pooled"))
+    rows += map(_background, card.reported)
     return (
-        "<table class='am-table'><thead><tr><th scope='col'>background</th>"
-        "<th scope='col'>label kept</th><th scope='col'>95 % interval</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
+        "<table class='am-table am-kinds'><thead><tr><th scope='col'>background</th>"
+        "<th scope='col'>label kept</th><th scope='col'>95&nbsp;% interval</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def _interval(rate: KeepRate) -> str:
-    if rate.trials == 1:
-        return "one trial"
-    return f"{percent(rate.low)} to {percent(rate.high)}"
+def _background(rate: KeepRate) -> str:
+    kept = f"{rate.kept} of {rate.trials}"
+    return _row(rate.kind, kind_words(rate.kind), kept, trials_interval(rate))
+
+
+def _row(name: str, words: str, kept: str, span: str, kind: str = "") -> str:
+    more = f"<small>{escape(words)}</small>" if words != name else ""
+    return (
+        f"<tr class='{kind}'><th scope='row'>{escape(name)}{more}</th>"
+        f"<td>{unbroken(kept)}</td><td>{unbroken(span)}</td></tr>"
+    )
 
 
 def checks(rows: Sequence[Check]) -> str:

@@ -13,6 +13,8 @@ from torch import Tensor
 from .images import to_image
 
 ACCENT = (15, 118, 110)  # teal #0F766E, the outline of what is kept
+CORE = (194, 65, 12)  # orange #C2410C, that of its core, in dashes with white between
+DASHES = 28  # as many dashes, each with its gap, would go along a side of the picture
 FADE = 0.85  # how far removed pixels go towards a light gray photograph
 LUMA = (0.299, 0.587, 0.114)
 # Nine stops of matplotlib's viridis: purple, blue, green, yellow, told apart whatever one's color
@@ -25,12 +27,13 @@ INK, PAPER = (30, 41, 59), (255, 255, 255)
 SHADE = 0.5  # how dark the map gets where the photograph is black
 
 
-def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
+def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.Image:
     """The photograph with removed pixels faded and the kept ones outlined.
 
     Args:
         pixels: 3 x H x W in [0, 1].
         mask: H x W, 0 or 1.
+        core: a part of the mask that has a dashed outline of its own, within it; None for none.
     """
     gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
     faded = torch.lerp(pixels, 0.55 + 0.45 * gray, FADE)
@@ -38,7 +41,25 @@ def overlay(pixels: Tensor, mask: Tensor) -> Image.Image:
     grown = F.max_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0, 0]
     outline = (grown - mask) > 0
     color = pixels.new_tensor(ACCENT).view(3, 1, 1) / 255
-    return to_image(torch.where(outline, color, picture))
+    shown = to_image(torch.where(outline, color, picture))
+    if core is not None and not torch.equal(core, mask):
+        _dash(shown, core)
+    return shown
+
+
+def _dash(picture: Image.Image, part: Tensor) -> None:
+    """Draw dashes on the outermost pixels of an H x W part, 0 or 1."""
+    from skimage.measure import find_contours  # late: it takes long to load
+
+    drawing = ImageDraw.Draw(picture)
+    dash = max(2.0, max(picture.size) / DASHES / 2)
+    padded = F.pad(part.float(), (1, 1, 1, 1)).cpu().numpy()
+    for contour in find_contours(padded, 0.99):  # all but on the centers of the outermost pixels
+        places = (contour - 1).round().astype(int)
+        lengths = np.hypot(*np.diff(contour, axis=0).T)
+        along = np.concatenate(([0.0], lengths.cumsum()))
+        for (row, column), length in zip(places.tolist(), along.tolist(), strict=True):
+            drawing.point((column, row), fill=PAPER if length // dash % 2 else CORE)
 
 
 def divergence_overlay(

@@ -16,6 +16,11 @@ from .settings import CONFIG_FIELDS, CONTRAST, SIMILARITY, WEIGHT_FIELDS, Questi
 
 ACCEPTED = "a report.json that an explanation was saved with"
 LONGEST_NAME = 500  # letters of a classifier's name
+FREE_SHAPE = dict(pieces=0, grain=1)  # that of every mask of the versions that did not say it
+EARLIER = (
+    "The report comes from an earlier version with another search, so its mask may come out "
+    "otherwise; as then, the shape is free (pieces 0, grain 1)."
+)
 LARGEST = 1e40  # number; figures may be large, settings have bounds of their own
 
 
@@ -93,15 +98,17 @@ def _config(report: Mapping[str, Any], name: str) -> tuple[ExplainConfig, tuple[
     weights = config.pop("weights", {})
     if not isinstance(weights, dict):
         raise ValueError(f"{name}: config.weights must be an object of numbers.")
+    earlier = not config.keys() & FREE_SHAPE.keys()
+    if earlier:
+        config |= FREE_SHAPE
     missing = _missing("setting", config, CONFIG_FIELDS, name)
     missing += _missing("weight", weights, WEIGHT_FIELDS, name)
     try:
         made = ExplainConfig(**config, weights=weights)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} cannot be used: {error}") from error
-    return made, tuple(
-        f"The report does not say {key}; the preset's default is taken." for key in missing
-    )
+    notes = [f"The report does not say {key}; the preset's default is taken." for key in missing]
+    return made, tuple([EARLIER] * earlier + notes)
 
 
 def _missing(kind: str, found: Mapping[str, Any], known: Sequence[str], name: str) -> list[str]:

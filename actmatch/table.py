@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .compare import COLUMNS, Comparison
+from .held import POOLED, interval, kind_words, trials_interval
+from .keep_rate import KeepRate
 from .scorecard import ScoreCard
 from .transfer import Transfer
 from .wording import percent
@@ -91,11 +93,17 @@ def _top5(card: ScoreCard) -> str:
 
 
 def _keep_rate(card: ScoreCard) -> str:
-    rows = [("background", "kept", "95 % interval")]
-    for rate in card.backgrounds:
-        interval = f"{percent(rate.low)} to {percent(rate.high)}"
-        rows.append((rate.kind, f"{rate.kept}/{rate.trials}", interval))
+    rows = [("background", "kept", "95 % interval", "")]
+    rows += map(_background, card.keep_rate)
+    words = "the mean of the kinds above, each weighing the same"
+    rows.append((POOLED, percent(card.pooled.rate), interval(card.pooled), words))
+    rows += map(_background, card.reported)
     return _aligned(rows)
+
+
+def _background(rate: KeepRate) -> tuple[str, ...]:
+    kept = f"{rate.kept}/{rate.trials}"
+    return rate.kind, kept, trials_interval(rate), kind_words(rate.kind)
 
 
 def _layers(card: ScoreCard) -> str:

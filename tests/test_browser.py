@@ -11,6 +11,7 @@ from browsing import (
     DESKTOP,
     MINUTE,
     PHONE,
+    UNJUDGED,
     choose_preset,
     in_both_schemes,
     looks,
@@ -23,6 +24,7 @@ from browsing import (
     typed,
     upload,
     upload_lion,
+    upload_unjudged,
 )
 from PIL import Image
 
@@ -94,13 +96,13 @@ def test_stop_ends_a_long_run_with_the_best_mask_so_far(visit):
 
 
 def test_a_second_visitor_waits_in_sight_and_a_closed_tab_frees_the_place(visit):
-    first, second = visit(), visit()
-    for page in (first, second):
-        upload_lion(page)
-        set_steps(page, 2000 if page is first else 5)
-        page.click("#am-explain")
-        if page is first:
-            page.wait_for_selector("img.am-live")
+    first, second = visit(), visit(query=UNJUDGED)
+    upload_lion(first)
+    set_steps(first, 2000)
+    first.click("#am-explain")
+    first.wait_for_selector("img.am-live")
+    upload_unjudged(second, 5)
+    second.click("#am-explain")
     second.get_by_text(re.compile(r"queue: 1/1")).wait_for()
     assert not second.locator(".am-badges").count()
     first.close()
@@ -173,7 +175,8 @@ def test_a_copied_link_restores_the_settings(visit, address):
 def test_a_link_with_nonsense_says_so_and_leaves_the_defaults(visit):
     page = visit(query="/?steps=many&preset=paper")
     warned(page, "steps must be a whole number")
-    sync_api.expect(page.get_by_label("robust", exact=True)).to_be_checked(timeout=MINUTE)
+    usual = page.get_by_label(ExplainConfig().preset, exact=True)
+    sync_api.expect(usual).to_be_checked(timeout=MINUTE)
 
 
 def choose_report(page, path):
@@ -295,9 +298,8 @@ EVIDENCE = {  # tabs of the result, and what is there once they are drawn
 
 
 def test_every_tab_of_a_result_fits_every_window_and_scheme(visit):
-    page = visit()
-    upload_lion(page)
-    set_steps(page, 5)
+    page = visit(query=UNJUDGED)
+    upload_unjudged(page, 5)
     page.click("#am-explain")
     page.wait_for_selector(".am-badges")
     for name, drawn in EVIDENCE.items():

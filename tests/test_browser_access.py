@@ -107,7 +107,7 @@ def file_chosen_by_keys(page):
 
 
 def test_the_keyboard_alone_explains_stops_and_scrubs(visit):
-    page = visit(query="/?steps=2000")
+    page = visit(query="/?preset=smallest&steps=2000&patience=2000")
     page.wait_for_selector("[aria-label='Example photograph 1']")
     sync_api.expect(typed(page, "steps")).to_have_value("2000")  # the link is taken in
     file_chosen_by_keys(page).set_files(LION)

@@ -143,6 +143,7 @@ def test_classifier_and_device_are_handed_on(asked, run):
         (["--seed", "9"], "seed", 9),
         (["--fit", "letterbox"], "fit", "letterbox"),
         (["--generator", "pyramid"], "generator", "pyramid"),
+        (["--setting", "pieces=5"], "pieces", 5),
         (["--target", "dark"], "target", "dark"),
         (["--target", "1"], "target", "1"),
     ],
@@ -155,7 +156,7 @@ def test_an_option_reaches_the_config(asked, run, options, key, value):
 
 def test_without_options_the_defaults_of_the_config_hold(asked, run):
     _, config = run("--quiet")
-    assert (config["preset"], config["seed"], config["fit"]) == ("robust", 0, "crop")
+    assert (config["preset"], config["seed"], config["fit"]) == ("recognizable", 0, "crop")
 
 
 @pytest.mark.parametrize("options", [["--against"], ["--against", "dark", "--target", "bright"]])
@@ -201,6 +202,9 @@ def test_weights_can_be_given_one_by_one(asked, run):
         (["--weight", "area=nan"], "area must be"),
         (["--weight", "area=-1"], "area must be"),
         (["--weight", "aera=1"], "Did you mean 'area'"),
+        (["--target", "bright|zebra"], "no class named 'zebra'"),
+        (["--target", "bright|"], "two or more classes with | between them"),
+        (["--target", "bright|never", "--against", "dark"], "between two single classes"),
         (["--against", "bright"], "must be another than bright"),
         (["--against", "zebra"], "no class named 'zebra'"),
         (["--against", "bright", "--target", "dark"], "must speak for dark and against bright"),
@@ -323,6 +327,22 @@ def test_replay_of_other_settings_ends_with_1_and_says_how_many_pixels_differ(re
     assert "and was 1.0." in printed
 
 
+def test_a_group_of_classes_is_explained_judged_compared_transferred_and_replayed(
+    asked, run, photo, mask, tmp_path, capsys
+):
+    group = ["--target", "bright | never"]
+    assert run("--quiet", *group)[1]["target"] == "bright | never"
+    report = tmp_path / "out" / "report.json"
+    assert json.loads(report.read_text())["label"] == "bright or never"
+    assert cli.main(["replay", str(report), "--quiet"]) == 0
+    for command in (["judge", "--trials", "1"],
+                    ["compare", "--trials", "1", "--method", "center_disc", "--quiet"],
+                    ["transfer", "--classifier", "one", "--classifier", "two"]):  # fmt: skip
+        capsys.readouterr()
+        assert cli.main([command[0], photo, mask, *command[1:], *group]) == 0
+        assert "bright or never" in capsys.readouterr().out
+
+
 def test_a_contrast_is_replayed_and_a_similarity_refused(asked, run, tmp_path, capsys):
     run("--quiet", "--against", "dark")
     report = tmp_path / "out" / "report.json"
@@ -415,7 +435,8 @@ def test_judge_puts_a_given_photograph_behind_the_mask(asked, photo, mask, tmp_p
     other = str(tmp_path / "other.png")
     Image.new("L", (40, 40)).save(other)
     assert cli.main(["judge", photo, mask, "--trials", "1", "--background", other]) == 0
-    assert "\nimage       1/1   2.5 % to 100 %" in capsys.readouterr().out
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line[:6] == "image "]
+    assert line.split()[1:4] == ["1/1", "one", "trial"]
     assert cli.main(["judge", photo, mask, "--trials", "1", "--background", photo]) == 2
     assert "None of the photographs given for the background" in capsys.readouterr().err
 

@@ -156,6 +156,26 @@ def test_a_contrast_is_a_question_of_its_own(client, photograph):
     assert "rather than dark" in sentence.replace("\u00a0", " ")
 
 
+@pytest.mark.parametrize(
+    ("action", "more"),
+    [
+        ("explain", dict(preset="smallest", steps=4)),
+        ("take", dict(preset="smallest")),
+        ("judge", dict(trials=1)),
+        ("compare", dict(methods=["center_disc"], preset="smallest")),
+        ("several", dict(preset="smallest", steps=4, most=1)),
+        ("transfer", dict(classifiers=["another"])),
+    ],
+)
+def test_a_group_of_classes_is_a_target_of_every_action(client, given, action, more):
+    mask = {} if action in ("explain", "several") else dict(mask=given["mask"])
+    photograph = {name: given[name] for name in ("photograph", "classifier")}
+    values = client.predict(
+        **photograph, **mask, target="bright | never", **more, api_name=f"/{action}"
+    )
+    assert "bright or never" in json.dumps(values)
+
+
 def test_a_mask_is_taken_as_it_is(client, given):
     _, _, mask, *_, report, _ = client.predict(**given, preset="smallest", api_name="/take")
     assert report["area"] == pytest.approx(0.25)
@@ -230,7 +250,10 @@ def test_eight_programs_at_once_each_get_what_is_made_of_their_own_photograph(ad
     [
         (dict(preset="tiny"), "tiny"),
         (dict(steps=0), "steps must be a whole number from 1 to 2000"),
+        (dict(pieces=21), "pieces must be a whole number from 0 to 20"),
         (dict(target="zebu"), "no class named 'zebu'"),
+        (dict(target="bright|"), "two or more classes"),
+        (dict(target="bright|never", question="contrast"), "between two single classes"),
     ],
 )
 def test_what_is_not_acceptable_is_refused_in_words(client, photograph, changes, sentence):

@@ -11,7 +11,9 @@ from PIL import Image
 from toys import QuadrantModel
 
 from actmatch import ExplainConfig, explain
+from actmatch.backgrounds import BACKGROUNDS
 from actmatch.classifier import Classifier
+from actmatch.held import held_sentences
 from actmatch.html_report import html_report
 
 CONFIG = ExplainConfig(preset="confident", steps=6, resolution=8, weights={"area": 9.5})
@@ -106,6 +108,13 @@ def test_the_page_says_the_sentence_the_promise_and_the_figures(page, result):
     assert "arXiv 2509.23051" in text
 
 
+def test_the_page_says_what_was_promised_and_measured_and_what_the_outlines_are(page, result):
+    text = page.text.replace("\xa0", " ")
+    assert held_sentences(result.card, result.config.promise) in text
+    assert "Solid: the mask" in text
+    assert all(each.words in text for each in BACKGROUNDS.values())
+
+
 def test_a_setting_stands_beside_the_presets_where_it_differs(page):
     row = re.search(r"weight of area\s*9\.5\s*4", page.text)
     assert row
@@ -127,7 +136,7 @@ def test_every_picture_and_drawing_has_words(page, result):
     assert len(page.all("img")) == 6 + len(backgrounds) + len(stages)
     assert all(image["alt"] and image["width"] and image["height"] for image in page.all("img"))
     drawings = page.all("svg")
-    assert len(drawings) == len(backgrounds) + len(result.card.layers)
+    assert len(drawings) == len(backgrounds) + 1 + len(result.card.layers)  # 1: all kinds together
     assert all(drawing["role"] == "img" and drawing["aria-label"] for drawing in drawings)
 
 

@@ -7,7 +7,16 @@ import torch
 from PIL import Image
 from toys import random_pixels
 
-from actmatch.render import ACCENT, contact_sheet, divergence_overlay, marked, overlay, viridis
+from actmatch.render import (
+    ACCENT,
+    CORE,
+    PAPER,
+    contact_sheet,
+    divergence_overlay,
+    marked,
+    overlay,
+    viridis,
+)
 
 
 def square_mask() -> torch.Tensor:
@@ -32,6 +41,27 @@ def test_an_overlay_of_everything_is_the_photograph_and_of_nothing_has_no_outlin
     nothing = np.asarray(overlay(pixels, torch.zeros(32, 32)))
     assert (whole == (pixels.permute(1, 2, 0).numpy() * 255).round()).all()
     assert not (nothing == ACCENT).all(-1).any()
+
+
+def test_a_core_has_a_dashed_outline_on_its_own_outermost_pixels_within_the_mask():
+    core = torch.zeros(32, 32)
+    core[12:20, 8:20] = 1  # it shares an edge with the mask, whose outline lies outside of it
+    pixels = random_pixels()[0]
+    plain, cored = (np.asarray(overlay(pixels, square_mask(), part)) for part in (None, core))
+    changed = (plain != cored).any(-1)
+    rim = core.bool().numpy()
+    rim[13:19, 9:19] = False
+    assert not changed[~rim].any()
+    colors = {tuple(map(int, color)) for color in cored[rim]}
+    assert colors == {CORE, PAPER}
+    assert (cored[7, 7:25] == ACCENT).all()
+
+
+def test_a_core_that_is_the_mask_or_empty_has_no_outline_of_its_own():
+    pixels = random_pixels()[0]
+    plain = overlay(pixels, square_mask()).tobytes()
+    for core in (square_mask(), torch.zeros(32, 32)):
+        assert overlay(pixels, square_mask(), core).tobytes() == plain
 
 
 def test_marking_darkens_what_lies_outside_the_box():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from toys import tiny_classifier
 from actmatch import ExplainConfig, Guidance, explain, explain_steps
 from actmatch.explanation import drain
 from actmatch.replay import replay
-from actmatch.report import read_report
+from actmatch.report import EARLIER, read_report
 
 CONFIG = ExplainConfig(preset="robust", steps=6, resolution=8, seed=4)
 
@@ -61,6 +62,17 @@ def test_an_explanation_that_was_stopped_is_stopped_again(classifier, photograph
     assert again.identical
     assert len(again.explanation.history) == after
     assert again.explanation.stopped
+
+
+def test_a_report_of_an_earlier_search_is_replayed_with_a_note(classifier, photograph, tmp_path):
+    first = explain(classifier, photograph, dataclasses.replace(CONFIG, pieces=0, grain=1))
+    path = first.save(tmp_path) / "report.json"
+    report = json.loads(path.read_text())
+    del report["config"]["pieces"], report["config"]["grain"]
+    path.write_text(json.dumps(report))
+    report = read_report(path)
+    assert report.notes == (EARLIER,)
+    assert replay(classifier, report, photograph).identical
 
 
 def test_a_guided_search_cannot_be_replayed(classifier, photograph, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from actmatch import ExplainConfig, explain
-from actmatch.report import read_report
+from actmatch.report import EARLIER, read_report
 from actmatch.settings import Settings
 
 CONFIG = ExplainConfig(preset="smallest", steps=3, resolution=8, weights={"kl": 1.5}, seed=4)
@@ -131,6 +131,13 @@ def test_a_record_without_a_part_is_refused_in_a_sentence(report, key):
     del report["replay"][key]
     with pytest.raises(ValueError, match=rf"lacks replay\.{key}"):
         read(report)
+
+
+def test_a_report_of_an_earlier_search_says_so_once_and_leaves_the_shape_free(report):
+    del report["config"]["pieces"], report["config"]["grain"]
+    found = read(report)
+    assert found.notes == (EARLIER,)
+    assert (found.settings.config.pieces, found.settings.config.grain) == (0, 1)
 
 
 def test_an_old_report_gives_its_settings_and_says_what_it_lacks(report):

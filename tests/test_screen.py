@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from actmatch import markup
+from actmatch.backgrounds import BACKGROUNDS
 from actmatch.config import ExplainConfig, Weights
 from actmatch.examples import example_photographs
 from actmatch.images import read_photograph, to_pixels
@@ -89,6 +90,22 @@ def test_a_fraction_of_a_step_is_refused_in_words():
         handlers.settings_from(values)
 
 
+@pytest.mark.parametrize(("name", "value"), [("pieces", 21), ("pieces", 2.5), ("grain", 0)])
+def test_a_shape_out_of_range_is_refused_in_a_sentence(name, value):
+    values = values_of(ExplainConfig())
+    values[handlers.SETTINGS.index(name)] = value
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from"):
+        handlers.settings_from(values)
+
+
+def test_the_shape_is_in_the_link_the_command_and_the_program():
+    values = (LITE0, "auto", *values_of(ExplainConfig(pieces=5, grain=12)))
+    said = [taking.text_of(name)(*values)["value"] for name in ("link", "command", "program")]
+    assert said[0] == "?pieces=5&grain=12"
+    assert "--setting pieces=5 --setting grain=12" in said[1]
+    assert "ExplainConfig(pieces=5, grain=12)" in said[2]
+
+
 def test_the_top_class_of_the_menu_means_no_target():
     values = values_of(ExplainConfig())
     values[handlers.SETTINGS.index("target")] = handlers.TOP_CLASS
@@ -118,11 +135,14 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
     assert Path(final["save"]["value"]).suffix == ".zip"
     assert final["stage"]["value"] == list(final["maps"])[-1]
-    assert len(final["worst"]) == 9
+    assert len(final["worst"]) == len(BACKGROUNDS) + 1  # and other photographs
     assert "confidence ratio" in final["figures"]
     assert "Not tested: only one seed was run." in final["checks"]
     assert final["ranking"]["visible"]
     assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
+    assert "Promised: holds on gray. Measured: " in final["status"]
+    mask = final["work"].mask
+    assert final["legend"] == final["outlines"] == markup.outlines(mask, mask)
     assert final["suggestions"].count("<li") >= 6  # every check at least
 
 
@@ -183,7 +203,7 @@ def test_a_painted_region_gets_its_card(lion):
     assert shown["alone"].count("<section>") == 3
     assert "blocks.6" in shown["layers"]
     assert not shown["ranking"]["visible"]
-    assert len(shown["worst"]) == 9
+    assert len(shown["worst"]) == len(BACKGROUNDS) + 1
     assert set(shown["maps"]) == set(shown["stage"]["choices"])
     another = judging.choose_stage("blocks.1", shown["maps"])
     assert another.size == shown["divergence"].size
@@ -431,10 +451,22 @@ def test_controls_that_make_no_sense_cannot_be_copied():
 
 
 def test_another_classifier_keeps_the_class_where_it_has_it():
-    for kept in ("lion", None, handlers.TOP_CLASS):
+    for kept in ("lion", "lion | hyena", None, handlers.TOP_CLASS):
         assert "value" not in handlers.choose_classifier(LITE0, kept)
-    with pytest.warns(UserWarning, match="no class named 'zebu'"):
-        assert handlers.choose_classifier(LITE0, "zebu")["value"] == handlers.TOP_CLASS
+    for unknown in ("zebu", "lion|zebu"):
+        with pytest.warns(UserWarning, match="no class named 'zebu'"):
+            assert handlers.choose_classifier(LITE0, unknown)["value"] == handlers.TOP_CLASS
+
+
+def test_a_group_typed_in_the_box_of_classes_is_explained_and_worked_on(lion):
+    asked = explain_asked(lion, ExplainConfig(target="lion | hyena"))
+    classifier, config, problem = asked.posed()
+    assert classifier.class_names[problem.target] == "lion or hyena"
+    assert config.target == "lion | hyena"
+    work = explaining.Recorder(classifier, problem, None).work(torch.zeros(224, 224))
+    assert work.label == "lion or hyena"
+    assert work.is_of(*asked.posed()[::2])
+    assert not work.is_of(*explain_asked(lion, ExplainConfig(target="lion")).posed()[::2])
 
 
 def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import gradio as gr
 import pytest
 import torch
 
@@ -70,8 +73,6 @@ def test_places_beyond_the_moments_are_points_of_the_frontier(run):
 
 
 def test_work_is_of_its_own_photograph_classifier_and_class(run, quadrant, problem):
-    from dataclasses import replace
-
     work, _ = run
     assert work.is_of(quadrant, problem)
     assert not work.is_of(quadrant, replace(problem, pixels=1 - problem.pixels))
@@ -104,13 +105,38 @@ def test_a_long_run_is_thinned_and_keeps_its_results():
 
 def test_frontiers_join_by_area_and_the_later_one_counts():
     def frontier(*areas, match):
-        points = tuple(FrontierPoint(area, 1.0, True, 1.0, match) for area in areas)
+        points = tuple(FrontierPoint(area, 1.0, True, 1.0, 0.9, 1.0, match) for area in areas)
         return Frontier(points, torch.zeros(len(areas), 4, 4, dtype=torch.bool))
 
     both = joined(frontier(0.1, 0.2, 0.4, match=0), frontier(0.2, 0.3, match=1))
     assert [(p.area, p.match) for p in both.points] == [(0.1, 0), (0.2, 1), (0.3, 1), (0.4, 0)]
     many = joined(None, frontier(*(i / 100 for i in range(50)), match=0))
     assert len(many.points) == len(many.masks) == MOST_POINTS
+
+
+def test_the_smallest_mask_that_holds_is_picked_and_taken_from_where_it_is_shown(run):
+    work, _ = run
+    points = (
+        FrontierPoint(0.1, 0.5, True, 0.6, 0.5, 0.7, 0.4),
+        FrontierPoint(0.3, 0.9, True, 0.9, 0.8, 1.0, 0.6),
+    )
+    masks = torch.zeros(2, *work.logits.shape, dtype=torch.bool)
+    masks[1, :8] = True
+    work = replace(work, frontier=Frontier(points, masks))
+    shown = dict(zip(workbench.PICKED, workbench.hold(work, 75), strict=True))
+    assert shown["place"] == len(work.moments) + 1
+    assert torch.equal(work.mask_at(shown["place"]), masks[1].float())
+    assert "holds on 90&nbsp;% of backgrounds (80–100&nbsp;%)" in shown["held"]
+    assert "am-chosen" in shown["frontier"]
+    none = dict(zip(workbench.PICKED, workbench.hold(work, 95), strict=True))
+    assert "No mask of this run holds on 95&nbsp;%" in none["held"]
+    assert none["seen"] == none["place"] == none["frontier"] == gr.skip()
+
+
+def test_without_a_run_there_is_no_mask_that_holds(run):
+    work, _ = run
+    for nothing in (None, replace(work, frontier=None)):
+        assert workbench.hold(nothing, 75) == workbench.UNPICKED
 
 
 # --- marks ---------------------------------------------------------------------------------------

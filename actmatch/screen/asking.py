@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..classifier import Classifier
 from ..config import ExplainConfig, choice
+from ..groups import grouped
 from ..settings import CONTRAST, OTHER, SIMILARITY, Question
 from ..views import contrast, similarity
 
@@ -53,13 +54,13 @@ class Asking(NamedTuple):
     def ask(
         self, classifier: Classifier, photograph: Image.Image, config: ExplainConfig
     ) -> tuple[Classifier, ExplainConfig]:
-        """The classifier or the view of it that answers, and the settings of its search.
+        """The classifier, or the group or view of it that answers, and its search's settings.
 
         Raises:
             ValueError: the question cannot be asked of this classifier and photograph.
         """
         if self.kind == CLASS:
-            return classifier, config
+            return grouped(classifier, config.target), config
         own = replace(config, target=None)  # that of the view
         if self.kind == SIMILARITY:
             return similarity(classifier, photograph, self.reference, config.fit), own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -48,7 +49,7 @@ def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     """One visitor's searches, in a process of its own on ZeroGPU."""
     if asked.photograph is None:
         raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
-    most, config = whole(asked.most), settings_from(asked.values)
+    most, config = whole(asked.most), replace(settings_from(asked.values), target=None)
     check_most(most)
     yield LOADING
     classifier = stoppable(classifier_for(asked.classifier, asked.device), session, LEFT)

@@ -22,9 +22,11 @@ from ..compare import CUTS, CompareConfig, compare_rows
 from ..config import DESCENTS, FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from ..explanation import Explanation, adopt, explain_steps, pose_photograph
 from ..guidance import Guidance, logits_to_continue
+from ..held import rate_words
 from ..images import to_image, to_pixels
 from ..judgment import ScoreConfig
 from ..judgment import judge as judge_region
+from ..keep_rate import Rate
 from ..methods import METHODS
 from ..model_zoo import DEFAULT_CLASSIFIER, available_devices, offline_classifiers
 from ..optimize import Step
@@ -96,7 +98,9 @@ def inputs() -> dict[str, gr.components.Component]:
         "classifier": gr.Textbox(DEFAULT_CLASSIFIER, label="Classifier"),
         "device": gr.Dropdown(["auto", *available_devices()], value="auto", label="Device"),
         "preset": gr.Dropdown(list(PRESETS), value=usual.preset, label="Promise"),
-        "target": gr.Textbox(None, label="Class by name or number; none: the top class"),
+        "target": gr.Textbox(
+            None, label="Class by name or number, or several: lion|hyena; none: the top class"
+        ),
         "fit": gr.Dropdown(list(FITS), value=usual.fit, label="Fit"),
         "generator": gr.Dropdown(list(GENERATORS), value=None, label="Mask generator"),
         "start": gr.Dropdown(list(STARTS), value=None, label="Start"),
@@ -218,7 +222,7 @@ def settings(**asked: Any) -> tuple[str, str, str]:
 # --- a mask and its judgment ---------------------------------------------------------------------
 
 PICTURES = ("Overlay", "Mask", "Explanation", "Everything else")
-FRONTIER = "{} of the pixels, confidence ratio {:.2f}, label {}"
+FRONTIER = "{} of the pixels, holds on {}, confidence ratio {:.2f}, label {}"
 
 
 @takes("photograph", *WHERE, *CONFIG, *QUESTION, *GUIDES)
@@ -254,12 +258,13 @@ def explained(explanation: Explanation) -> tuple:
     frontier = explanation.frontier
     sizes = [
         (to_image(mask.float()), FRONTIER.format(
-            percent(point.area), point.confidence_ratio, "kept" if point.label_kept else "lost"))
+            percent(point.area), rate_words(Rate(point.keep_rate, point.low, point.high)),
+            point.confidence_ratio, "kept" if point.label_kept else "lost"))
         for point, mask in zip(frontier.points, frontier.masks, strict=True)
     ]  # fmt: skip
     return (
         explanation.sentence,
-        overlay(explanation.pixels, explanation.mask),
+        overlay(explanation.pixels, explanation.mask, explanation.core),
         *map(to_image, pictures),
         sizes,
         explanation.report(),

@@ -316,9 +316,9 @@ class Watch:
 
 GRAY, FADED = "flat gray", "faded"
 REMOVED = (GRAY, FADED)
-RESULT = ("status", "live", "slider", "overlay", "mask", "explanation", "complement",
-          "predictions", "layers", "layers_table", "stage", "divergence", "maps", "backgrounds",
-          "worst", "figures", "checks", "ranking", "progress", "terms", "save",
+RESULT = ("status", "live", "slider", "legend", "overlay", "outlines", "mask", "explanation",
+          "complement", "predictions", "layers", "layers_table", "stage", "divergence", "maps",
+          "backgrounds", "worst", "figures", "checks", "ranking", "progress", "terms", "save",
           "work", "suggestions")  # fmt: skip
 
 
@@ -334,6 +334,7 @@ def failed(words: str) -> tuple:
         status=panels.failure(words),
         live=gr.update(value=panels.NOTHING, visible=True),
         slider=gr.update(visible=False),
+        legend="",
         suggestions="",
     )
 
@@ -341,11 +342,12 @@ def failed(words: str) -> tuple:
 def finished(explanation: Explanation, work: Work) -> tuple:
     """Everything there is to show of a result."""
     pictures = {
-        "overlay": overlay(explanation.pixels, explanation.mask),
+        "overlay": overlay(explanation.pixels, explanation.mask, explanation.core),
         "mask": to_image(explanation.mask),
         "explanation": to_image(explanation.explanation),
         "complement": to_image(explanation.complement),
     }
+    legend = markup.outlines(explanation.mask, explanation.core)
     before, after = to_image(explanation.pixels), pictures["explanation"]
     pair = (panels.enlarged(before), panels.enlarged(after))
     card, deepest = explanation.card, explanation.card.layers[-1].name
@@ -361,13 +363,15 @@ def finished(explanation: Explanation, work: Work) -> tuple:
         status=panels.result(explanation),
         live=gr.update(visible=False),
         slider=gr.update(value=pair, visible=True),
+        legend=legend,
+        outlines=legend,
         predictions=markup.predictions(card),
         layers=charts.layers_chart(card.layers),
         layers_table=markup.layers_table(card.layers),
         stage=gr.update(choices=list(maps), value=deepest),
         divergence=panels.enlarged(maps[deepest]),
         maps=maps,
-        backgrounds=markup.backgrounds_table(card.backgrounds),
+        backgrounds=markup.backgrounds_table(card),
         worst=judging.worst(card, explanation.pictures),
         figures=panels.figures_table(card),
         checks=markup.checks(card.checks),

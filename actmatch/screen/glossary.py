@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from html import escape
 
+from ..backgrounds import BACKGROUNDS
 from ..config import PRESETS
+from ..held import POOLED
 
 FIGURES = {
     "area": "Share of the pixels that are kept. Smaller says more, if the rest is good.",
     "pieces": "Connected parts of the mask. One is easy to look at; dust is suspect.",
-    "promise kept": "Whether the mask does what the chosen promise says, on backgrounds that the "
-    "search never met.",
+    "promise kept": "Whether the mask does what the chosen promise says. It is tested on "
+    "backgrounds that the search never met, one after the other, until the answer is clear.",
     "label kept": "Whether the kept pixels alone, on gray, still get the class.",
     "confidence ratio": "Probability of the class on the kept pixels, divided by that on the whole "
     "photograph. 1 is as sure as before.",
-    "kinds of background": "Ways to fill the removed pixels: gray, black, white, a blur, noise, "
-    "shuffled patches, random colors, clouds. A kind is survived where the label stays on at least "
-    "95 % of those tried.",
+    POOLED: "Mean over the kinds of background, each weighing the same however often it was drawn; "
+    "one that always looks alike counts by its single trial.",
+    "core": "The smallest part of the mask found that still gets the class on gray, whatever else "
+    "the mask promises. The rest of the mask is what other backgrounds take.",
     "worst background": "How often the label survives the hardest kind of background.",
     "95 % interval": "Where the true rate lies, as far as so many trials can tell.",
     "necessary": "Whether the rest of the photograph loses the label. No means that there is "
@@ -60,9 +63,19 @@ BUTTONS = {
 }
 
 
+def meanings() -> dict[str, str]:
+    """What every figure means, the kinds of background as they are registered."""
+    ways = "; ".join(
+        name if each.words == name else f"{name}, {each.words}"
+        for name, each in BACKGROUNDS.items()
+    )
+    return FIGURES | {"kinds of background": f"Ways to fill the removed pixels: {ways}."}
+
+
 def how_to_read(*names: str, summary: str = "How do I read this?") -> str:
     """A line that unfolds into what the figures of these names mean."""
-    return _unfolding(summary, {name: FIGURES[name] for name in names})
+    known = meanings()
+    return _unfolding(summary, {name: known[name] for name in names})
 
 
 def promises() -> str:

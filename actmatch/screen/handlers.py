@@ -16,6 +16,7 @@ from PIL import Image
 from .. import markup
 from ..classifier import Classifier
 from ..config import PRESETS, ExplainConfig, Weights
+from ..groups import grouped
 from ..images import seen_box, to_image, to_pixels
 from ..model_zoo import (
     CHECKPOINT_SUFFIXES,
@@ -32,12 +33,14 @@ from .stopping import Stopped, at_work, clear
 
 CHECKPOINTS = Path("checkpoints")
 TOP_CLASS = "the top class"
-PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start", "descent")
+PRESET_SETTINGS = (
+    "steps", "draws", "resolution", "generator", "start", "descent", "pieces", "grain",
+)  # fmt: skip
 SETTINGS = ("target", "fit", "preset", "seed", "area_target", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
 PLAIN = len(SETTINGS) + len(WEIGHTS)  # controls; those of the question come after them
 FRAME_SECONDS = 0.25  # between two streamed pictures
-WHOLE = ("seed", "steps", "draws", "resolution")
+WHOLE = ("seed", "steps", "draws", "resolution", "pieces", "grain")
 
 log = logging.getLogger(__name__)
 _loading = threading.Lock()
@@ -178,7 +181,7 @@ def choose_classifier(classifier_name: str, target: Any = TOP_CLASS) -> Any:
     classes = gr.update(choices=[TOP_CLASS, *classifier.class_names])
     try:
         if class_asked(target) is not None:
-            classifier.class_index(target)
+            grouped(classifier, target).class_index(target)
     except ValueError as error:
         gr.Warning(f"{error} The top class is explained.", title="Class to explain")
         classes["value"] = TOP_CLASS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from ..held import POOLED
 from ..judgment import ScoreConfig
 from ..methods import METHODS
 from . import judging, panels
@@ -63,7 +64,7 @@ def card_parts() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=280):
             gr.Markdown("#### Does the label survive other backgrounds?")
             parts["backgrounds"] = gr.HTML(label="Keep-rate by kind of background")
-            gr.HTML(how_to_read("kinds of background", "95 % interval"))
+            gr.HTML(how_to_read("kinds of background", POOLED, "95 % interval"))
         with gr.Column(min_width=280):
             gr.Markdown("#### Where does a stage respond differently, and how much?")
             parts |= divergence_map("judged")

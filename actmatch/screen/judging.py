@@ -179,7 +179,7 @@ def finished(judgment: Judgment) -> tuple:
         status=panels.judged(sentences, judgment.seconds),
         overlay=panels.enlarged(overlay(judgment.pixels, judgment.mask)),
         figures=panels.figures_table(card),
-        backgrounds=markup.backgrounds_table(card.backgrounds),
+        backgrounds=markup.backgrounds_table(card),
         checks=markup.checks(card.checks),
         worst=worst(card, pictures),
         alone=markup.predictions(card),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ..compare import Comparison
 from ..explanation import Explanation
+from ..held import POOLED, held, held_sentences
 from ..markup import LIGHTS, checks, data_uri, unbroken
 from ..remedy import remedy
 from ..scorecard import ScoreCard
@@ -74,13 +75,9 @@ def result(explanation: Explanation) -> str:
     """The sentence, and the badges under it."""
     card = explanation.card
     deepest = card.layers[-1]
-    badges = [_promise_badge(explanation)]
-    survived = sum(rate.rate >= 0.95 for rate in explanation.keep_rate)
-    badges += [
-        _badge(
-            f"holds on {survived} of {len(explanation.keep_rate)} kinds of background",
-            "The label survives at least 95 % of the backgrounds drawn of each kind.",
-        ),
+    promise = explanation.config.promise
+    badges = [
+        _promise_badge(explanation),
         _badge(
             f"match {deepest.cosine:.2f}, random masks {deepest.random_cosine:.2f}",
             f"Cosine of the deepest stage's activations ({deepest.name}) with those of the whole "
@@ -92,16 +89,18 @@ def result(explanation: Explanation) -> str:
         ),
         _badge(f"{explanation.seconds:.1f} s", f"Wall time on {explanation.device}."),
     ]
-    note = ""
-    if explanation.promise_kept is False or explanation.says_little:
-        note = f"<p class='am-note'>{escape(explanation.promise_sentence)}</p>"
+    note = f"<p class='am-units'>{unbroken(held_sentences(card, promise))}</p>"
+    if explanation.promise_kept is False:
+        note += f"<p class='am-note'>{unbroken(explanation.promise_sentence)}</p>"
     return (
         f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
         f"<div class='am-badges'>{''.join(badges)}</div>{note}{HOW_TO_READ}"
     )
 
 
-HOW_TO_READ = how_to_read("area", "promise kept", "kinds of background", "match", "pieces")
+HOW_TO_READ = how_to_read(
+    "area", "promise kept", "kinds of background", POOLED, "95 % interval", "match", "pieces"
+)
 
 
 def suggestions(explanation: Explanation) -> str:
@@ -149,13 +148,13 @@ element.addEventListener('click', (event) => {
 
 
 def _promise_badge(explanation: Explanation) -> str:
-    preset = explanation.config.preset
-    title = explanation.promise_sentence
+    config, title = explanation.config, explanation.promise_sentence
+    measured = held(explanation.card, config.promise)
     if explanation.promise_kept is None:
-        return _badge(f"{preset}: no promise", title)
+        return _badge(f"no promise: {measured}", title)
     if explanation.promise_kept:
-        return _badge(f"✓ {preset} promise kept", title, "am-good")
-    return _badge(f"✗ {preset} promise not kept", title, "am-bad")
+        return _badge(f"✓ {config.preset} promise kept: {measured}", title, "am-good")
+    return _badge(f"✗ {config.preset} promise not kept: {measured}", title, "am-bad")
 
 
 def _badge(text: str, title: str, kind: str = "") -> str:
@@ -280,7 +279,7 @@ def _breakable(name: str) -> str:
 
 def note(text: str, kind: str = "") -> str:
     """A quiet sentence where something is still missing; `START` where nothing was begun yet."""
-    return f"<p class='am-status {kind}'>{escape(text)}</p>"
+    return f"<p class='am-status {kind}'>{unbroken(text)}</p>"
 
 
 def figure(picture: Image.Image, name: str, values: Sequence[tuple[str, str]]) -> str:

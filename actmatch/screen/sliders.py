@@ -7,6 +7,15 @@ import gradio as gr
 from ..config import bounds_of
 
 
+def in_group(settings: type, group: str) -> tuple[str, ...]:
+    """Names of the settings whose bounds say that they belong to a group."""
+    return tuple(
+        name
+        for name, entry in settings.__dataclass_fields__.items()
+        if "bounds" in entry.metadata and entry.metadata["bounds"].group == group
+    )
+
+
 def slider(settings: type, name: str, value: float) -> gr.Slider:
     """A slider with the bounds and the one line that the setting carries."""
     bounds = bounds_of(settings, name)

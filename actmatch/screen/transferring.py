@@ -13,6 +13,7 @@ from torch import Tensor
 from ..classifier import Classifier
 from ..config import ExplainConfig, choice
 from ..explanation import Explanation, pose_photograph, search
+from ..groups import grouped
 from ..images import to_pixels
 from ..render import overlay
 from ..transfer import Transfer, spread, transfer
@@ -161,6 +162,7 @@ def searched(
         at: the classifier, how many were before it and how many there are.
     """
     classifier, (before, count) = at
+    classifier = grouped(classifier, config.target)
     problem = pose_photograph(classifier, photograph, config)
     pixels = problem.pixels[0].cpu()
     stopped, last_frame = False, 0.0  # what was shown decides, so that no Stop goes unsaid

@@ -9,6 +9,7 @@ import gradio as gr
 from PIL import Image, ImageDraw
 
 from ..frontier import FrontierPoint
+from ..held import holding, interval, point_sentence
 from ..render import overlay
 from ..wording import percent
 from . import panels
@@ -19,7 +20,8 @@ from .work import Mark, Moment, Work
 KEEP, DROP = "Keep this", "Drop this"
 KEPT, DROPPED, HALO = (20, 184, 166), (234, 88, 12), (255, 255, 255)
 DASH = 12  # degrees of a dashed ring's dash, and of the gap after it
-SHOWN = ("canvas", "moment", "seen", "frontier", "place", "take")
+PICKED = ("seen", "frontier", "place", "held")  # parts that show a mask to pick
+SHOWN = ("canvas", "moment", *PICKED, "share", "take")
 REMEDIES = (*WEIGHTS, "resolution")  # controls that a suggestion may move
 EMPTY_TIMELINE = "Explain a photograph, then scrub through its masks here."
 EMPTY_REFINE = "Explain a photograph, then click what to keep or drop."
@@ -29,15 +31,15 @@ NOTHING_MARKED = "Nothing is marked."
 def show(work: Work | None, marks: Sequence[Mark]) -> tuple:
     """Both tabs for where the search stands; in the order of `SHOWN`."""
     if work is None:
-        return (None, gr.update(value=1, interactive=False),
-                panels.note(EMPTY_TIMELINE), "", None, gr.update(interactive=False))  # fmt: skip
+        off = gr.update(interactive=False)
+        nothing = panels.note(EMPTY_TIMELINE), "", None, ""
+        return None, gr.update(value=1, interactive=False), *nothing, off, off
     last = len(work.moments)
     return (
         canvas(work, marks),
         gr.update(maximum=max(2, last), value=last, interactive=last > 1),
-        seen(work, last - 1),
-        frontier(work, last - 1),
-        last - 1,
+        *picked(work, last - 1),
+        gr.update(interactive=work.frontier is not None),
         gr.update(interactive=True),
     )
 
@@ -110,19 +112,41 @@ def tried(event: gr.EventData) -> tuple:
 
 
 def scrub(work: Work | None, number: float) -> tuple:
-    """A moment's picture, the curve, and its place; `number` counts from 1."""
+    """A moment's mask, in the order of `PICKED`; `number` counts from 1."""
     if work is None:
-        return gr.skip(), gr.skip(), gr.skip()
-    place = min(max(int(number), 1), len(work.moments)) - 1
-    return seen(work, place), frontier(work, place), place
+        return UNPICKED
+    return picked(work, min(max(int(number), 1), len(work.moments)) - 1)
 
 
 def point(work: Work | None, event: gr.EventData) -> tuple:
-    """The picture of a point of the frontier, the curve, and its place."""
+    """The mask of a point of the frontier, in the order of `PICKED`."""
     if work is None or work.frontier is None:
-        return gr.skip(), gr.skip(), gr.skip()
-    place = len(work.moments) + int(event.point)
-    return seen(work, place), frontier(work, place), place
+        return UNPICKED
+    return picked(work, len(work.moments) + int(event.point))
+
+
+def hold(work: Work | None, share: float) -> tuple:
+    """The smallest mask that holds on so many percent of backgrounds, in the order of `PICKED`.
+
+    Where none does, a sentence says so and the mask that is shown stays.
+    """
+    if work is None or work.frontier is None:
+        return UNPICKED
+    place, words = holding(work.frontier, share / 100)
+    if place is None:
+        return *UNPICKED[1:], panels.note(words)
+    return picked(work, len(work.moments) + place)
+
+
+UNPICKED = (gr.skip(),) * len(PICKED)
+
+
+def picked(work: Work, place: int) -> tuple:
+    """A moment or a point of the frontier, in the order of `PICKED`."""
+    words = ""
+    if place >= len(work.moments):
+        words = panels.note(point_sentence(work.frontier.points[place - len(work.moments)]))
+    return seen(work, place), frontier(work, place), place, words
 
 
 def seen(work: Work, place: int) -> str:
@@ -160,6 +184,6 @@ def point_words(point: FrontierPoint) -> tuple[str, Any]:
         ("kept", percent(point.area)),
         ("confidence", percent(point.confidence_ratio)),
         ("label", "kept" if point.label_kept else "lost"),
-        ("backgrounds survived", percent(point.keep_rate)),
+        ("backgrounds held", f"{percent(point.keep_rate)} ({interval(point)})"),
         ("match", f"{point.match:.2f}"),
     )

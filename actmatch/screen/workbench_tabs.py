@@ -6,13 +6,16 @@ from typing import Any
 
 import gradio as gr
 
+from ..held import POOLED
 from . import curve, explaining, panels, workbench
 from .asking import QUESTION
 from .glossary import how_to_read
 from .handlers import SETTINGS, WEIGHTS
 from .pictures import Picture
 
-MOVED = (*WEIGHTS, "area_target", "resolution", "draws")  # controls that a search follows at once
+MOVED = (  # controls that a search follows at once
+    *WEIGHTS, "area_target", "resolution", "draws", "pieces", "grain",
+)  # fmt: skip
 PRIVATE = dict(api_visibility="private")
 QUICK = dict(queue=False, show_progress="hidden", **PRIVATE)
 
@@ -64,6 +67,11 @@ def timeline_tab() -> dict[str, gr.components.Component]:
                 1, 2, value=1, step=1, label="Moment, early to late", interactive=False,
                 elem_id="am-moment", info="Shows an earlier mask; nothing is lost by looking.",
             )  # fmt: skip
+            parts["share"] = gr.Slider(
+                50, 99, value=90, step=1, label="Holds on … % of backgrounds", interactive=False,
+                elem_id="am-share", info="Shows the smallest mask of this run that does, at once.",
+            )  # fmt: skip
+            parts["held"] = gr.HTML(label="What the picked mask holds on", elem_id="am-held")
             parts["seen"] = gr.HTML(
                 panels.note(workbench.EMPTY_TIMELINE), label="The mask of this moment",
                 elem_id="am-seen-moment",
@@ -72,13 +80,18 @@ def timeline_tab() -> dict[str, gr.components.Component]:
         with gr.Column(min_width=280):
             gr.Markdown(
                 "#### What every size buys\nFull points keep the label on gray, hollow ones lose "
-                "it. Click one to see its mask."
+                "it; lines are 95 % intervals. Click one to see its mask."
             )
             parts["frontier"] = gr.HTML(
-                label="Confidence against kept area", js_on_load=curve.PICK_POINT,
+                label="Backgrounds held against kept area", js_on_load=curve.PICK_POINT,
                 elem_id="am-frontier",
             )  # fmt: skip
-            gr.HTML(how_to_read("area", "confidence ratio", "kinds of background", "match"))
+            gr.HTML(
+                how_to_read(
+                    "area", POOLED, "95 % interval", "kinds of background", "confidence ratio",
+                    "match",
+                )
+            )  # fmt: skip
     parts["place"] = gr.State(None)
     return parts
 
@@ -117,11 +130,14 @@ def connect(parts: dict, ask: dict, controls: dict, result: dict) -> None:
     for changed in (clicked, undone, cleared, tried):
         follow(changed.then(explaining.move, **QUICK))
 
-    seen = [parts["seen"], parts["frontier"], parts["place"]]
+    picked = [parts[name] for name in workbench.PICKED]
     parts["moment"].input(
-        workbench.scrub, [work, parts["moment"]], seen, trigger_mode="always_last", **QUICK
+        workbench.scrub, [work, parts["moment"]], picked, trigger_mode="always_last", **QUICK
     )
-    parts["frontier"].select(workbench.point, work, seen, **QUICK)
+    parts["share"].input(
+        workbench.hold, [work, parts["share"]], picked, trigger_mode="always_last", **QUICK
+    )
+    parts["frontier"].select(workbench.point, work, picked, **QUICK)
     parts["take"].click(
         explaining.take, [work, parts["place"], *asked],
         [result[name] for name in explaining.RESULT], concurrency_id="explain",
