@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 PHOTOGRAPH = "espresso"
 TEAL, ORANGE = "#0d9488", "#c2410c"
 PANEL = 2.2  # inches
+ACROSS = 4  # kinds of background in a line
 
 
 def main() -> None:
@@ -61,8 +62,12 @@ def draw_mask(explanation) -> None:
 
 def draw_worst(explanation) -> None:
     """The worst composite of every kind, with its keep-rate."""
-    figure, axes = plt.subplots(3, 3, figsize=(3 * PANEL, 3 * PANEL * 1.2))
-    for axis, rate in zip(axes.flat, explanation.card.backgrounds, strict=True):
+    rates = explanation.card.backgrounds
+    down = -(-len(rates) // ACROSS)
+    figure, axes = plt.subplots(down, ACROSS, figsize=(ACROSS * PANEL, down * PANEL * 1.2))
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, rate in zip(axes.flat, rates, strict=False):
         color = TEAL if rate.kept == rate.trials else ORANGE
         title = f"{rate.kind}: kept {rate.kept} of {rate.trials}"
         picture(axis, explanation.pictures.worst[rate.kind], title, color)
