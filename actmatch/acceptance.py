@@ -169,8 +169,9 @@ def put_to_trial(
         evidence = evidence_on(classifier, problem, mask, drawn, promise.necessary)
     margins = evidence.margins[:, 0]
     fixed = {kind: margin >= 0 for kind, margin in zip(drawn.kinds, margins.tolist(), strict=True)}
-    if promise.alone.slack(evidence)[0] < 0 or promise.gray_alone:
-        return Trial(bool(promise.alone.slack(evidence)[0] >= 0), drawn, margins)
+    certain_held = bool(promise.alone.slack(evidence)[0] >= 0)
+    if not certain_held or promise.gray_alone:
+        return Trial(certain_held, drawn, margins)
     testing = Testing(promise, fixed)
     for number in range(MOST_ROUNDS // ROUNDS):
         if testing.met is not None:

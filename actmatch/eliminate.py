@@ -13,8 +13,8 @@ from .shape import Shape
 TILE_SIDE = 14  # pixels
 MOST_PASSES = 60  # of a walk through the tiles; large masks have many
 MOST_TESTED = 24  # tiles that a walk did not come to and that are tested after it
-HARDEST = 6  # backgrounds asked about on the way
-CHECKED_EVERY = 6  # masks on the way, after which all backgrounds are asked about
+HARDEST = 6  # backgrounds evaluated for every candidate
+CHECKED_EVERY = 6  # masks of the path between two checks on all backgrounds
 FIRST_GROUP = 4  # the first group is the kept tiles divided by this
 
 
@@ -49,9 +49,9 @@ class Elimination:
         """Walk through the kept tiles once, those worth least a pixel first.
 
         They go in groups: one that can be dropped doubles the next, one that cannot is halved,
-        until each tile was dropped or found necessary alone. On the way only the hardest
-        backgrounds are asked about, and all of them now and then; the last mask that holds on all
-        of them ends the path. After `MOST_PASSES` the walk ends wherever it is.
+        until each tile was dropped or found necessary alone. Candidates are evaluated on the
+        hardest backgrounds alone, and every `CHECKED_EVERY` masks on all of them; the path ends
+        with the last mask that holds on all. After `MOST_PASSES` the walk stops wherever it is.
 
         Args:
             worth: H x W, what a pixel is worth; only the order counts.

@@ -92,7 +92,7 @@ class Judge:
         verdict says so.
         """
         ranking = candidates.average
-        start = self.select(ranking, (ranking > 0).float().mean().item())
+        start = self.select(ranking, kept_share(ranking))
         for _ in range(attempts):
             if start is None:
                 break
@@ -119,7 +119,7 @@ class Judge:
         if self.promise.gray_alone or step.index % LOOK:
             return False
         ranking = step.candidates.average
-        return self.select(ranking, (ranking > 0).float().mean().item()) is not None
+        return self.select(ranking, kept_share(ranking)) is not None
 
     def before(self, refused: Elimination) -> Tensor | None:
         """The last mask on the way to a refused one that holds on what the panel knows by now."""
@@ -167,12 +167,6 @@ class Judge:
         mask = frontier.masks[frontier.knee].to(ranking)[None, None]
         return self._verdict(mask, ranking, False)
 
-    def place(self, reduced: Elimination) -> int | None:
-        """The last mask on the way to a refused one that holds on what the panel knows now."""
-        held = (place for place in reversed(range(len(reduced.path)))
-                if self.panel.holds(reduced.path[place]))  # fmt: skip
-        return next(held, None)
-
     def _verdict(self, mask: Tensor, ranking: Tensor, kept: bool) -> Verdict:
         logits = cut(ranking, mask.mean().item())
         return Verdict(mask, logits.sigmoid()[None, None], kept)
@@ -180,7 +174,7 @@ class Judge:
     def quickest(self, candidates: Candidates) -> Verdict:
         """The verdict of a hurried judgment: nothing is reduced, and few masks are tested."""
         ranking = candidates.average
-        mask = self.select(ranking, (ranking > 0).float().mean().item())
+        mask = self.select(ranking, kept_share(ranking))
         for _ in range(HURRIED):
             if mask is None:
                 break
@@ -256,6 +250,11 @@ def aim(promise: Promise) -> Promise:
 def mask_of(logits: Tensor) -> Tensor:
     """1 x 1 x H x W mask of H x W logits."""
     return (logits > 0).float()[None, None]
+
+
+def kept_share(logits: Tensor) -> float:
+    """Share of the logits that are positive."""
+    return (logits > 0).float().mean().item()
 
 
 def cut(logits: Tensor, area: float) -> Tensor:

@@ -19,6 +19,7 @@ from .problem import Problem
 
 TRIALS = 34  # drawn of each random kind: about 200 of all six
 CONFIDENCE = 0.95  # of every interval
+COMPOSITES_AT_ONCE = 32  # made together
 
 
 class Rate(NamedTuple):
@@ -133,9 +134,6 @@ def try_infills(
         part.composites(mask, problem.pixels)[:, 0] for part in drawn.split(COMPOSITES_AT_ONCE)
     )
     return try_each(classifier, problem, drawn.kinds, composites)
-
-
-COMPOSITES_AT_ONCE = 32
 
 
 def try_each(

@@ -29,7 +29,7 @@ def evidence_on(
     Without gray among the backgrounds there is no figure of confidence: it counts as met.
 
     Args:
-        leftover: whether the complement is asked about, too.
+        leftover: whether the complement is evaluated, too.
     """
     target, pixels = problem.target, problem.pixels
     margins, log_ratio = [], masks.new_full((len(masks),), torch.inf)
@@ -54,7 +54,7 @@ class Panel:
 
     Attributes:
         drawn: the backgrounds.
-        known: evidence on all of them of each mask that was asked about to the end.
+        known: evidence on all of them, for each mask evaluated on all of them.
     """
 
     def __init__(
@@ -98,15 +98,16 @@ class Panel:
     def holds(self, mask: Tensor, hardest: int | None = None) -> bool:
         """Whether the promise holds for a 1 x 1 x H x W mask on every background here.
 
-        A few backgrounds are asked about at a time, those on which the masks before did worst
-        first. What is not asked yet counts as held, so that a mask that fails by then fails.
+        A few backgrounds are evaluated at a time, those on which earlier masks did worst first.
+        Backgrounds not yet evaluated count as held, so that a mask that fails by then fails.
 
         Args:
-            hardest: ask only about so many backgrounds, those on which the masks before did worst.
+            hardest: evaluate only so many backgrounds, those on which the masks before did worst.
         """
         mask = self.problem.guidance.apply(mask)
         key = _key(mask)
-        if key in self.failed | self.refused or not self.problem.guidance.allows(mask):
+        rejected = key in self.failed or key in self.refused
+        if rejected or not self.problem.guidance.allows(mask):
             return False
         if key in self.known:
             return True
@@ -139,7 +140,7 @@ class Panel:
         )
 
     def evidence(self, mask: Tensor) -> Evidence | None:
-        """What is known of a mask that was asked about to the end; None of another."""
+        """The evidence for a mask that was evaluated on all backgrounds; None for any other."""
         return self.known.get(_key(self.problem.guidance.apply(mask)))
 
 
