@@ -38,6 +38,13 @@ class Response(NamedTuple):
             return self
         return Response(self.logits[rows], tuple(stage[rows] for stage in self.activations))
 
+    def expanded(self, count: int) -> Response:
+        """The response to one image set beside a batch of so many; nothing is copied."""
+        if count == 1:
+            return self
+        stages = (stage.expand(count, -1, -1, -1) for stage in self.activations)
+        return Response(self.logits.expand(count, -1), tuple(stages))
+
 
 class Classifier(nn.Module):
     """A frozen timm model with its normalization inside.

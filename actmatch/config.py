@@ -15,6 +15,7 @@ DISTANCES = ("relative_l2", "cosine", "standardized_mse")
 FITS = ("crop", "squash", "letterbox")
 GENERATORS = ("segments", "pyramid", "autoencoder", "unet")
 DESCENTS = ("stages", "pixels")
+ESTIMATORS = ("straight_through", "relaxed")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -199,10 +200,10 @@ class Preset:
     weights: Mapping[str, float]
 
 
-# Where drawn infills decide: all the steps, many with one infill rather than few with several; and
-# a match that leaves the mask free to shrink.
-ON_DRAWS = dict(steps=150, patience=150, draws=1, generator="segments", descent="stages")
-LIGHT_MATCH = dict(activation=0.3, kl=0.05, total_variation=40.0, binarization=0.0, robustness=3.0)
+# Where drawn infills decide: all the steps, a relaxed mask, and a match that lets it shrink.
+ON_DRAWS = dict(steps=180, patience=180, draws=2, estimator="relaxed")
+LIGHT_MATCH = dict(activation=0.3, kl=0.0, cross_entropy=0.0, total_variation=0.0,
+                   binarization=0.0)  # fmt: skip
 
 PRESETS: dict[str, Preset] = {
     "recognizable": Preset(
@@ -237,9 +238,11 @@ PRESETS: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
-# Cells a side and Adam's step size that suit each generator; the U-Net's are the published ones.
+# Cells a side and Adam's step size that suit each generator, and each estimator of free logits; the
+# U-Net's are the published ones.
 RESOLUTIONS = {"segments": 56, "pyramid": 56, "autoencoder": 28, "unet": 1024}
 LEARNING_RATES = {"segments": 0.4, "pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
+RELAXED_RESOLUTION, RELAXED_LEARNING_RATE = 28, 0.2
 
 
 @dataclass(frozen=True)
@@ -268,6 +271,7 @@ class ExplainConfig:
     generator: str = None
     start: str = None  # where the mask begins: "gradcam" or "none"
     descent: str = None  # what the coarse levels of free logits follow: "stages" or "pixels"
+    estimator: str = None  # what the search shows of a mask: "straight_through" (cut), "relaxed"
     distances: tuple[str, ...] = None  # one for all stages, or one a stage
     layer_weights: tuple[float, ...] = None  # alpha_l; scaled to sum 1
     weights: Weights = None  # a Weights, or a mapping of the terms to change
@@ -338,16 +342,20 @@ class ExplainConfig:
         if self.pieces == "free":
             object.__setattr__(self, "pieces", 0)
         choice("generator", self.generator, GENERATORS)
+        relaxed = self.estimator == "relaxed" and self.generator in ("segments", "pyramid")
         if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.generator])
+            rate = RELAXED_LEARNING_RATE if relaxed else LEARNING_RATES[self.generator]
+            object.__setattr__(self, "learning_rate", rate)
         if self.resolution is None:
-            object.__setattr__(self, "resolution", RESOLUTIONS[self.generator])
+            cells = RELAXED_RESOLUTION if relaxed else RESOLUTIONS[self.generator]
+            object.__setattr__(self, "resolution", cells)
         object.__setattr__(self, "weights", preset_weights(preset, self.weights))
         for name in ("distances", "layer_weights"):
             object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         choice("fit", self.fit, FITS)
         choice("start", self.start, STARTS)
         choice("descent", self.descent, DESCENTS)
+        choice("estimator", self.estimator, ESTIMATORS)
         for distance in self.distances:
             choice("distances", distance, DISTANCES)
         if self.neighbors not in (4, 8) or not isinstance(self.neighbors, int):
@@ -382,8 +390,9 @@ class ExplainConfig:
 
 STARTS = ("gradcam", "none")
 DEFAULTS: dict[str, Any] = dict(
-    generator="pyramid", start="gradcam", descent="pixels", distances=("relative_l2",),
-    layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4, pieces=3, grain=7,
+    generator="pyramid", start="gradcam", descent="pixels", estimator="straight_through",
+    distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,
+    pieces=3, grain=7,
 )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ class Descent:
         stages = [outcome.response.activations[place] for place in self.differences]
         in_mask, *in_stages = gradients(outcome.fidelity, (outcome.seen, *stages))
         (priors,) = gradients(outcome.priors, (mask.logits,), retain_graph=True)
-        (by_pixels,) = gradients((in_mask * mask.hard).sum(), (mask.logits,), retain_graph=True)
+        (by_pixels,) = gradients((in_mask * mask.shown).sum(), (mask.logits,), retain_graph=True)
         lead(self.pixels, mask.logits, priors + by_pixels)
         if not self.coarse:
             return

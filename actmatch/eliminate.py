@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -11,9 +12,9 @@ from .panel import Panel
 from .shape import Shape
 
 TILE_SIDE = 14  # pixels
-MOST_PASSES = 60  # of a walk through the tiles; large masks have many
+MOST_PASSES = 150  # of the walks through the tiles of a mask; large ones have many
 MOST_TESTED = 24  # tiles that a walk did not come to and that are tested after it
-HARDEST = 6  # backgrounds evaluated for every candidate
+HARDEST = 4  # the panel divided by this is evaluated for every candidate
 CHECKED_EVERY = 6  # masks of the path between two checks on all backgrounds
 FIRST_GROUP = 4  # the first group is the kept tiles divided by this
 
@@ -45,20 +46,30 @@ class Elimination:
         """The smallest so far."""
         return self.path[-1]
 
-    def run(self, worth: Tensor) -> Elimination:
+    @property
+    def hardest(self) -> int:
+        """On how many backgrounds a candidate is evaluated."""
+        return -(-len(self.panel.drawn) // HARDEST)
+
+    def run(
+        self, worth: Tensor, passes: float = MOST_PASSES, spared: Iterable[int] = ()
+    ) -> Elimination:
         """Walk through the kept tiles once, those worth least a pixel first.
 
         They go in groups: one that can be dropped doubles the next, one that cannot is halved,
         until each tile was dropped or found necessary alone. Candidates are evaluated on the
         hardest backgrounds alone, and every `CHECKED_EVERY` masks on all of them; the path ends
-        with the last mask that holds on all. After `MOST_PASSES` the walk stops wherever it is.
+        with the last mask that holds on all.
 
         Args:
             worth: H x W, what a pixel is worth; only the order counts.
+            passes: after which the walk stops wherever it is.
+            spared: tiles that are not asked about.
         """
         order = by_worth(self.chosen(self.mask), worth)
+        order = order[~torch.isin(order, order.new_tensor(list(spared)))]
         start, size = 0, max(1, len(order) // FIRST_GROUP)
-        most = self.panel.classifier.passes + MOST_PASSES
+        most = self.panel.classifier.passes + passes
         while start < len(order) and self.panel.classifier.passes < most:
             if self.drop(order[start : start + size]):
                 start, size = start + size, 2 * size
@@ -86,7 +97,7 @@ class Elimination:
     def drop(self, group: Tensor) -> bool:
         """Whether the mask still keeps the promise without some tiles; they go if it does."""
         smaller = self.without(self.mask, group)
-        if smaller is None or not self.panel.holds(smaller, HARDEST):
+        if smaller is None or not self.panel.holds(smaller, self.hardest):
             return False
         self.path.append(smaller)
         return True
@@ -110,7 +121,7 @@ class Elimination:
         known = [tile for tile in kept if tile in self.alone]
         asked = [tile for tile in kept if tile not in self.alone][:MOST_TESTED]
         smaller = [self.without(self.mask, torch.tensor([tile])) for tile in asked]
-        droppable = sum(each is not None and self.panel.holds(each, HARDEST) for each in smaller)
+        droppable = sum(each is not None and self.panel.holds(each, self.hardest) for each in smaller)
         return Irreducible(len(known) + len(asked), len(known) + len(asked) - droppable)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .backgrounds import BACKGROUNDS, Scene, kinds
+from .backgrounds import BACKGROUNDS, Scene
 
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
@@ -104,33 +102,32 @@ def draw(
 
 
 class InfillSampler:
-    """Infills of every kind but gray, each kind as likely, random ones drawn anew each time.
+    """Infills of every kind in turn, random ones drawn anew each time.
 
-    A mask that meets the same draws again and again learns these draws and breaks on others. Which
-    kinds come next is chosen on the host, so that only these are drawn and the device is never
-    waited for.
+    A mask that meets the same draws again and again learns these draws and breaks on others. The
+    kinds are dealt like cards, each once before any comes again; on the host, so that only what is
+    dealt is drawn and the device is never waited for.
 
     Args:
         generator: on the device of `pixels`; all randomness comes from it and from its seed.
+        names: the kinds.
     """
 
-    def __init__(self, pixels: Tensor, gray: Tensor, generator: torch.Generator) -> None:
+    def __init__(
+        self, pixels: Tensor, gray: Tensor, generator: torch.Generator, names: Sequence[str]
+    ) -> None:
         self.pixels, self.gray, self.generator = pixels, gray, generator
+        self.names, self.deck = tuple(names), []
         self.lots = torch.Generator().manual_seed(generator.initial_seed())
-        self.fixed = {
-            kind: draw(kind, pixels, gray, 1, generator)
-            for kind in kinds(random=False)
-            if kind != "gray"
-        }
+        self.fixed = {kind: self._one(kind) for kind in names if not BACKGROUNDS[kind].random}
 
     def next(self, count: int) -> Infills:
-        """`count` infills, no fixed one twice."""
-        random = kinds(random=True)
-        each = max(1, math.ceil((count - len(self.fixed)) / len(random)))
-        names = [*self.fixed, *random * each]
-        order = torch.randperm(len(names), generator=self.lots)[:count].tolist()
-        chosen = Counter(names[place] for place in order)
-        return Infills.joined(
-            self.fixed.get(kind) or draw(kind, self.pixels, self.gray, times, self.generator)
-            for kind, times in chosen.items()
-        )
+        """`count` infills."""
+        while len(self.deck) < count:
+            order = torch.randperm(len(self.names), generator=self.lots).tolist()
+            self.deck += [self.names[place] for place in order]
+        dealt, self.deck = self.deck[:count], self.deck[count:]
+        return Infills.joined(self.fixed.get(kind) or self._one(kind) for kind in dealt)
+
+    def _one(self, kind: str) -> Infills:
+        return draw(kind, self.pixels, self.gray, 1, self.generator)

@@ -12,7 +12,7 @@ from torch import Tensor
 from .acceptance import ABOVE, put_to_trial
 from .classifier import Classifier
 from .config import ExplainConfig
-from .eliminate import Elimination, Irreducible
+from .eliminate import MOST_PASSES, Elimination, Irreducible
 from .frontier import measure_frontier
 from .optimize import LOOK, Candidates, Step
 from .panel import Panel
@@ -20,6 +20,7 @@ from .problem import Problem
 from .promise import Promise
 
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
+SMALL = 0.25  # share of the pixels above which a search goes on for longer
 PANEL_DRAWS = 4  # of each random kind
 PANEL_FLOOR = 0.1  # by which the floor is higher on the panel, of whose draws few are of a kind
 ATTEMPTS = 6  # masks put to the test
@@ -88,15 +89,20 @@ class Judge:
 
         The smallest cut that holds on the panel is reduced and put to the test. The draws of a
         test that it fails join the panel, and the smallest mask on the way there that still holds,
-        or a wider cut, is reduced in turn. Where none that is small enough keeps the promise, the
-        verdict says so.
+        or a wider cut, is reduced in turn, by the passes that are left; what was necessary in a
+        smaller mask is not asked about again. Where none that is small enough keeps the promise,
+        the verdict says so.
         """
         ranking = candidates.average
         start = self.select(ranking, kept_share(ranking))
+        left, necessary = float(MOST_PASSES), set()
         for _ in range(attempts):
             if start is None:
                 break
-            reduced = Elimination(self.panel, start, self.shape).run(ranking)
+            before = self.classifier.passes
+            reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
+            left -= self.classifier.passes - before
+            necessary |= reduced.alone
             if self.accepts(reduced.mask):
                 verdict = self._verdict(reduced.mask, ranking, True)
                 return replace(
@@ -114,12 +120,16 @@ class Judge:
     def is_done(self, step: Step) -> bool:
         """Whether a search need not go on after a step: what it has seen holds on the panel.
 
-        Asked every `LOOK` steps where drawn backgrounds decide.
+        Asked every `LOOK` steps where drawn backgrounds decide. A mask that is not `SMALL` by then
+        is given as many steps once more.
         """
         if self.promise.gray_alone or step.index % LOOK:
             return False
         ranking = step.candidates.average
-        return self.select(ranking, kept_share(ranking)) is not None
+        area = kept_share(ranking)
+        if step.index == LOOK and area > SMALL:
+            return False
+        return self.select(ranking, area) is not None
 
     def before(self, refused: Elimination) -> Tensor | None:
         """The last mask on the way to a refused one that holds on what the panel knows by now."""

@@ -25,25 +25,40 @@ START_LOGIT = 2.0  # reach of the seeded start, in logits: sigma runs from 0.12 
 
 
 class Mask(NamedTuple):
-    """A mask in its two forms and what it is made of, N x 1 x H x W each.
+    """A mask in its forms and what it is made of, N x 1 x H x W each.
 
     Attributes:
-        hard: 1[s > 0] forward, the gradient of sigma(s) backward (straight-through).
+        shown: what the classifier is shown of each pixel, differentiable: see `binarize` and
+            `relax`.
+        hard: 1[s > 0], without a gradient.
         soft: sigma(s) in (0, 1).
         logits: s.
     """
 
+    shown: Tensor
     hard: Tensor
     soft: Tensor
     logits: Tensor
 
 
 def binarize(logits: Tensor) -> Mask:
-    """The mask of per-pixel logits s; exactly 0 or 1 forward, differentiable backward."""
+    """The mask of per-pixel logits s, shown as it is cut; with the gradient of sigma(s).
+
+    The straight-through estimator (arXiv 1308.3432).
+    """
     soft = torch.sigmoid(logits)
-    hard = (logits > 0).to(soft.dtype)
+    hard = (logits.detach() > 0).to(soft.dtype)
     straight = hard - soft.detach() + soft if soft.requires_grad else hard
-    return Mask(straight, soft, logits)
+    return Mask(straight, hard, soft, logits)
+
+
+def relax(logits: Tensor, sharpness: float) -> Mask:
+    """The mask of per-pixel logits s, shown as sigma(sharpness s): undecided pixels are blended.
+
+    The gradient is exact for what is shown; the sharper, the nearer that is to the mask as cut.
+    """
+    shown = torch.sigmoid(sharpness * logits)
+    return Mask(shown, (logits.detach() > 0).to(shown.dtype), torch.sigmoid(logits), logits)
 
 
 class MaskGenerator(nn.Module):

@@ -1,13 +1,22 @@
-"""The objective: a mask in, all composites of a step through the classifier, the terms out."""
+"""The objective: a mask in, all composites of a step through the classifier, the terms out.
+
+Where a mask is shown as it is cut, each step shows it on gray, the explanation itself, and on the
+backgrounds drawn beside it. Where it is relaxed and the promise is about backgrounds, gray takes
+its turn among them, and the match is asked for on whichever background a step has: two composites
+a step then see twice as many backgrounds.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from . import losses
+from .backgrounds import kinds
 from .classifier import Classifier, Response
 from .config import ExplainConfig
 from .infill import Infills, InfillSampler, composite
@@ -15,6 +24,7 @@ from .mask_generator import Mask
 from .problem import Problem
 from .promise import Evidence, Promise
 
+NEEDED = 1.0  # logits by which a relaxed mask has to keep the label, which shows a little of more
 PRIORS = ("area", "binarization", "total_variation")  # terms of the mask alone
 
 
@@ -23,10 +33,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         terms: unweighted terms and the weighted `total`.
-        probability: p_y(e).
-        match: mean cosine over positions of the deepest stage, of e with the photograph.
+        probability: p_y(e), or its mean over the composites where gray takes its turn.
+        match: mean cosine over positions of the deepest stage, likewise.
         slack: by how much the promise holds on the composites of the step, in logits; negative when
             broken. Without a promise, minus the total.
+        held: share of the composites on which it holds, in [0, 1].
         seen: 1 x 1 x H x W, the mask in the composites: a leaf, whose gradient does not go further.
         fidelity: the weighted sum of the terms of what the classifier answers; of `seen` alone.
         priors: the weighted sum of the terms of the mask alone.
@@ -37,6 +48,7 @@ class Outcome(NamedTuple):
     probability: Tensor
     match: Tensor
     slack: Tensor
+    held: Tensor
     seen: Tensor
     fidelity: Tensor
     priors: Tensor
@@ -56,18 +68,23 @@ class Objective:
         self.classifier, self.problem, self.config = classifier, problem, config
         weights, promise = config.weights, config.promise or Promise()
         self.draws = config.draws if weights.robustness or not promise.gray_alone else 0
+        self.in_turn = config.estimator == "relaxed" and not promise.gray_alone
         if self.draws:
-            self.infills = InfillSampler(problem.pixels, classifier.gray, random)
+            names = [kind for kind in kinds() if self.in_turn or kind != "gray"]
+            self.infills = InfillSampler(problem.pixels, classifier.gray, random, names)
+        self.shown = self.draws if self.in_turn else 1 + self.draws
         leftover = weights.necessity or weights.leftover_entropy or promise.necessary
         self.leftovers = int(bool(leftover))
-        self.rows = 1 + self.draws + self.leftovers
+        self.rows = self.shown + self.leftovers
+        matched = self.shown if self.in_turn else 1
+        self.original = problem.response.expanded(matched)
         self.signs = torch.ones(self.rows, 1, 1, 1, device=problem.pixels.device)
-        self.signs[1 + self.draws :] = -1.0  # the complement shows what the mask removes
+        self.signs[self.shown :] = -1.0  # the complement shows what the mask removes
 
     def composites(self, mask: Tensor, infills: Infills | None) -> Tensor:
         """rows x 3 x H x W: the explanation, drawn infills and, where wanted, the complement."""
         pixels, gray = self.problem.pixels, self.classifier.gray
-        batch = [composite(mask, pixels, gray)]
+        batch = [] if self.in_turn else [composite(mask, pixels, gray)]
         if infills:
             batch.append(infills.composites(mask, pixels)[:, 0])
         if self.leftovers:
@@ -77,23 +94,23 @@ class Objective:
     def __call__(self, mask: Mask) -> Outcome:
         """The terms of a mask and whether it keeps the promise on this step's composites."""
         problem, config, weights = self.problem, self.config, self.config.weights
-        seen = mask.hard.detach().requires_grad_(mask.hard.requires_grad)
+        seen = mask.shown.detach().requires_grad_(mask.shown.requires_grad)
         infills = self.infills.next(self.draws) if self.draws else None
         response = self.classifier(self.composites(seen, infills))
-        explained = response.rows(slice(0, 1))
-        drawn = response.logits[1 : 1 + self.draws]
-        leftover = response.logits[1 + self.draws :]
+        explained = response.rows(slice(0, self.shown if self.in_turn else 1))
+        drawn = response.logits[self.shown - self.draws : self.shown]
+        leftover = response.logits[self.shown :]
         target = problem.target
         compute = {
             "activation": lambda: losses.activation(
-                problem.response.activations, explained.activations,
+                self.original.activations, explained.activations,
                 config.distances, config.layer_weights,
             ),
-            "kl": lambda: losses.kl(problem.response.logits, explained.logits, config.temperature),
+            "kl": lambda: losses.kl(self.original.logits, explained.logits, config.temperature),
             "cross_entropy": lambda: losses.cross_entropy(explained.logits, target),
             "area": lambda: losses.area(mask.soft),
             "binarization": lambda: losses.binarization(mask.soft),
-            "total_variation": lambda: losses.total_variation(mask.hard, config.neighbors),
+            "total_variation": lambda: losses.total_variation(mask.shown, config.neighbors),
             "robustness": lambda: losses.cross_entropy(drawn, target),
             "necessity": lambda: losses.necessity(leftover, target),
             "leftover_entropy": lambda: losses.leftover_entropy(leftover),
@@ -109,33 +126,51 @@ class Objective:
         terms["total"] = priors + fidelity
         with torch.no_grad():
             match = losses.similarity(
-                problem.response.activations[-1], explained.activations[-1]
+                self.original.activations[-1], explained.activations[-1]
             ).mean()
-            log_probability = explained.logits.log_softmax(-1)[0, target]
-            slack = -terms["total"]
-            if config.promise:
-                evidence = self.evidence(log_probability, response.logits, infills)
-                slack = config.promise.slack(evidence)[0]
+            log_probability = explained.logits.log_softmax(-1)[:, target]
+            slack, held = self.judged(-terms["total"], log_probability, response.logits, infills)
         return Outcome(
             terms,
-            log_probability.exp(),
+            log_probability.exp().mean(),
             match,
             slack,
+            held,
             seen,
             fidelity,
             priors,
             response,
         )
 
-    def evidence(
-        self, log_probability: Tensor, logits: Tensor, infills: Infills | None
-    ) -> Evidence:
-        """What the logits of a step's composites say of its mask."""
-        margins = losses.margin(logits, self.problem.target)[:, None]
-        shown = 1 + self.draws
-        return Evidence(
-            ("gray", *(infills.kinds if infills else ())),
-            margins[:shown],
-            (log_probability - self.problem.log_probability).view(1),
-            margins[shown] if self.leftovers else None,
-        )
+    def judged(
+        self, slack: Tensor, log_probability: Tensor, logits: Tensor, infills: Infills | None
+    ) -> tuple[Tensor, Tensor]:
+        """By how much the promise holds on a step's composites, and on what share of them.
+
+        Args:
+            slack: where there is no promise.
+            log_probability: of the target on each composite that is matched.
+        """
+        promise = self.config.promise
+        if promise is None:
+            return slack, torch.zeros_like(slack)
+        margins = losses.margin(logits, self.problem.target)
+        ratio = log_probability - self.problem.log_probability
+        names = (infills.kinds if infills else ()) if self.in_turn else ("gray",)
+        shown, rest = margins[: self.shown], margins[self.shown :] if self.leftovers else None
+        if not self.in_turn:
+            names += infills.kinds if infills else ()
+        elif "gray" in names:
+            ratio = ratio[names.index("gray")].view(1)
+        else:  # it is not its turn, and counts as held
+            names, shown = ("gray", *names), F.pad(shown, (1, 0), value=torch.inf)
+            ratio = torch.full_like(ratio[:1], torch.inf)
+        slack = promise.slack(Evidence(names, shown[:, None], ratio, rest))[0]
+        if not self.in_turn:
+            return slack, (slack >= 0).to(slack.dtype)
+        needed = margins * self.signs.flatten() - NEEDED
+        if promise.confidence:
+            gray = [row for row, kind in enumerate(infills.kinds) if kind == "gray"]
+            needed[gray] = needed[gray].minimum(ratio - math.log(promise.confidence))
+        asked = needed if promise.necessary else needed[: self.shown]
+        return slack, (asked >= 0).to(asked.dtype).mean()

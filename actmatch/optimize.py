@@ -9,7 +9,6 @@ seen at every size is kept (`Candidates`), not the last one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from .classifier import Classifier
 from .config import ExplainConfig
 from .descent import Descent
 from .guidance import Guidance, logits_to_continue
-from .mask_generator import Mask, MaskGenerator, binarize, build_generator
+from .mask_generator import Mask, MaskGenerator, binarize, build_generator, relax
 from .methods import grad_cam
 from .objective import Objective, Outcome
 from .problem import Problem
@@ -34,7 +33,8 @@ CALM = 0.25  # of the learning rate, where a search goes on from an earlier mask
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
 SHRINKING, GROWING = 0.8, 10.0  # of the rate, where drawn infills decide: most draws must hold
-LOOK = 50  # steps after which a mask is looked for, where drawn backgrounds decide
+SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask at the first step, and from `LOOK` on
+LOOK = 60  # steps after which a mask is looked for, where drawn backgrounds decide
 AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
@@ -155,10 +155,10 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     for index in range(1, config.steps + 1):
         with torch.enable_grad():
             logits = steering.cut(guidance.rank(generator()))
-            mask = shaped(binarize(logits), config.shape, guidance)
+            mask = steering.shown(index, logits)
             outcome = objective(mask)
             descend(mask, outcome)
-        area = mask.hard.detach().mean()
+        area = mask.hard.mean()
         held = steering.follow(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)
         last = index == config.steps
@@ -166,7 +166,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
             last = last or bool(steering.stale >= config.patience)
         yield Step(
             index,
-            mask.hard.detach(),
+            mask.hard,
             mask.soft.detach(),
             {name: term.detach() for name, term in outcome.terms.items()},
             outcome.probability,
@@ -188,10 +188,9 @@ def shaped(mask: Mask, shape: Shape, guidance: Guidance) -> Mask:
     """
     if shape.free:
         return mask
-    cut = mask.hard.detach()
-    hard = guidance.apply(shape.of(cut))
-    hard = hard.where(guidance.allows(hard), cut)
-    return mask._replace(hard=hard + (mask.hard - cut))  # exactly the shape
+    hard = guidance.apply(shape.of(mask.hard))
+    hard = hard.where(guidance.allows(hard), mask.hard)
+    return mask._replace(shown=hard + (mask.shown - mask.hard), hard=hard)  # exactly the shape
 
 
 class Steering:
@@ -205,12 +204,19 @@ class Steering:
 
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
         self.config, device = config, problem.pixels.device
+        self.guidance = problem.guidance
         self.best = torch.full((), torch.inf, device=device)
         self.stale = torch.zeros((), device=device)
 
     def cut(self, logits: Tensor) -> Tensor:
         """The logits as they are cut."""
         return logits
+
+    def shown(self, index: int, logits: Tensor) -> Mask:
+        """The mask of logits that were cut, as the classifier is shown it at a step."""
+        if self.config.estimator == "relaxed":
+            return relax(logits, SOFT * (SHARP / SOFT) ** min(1.0, index / LOOK))
+        return shaped(binarize(logits), self.config.shape, self.guidance)
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Whether a promise held at this step, False without one; the share moves accordingly."""
@@ -228,19 +234,22 @@ class Steering:
 class KeepPromise(Steering):
     """The kept share of the pixels that are free to choose, led to the edge of a promise.
 
-    It shrinks while the promise holds on the composites of a step and grows while it does not, ever
-    more slowly. Where a promise is about drawn infills, it grows faster than it shrinks, so that it
-    settles where nearly every draw holds, not every other one.
+    It shrinks with every composite of a step on which the promise holds and grows with every one on
+    which it does not, ever more slowly. Where a promise is about drawn infills, it grows faster
+    than it shrinks, so that it settles where as many hold as are promised, not every other one.
     """
 
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
         super().__init__(config, problem)
-        start = problem.guidance.start_share(START_SHARE)
+        promise, start = config.promise, problem.guidance.start_share(START_SHARE)
         self.range = (min(start, SHARE_RANGE[0]), SHARE_RANGE[1])
         self.share = torch.full((), start, device=self.best.device).clamp(*self.range)
         self.free = problem.guidance.free()
-        drawn = not config.promise.gray_alone
+        drawn = not promise.gray_alone
         self.shrinking, self.growing = (SHRINKING, GROWING) if drawn else (1.0, 1.0)
+        if drawn and config.estimator == "relaxed":
+            lost = 1 - promise.keep_rate
+            self.growing = SHRINKING * promise.keep_rate / (lost if promise.pooled else lost / 2)
         self.calming = min(config.steps, LOOK) if drawn else config.steps
 
     def cut(self, logits: Tensor) -> Tensor:
@@ -258,10 +267,9 @@ class KeepPromise(Steering):
         held = outcome.slack >= 0
         progress = min(1.0, index / self.calming)
         rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * progress
-        shrink = math.exp(-self.shrinking * rate * self.config.weights.area / AREA_WEIGHT)
-        grow = math.exp(self.growing * rate)
-        factor = held * shrink + ~held * grow  # where() would copy its two numbers
-        self.share = (self.share * factor).clamp(*self.range)
+        shrinking = self.shrinking * self.config.weights.area / AREA_WEIGHT
+        change = self.growing * (1 - outcome.held) - shrinking * outcome.held
+        self.share = (self.share * (rate * change).exp()).clamp(*self.range)
         self.compare(area, held)
         return held
 

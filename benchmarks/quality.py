@@ -75,7 +75,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "no Grad-CAM start": (dict(start="none"), {}),
     "any shape": (dict(pieces=0, grain=1), {}),
     "any shape while searching": ({}, {"actmatch.optimize.shaped": lambda mask, *asked: mask}),
-    "nothing is eliminated": ({}, {"actmatch.judge.Elimination.run": lambda found, worth: found}),
+    "nothing is eliminated": ({}, {"actmatch.judge.Elimination.run": lambda found, *asked: found}),
     "two backgrounds a step": (dict(draws=2), {}),
     "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
     "grows as fast as it shrinks": ({}, {"actmatch.optimize.GROWING": 0.8}),

@@ -62,7 +62,7 @@ def new(request, monkeypatch) -> Background:
 
 
 def test_a_new_kind_is_drawn_in_the_search(quadrant, problem, new):
-    sampler = InfillSampler(problem.pixels, quadrant.gray, dice())
+    sampler = InfillSampler(problem.pixels, quadrant.gray, dice(), kinds()[1:])
     every = len(kinds()) - 1
     assert sum(sampler.next(every).kinds.count("sunny") for _ in range(3)) == 3
     objective = Objective(quadrant, problem, ExplainConfig(preset="robust", draws=every), dice())

@@ -93,33 +93,41 @@ def test_a_binary_mask_takes_every_pixel_from_one_side_or_the_other():
 
 # --- the sampler of the search -------------------------------------------------------------------
 
+NAMES = tuple(kind for kind in kinds() if kind != "gray")
+
+
+def sampler(names=NAMES, seed: int = 0) -> InfillSampler:
+    return InfillSampler(random_pixels(), GRAY, dice(seed), names)
+
 
 def test_the_sampler_draws_as_many_as_asked_and_differs_between_steps():
-    sampler = InfillSampler(random_pixels(), GRAY, dice())
-    first, second = sampler.next(8), sampler.next(8)
+    dealer = sampler()
+    first, second = dealer.next(8), dealer.next(8)
     assert first.values.shape == second.values.shape == (8, 3, SIDE, SIDE)
     assert len(first) == len(second) == 8
     assert not torch.equal(first.values, second.values)
 
 
 def test_the_sampler_repeats_itself_from_the_same_seed():
-    one, two = (InfillSampler(random_pixels(), GRAY, dice(3)).next(9) for _ in range(2))
+    one, two = (sampler(seed=3).next(9) for _ in range(2))
     assert one.kinds == two.kinds
     assert torch.equal(one.values, two.values)
 
 
-def test_the_sampler_draws_every_kind_but_gray_about_as_often():
-    sampler = InfillSampler(random_pixels(), GRAY, dice())
-    drawn = [sampler.next(1).kinds[0] for _ in range(900)]
-    counts = {kind: drawn.count(kind) for kind in kinds()}
-    assert counts.pop("gray") == 0
-    assert all(70 <= count <= 130 for count in counts.values())  # 100 wanted, three deviations
+@pytest.mark.parametrize("names", [NAMES, kinds()])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_sampler_deals_every_kind_once_before_any_comes_again(names, count):
+    dealer = sampler(names)
+    dealt = [kind for _ in range(2 * len(names)) for kind in dealer.next(count).kinds]
+    rounds = [dealt[start : start + len(names)] for start in range(0, len(dealt), len(names))]
+    assert len(rounds) == 2 * count
+    assert all(sorted(each) == sorted(names) for each in rounds)
+    assert len({tuple(each) for each in rounds}) > 1
 
 
-def test_the_sampler_draws_no_fixed_infill_twice_in_a_step_and_no_random_one_ever_again():
-    sampler = InfillSampler(random_pixels(), GRAY, dice())
-    fixed, random = len(sampler.fixed), len(kinds(random=True))
-    steps = [sampler.next(fixed + random) for _ in range(5)]
-    assert all(sorted(step.kinds) == sorted({*kinds()} - {"gray"}) for step in steps)
+def test_the_sampler_draws_no_random_infill_ever_again():
+    dealer = sampler()
+    random = len(kinds(random=True))
+    steps = [dealer.next(len(NAMES)) for _ in range(5)]
     every = torch.cat([step.values for step in steps])
-    assert len(every.unique(dim=0)) == fixed + random * len(steps)
+    assert len(every.unique(dim=0)) == len(NAMES) - random + random * len(steps)

@@ -9,7 +9,7 @@ from torch import nn
 from toys import random_pixels
 
 from actmatch.config import GENERATORS
-from actmatch.mask_generator import Autoencoder, Pyramid, UNet, binarize, build_generator
+from actmatch.mask_generator import Autoencoder, Pyramid, UNet, binarize, build_generator, relax
 
 
 def parameters(network: nn.Module) -> int:
@@ -28,7 +28,7 @@ def test_a_binarized_mask_is_exactly_zero_or_one_forward():
 def test_the_gradient_of_a_binarized_mask_is_the_sigmoids():
     logits = torch.linspace(-6, 6, 25, dtype=torch.float64).view(1, 1, 5, 5).requires_grad_(True)
     upstream = torch.arange(25.0, dtype=torch.float64).view(1, 1, 5, 5)
-    (gradient,) = torch.autograd.grad((binarize(logits).hard * upstream).sum(), logits)
+    (gradient,) = torch.autograd.grad((binarize(logits).shown * upstream).sum(), logits)
     soft = logits.detach().sigmoid()
     assert torch.allclose(gradient, upstream * soft * (1 - soft))
 
@@ -37,7 +37,22 @@ def test_binarizing_without_gradients_needs_none():
     with torch.no_grad():
         mask = binarize(torch.tensor([-1.0, 2.0]))
     assert mask.hard.tolist() == [0, 1]
-    assert not mask.hard.requires_grad
+    assert not mask.shown.requires_grad
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 8.0])
+def test_a_relaxed_mask_is_shown_as_blended_as_it_is_undecided(sharpness):
+    logits = torch.tensor([-3.0, -0.1, 0.0, 0.1, 3.0], requires_grad=True)
+    mask = relax(logits, sharpness)
+    assert torch.equal(mask.shown, (sharpness * logits).sigmoid())
+    assert mask.hard.tolist() == [0, 0, 0, 1, 1]
+    (gradient,) = torch.autograd.grad(mask.shown.sum(), logits)
+    assert torch.allclose(gradient, sharpness * mask.shown * (1 - mask.shown))
+
+
+def test_a_sharp_relaxed_mask_is_shown_as_it_is_cut():
+    mask = relax(torch.tensor([-1.0, -0.5, 0.5, 1.0]), 100.0)
+    assert torch.allclose(mask.shown, mask.hard)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (97, 64), (33, 31), (32, 80)])
