@@ -121,7 +121,9 @@ class Elimination:
         known = [tile for tile in kept if tile in self.alone]
         asked = [tile for tile in kept if tile not in self.alone][:MOST_TESTED]
         smaller = [self.without(self.mask, torch.tensor([tile])) for tile in asked]
-        droppable = sum(each is not None and self.panel.holds(each, self.hardest) for each in smaller)
+        droppable = sum(
+            each is not None and self.panel.holds(each, self.hardest) for each in smaller
+        )
         return Irreducible(len(known) + len(asked), len(known) + len(asked) - droppable)
 
 
