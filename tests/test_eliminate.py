@@ -168,6 +168,28 @@ def test_pixels_to_keep_and_to_drop_stay_so_and_are_no_tiles(quadrant, problem):
     assert reduced.irreducible(FLAT) == (1, 1)
 
 
+def test_tiles_that_are_spared_are_not_asked_about(quadrant, problem):
+    panel = Panel(quadrant, problem, GRAY, 2, 0)
+    spared = [1, 5, 8]
+    reduced = Elimination(panel, whole(), FREE).run(FLAT, spared=spared)
+    assert INDEX[reduced.mask[0, 0] > 0].unique().tolist() == [0, *spared]
+    assert reduced.alone == {0}
+
+
+def test_without_passes_left_the_mask_stays_as_it_is(quadrant, problem):
+    panel = Panel(quadrant, problem, MEAN, 2, 0)
+    reduced = Elimination(panel, whole(), FREE).run(FLAT, passes=0)
+    assert len(reduced.path) == 1
+
+
+def test_the_larger_the_panel_the_more_of_it_is_asked():
+    classifier, problem, window = two_tiles()
+    small, large = (
+        Elimination(Panel(classifier, problem, MEAN, draws, 0), window, FREE) for draws in (2, 20)
+    )
+    assert 0 < small.hardest < large.hardest < len(large.panel.drawn)
+
+
 # --- irreducible ---------------------------------------------------------------------------------
 
 

@@ -1,0 +1,97 @@
+"""The objective where a mask is relaxed: gray takes its turn, and each composite is asked alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from toys import quadrant_mask, random_pixels, tiny_classifier
+
+from actmatch import ExplainConfig
+from actmatch.backgrounds import kinds
+from actmatch.infill import composite
+from actmatch.losses import margin
+from actmatch.mask_generator import relax
+from actmatch.objective import NEEDED, Objective
+from actmatch.problem import pose
+
+EVERY = len(kinds())
+
+
+def dice(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def network_and_problem():
+    """A tiny real network at random weights, and what it calls noise."""
+    network = tiny_classifier("test_efficientnet", size=96)
+    return network, pose(network, random_pixels(network.size), None)
+
+
+def objective_of(classifier, problem, preset: str, draws: int) -> Objective:
+    return Objective(classifier, problem, ExplainConfig(preset=preset, draws=draws), dice())
+
+
+@pytest.fixture
+def needed():
+    """The quadrant the classifier reads, as sharp as makes no difference."""
+    return relax(1000 * (quadrant_mask(1) - 0.5), 1.0)
+
+
+@pytest.mark.parametrize("preset", ["recognizable", "robust"])
+def test_each_kind_takes_its_turn_gray_among_them_and_a_step_shows_no_more(
+    quadrant, problem, needed, preset
+):
+    objective = objective_of(quadrant, problem, preset, 2)
+    shown = [objective(needed).response.logits for _ in range(EVERY // 2)]
+    assert {len(rows) for rows in shown} == {2}
+    again = objective_of(quadrant, problem, preset, EVERY)
+    dealt = again.infills.next(EVERY).kinds
+    assert sorted(dealt) == sorted(kinds())
+
+
+def test_the_complement_is_shown_beside_them_where_it_is_promised(quadrant, problem, needed):
+    objective = objective_of(quadrant, problem, "necessary", 3)
+    rows = objective(needed).response.logits
+    rest = composite(1 - needed.shown, problem.pixels, quadrant.gray)
+    assert len(rows) == 4
+    assert torch.allclose(rows[3:], quadrant.logits(rest), atol=1e-5)
+
+
+def test_what_is_needed_holds_on_all_and_what_is_not_on_none(quadrant, problem, needed):
+    objective = objective_of(quadrant, problem, "recognizable", EVERY)
+    outcome = objective(needed)
+    assert outcome.held == 1.0
+    assert outcome.slack >= 0
+    nothing = objective(relax(1000 * (quadrant_mask(0) - 0.5), 1.0))
+    assert nothing.held < 0.5
+    assert nothing.slack < 0
+
+
+def test_held_is_the_share_of_composites_with_the_margin_needed(network_and_problem):
+    network, problem = network_and_problem
+    objective = objective_of(network, problem, "recognizable", EVERY)
+    half = torch.zeros(1, 1, *network.size)
+    half[..., : network.size[1] // 2] = 4.0
+    mask = relax(half - 2, 1.0)
+    twin = objective_of(network, problem, "recognizable", EVERY)
+    infills = twin.infills.next(EVERY)
+    logits = network.logits(infills.composites(mask.shown, problem.pixels)[:, 0])
+    kept = margin(logits, problem.target) >= NEEDED
+    gray = infills.kinds.index("gray")
+    ratio = logits.log_softmax(-1)[gray, problem.target] - problem.log_probability
+    kept[gray] = kept[gray] & (ratio >= math.log(0.5))
+    assert objective(mask).held.item() == pytest.approx(kept.float().mean().item())
+
+
+def test_the_match_is_asked_for_on_every_composite(network_and_problem):
+    """The photograph itself matches itself on any background: nothing is seen of these."""
+    network, problem = network_and_problem
+    objective = objective_of(network, problem, "recognizable", 4)
+    whole = relax(torch.full((1, 1, *network.size), 100.0), 1.0)
+    outcome = objective(whole)
+    assert outcome.terms["activation"].item() == pytest.approx(0, abs=1e-6)
+    assert outcome.match.item() == pytest.approx(1, abs=1e-5)
+    assert outcome.probability.item() == pytest.approx(problem.log_probability.exp().item())
