@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ from actmatch.judge import (
     cut,
     mask_of,
 )
-from actmatch.optimize import Candidates, optimize
+from actmatch.optimize import LOOK, Candidates, optimize
 from actmatch.problem import pose
 from actmatch.promise import Promise
 
@@ -454,3 +455,22 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
             for mask in (verdict.mask, *verdict.path):
                 assert mask[0, 0][keep].all()
                 assert not mask[0, 0][drop].any()
+
+
+# --- when a search may end -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "index, share, done",
+    [(LOOK, 0.25, True), (LOOK, 0.5, False), (2 * LOOK, 0.5, True), (LOOK + 1, 0.25, False)],
+)
+def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
+    quadrant, problem, index, share, done
+):
+    step = SimpleNamespace(index=index, candidates=seen(quadrant_first(share)))
+    assert judge_of(quadrant, problem, "recognizable").is_done(step) is done
+
+
+def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
+    step = SimpleNamespace(index=LOOK, candidates=seen(quadrant_first()))
+    assert not judge_of(quadrant, problem, "smallest").is_done(step)
