@@ -33,7 +33,7 @@ CALM = 0.25  # of the learning rate, where a search goes on from an earlier mask
 REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
 SHRINKING, GROWING = 0.8, 10.0  # of the rate, where drawn infills decide: most draws must hold
-SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask at the first step, and from `LOOK` on
+SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask at the first step, and later
 LOOK = 60  # steps after which a mask is looked for, where drawn backgrounds decide
 AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
@@ -215,7 +215,8 @@ class Steering:
     def shown(self, index: int, logits: Tensor) -> Mask:
         """The mask of logits that were cut, as the classifier is shown it at a step."""
         if self.config.estimator == "relaxed":
-            return relax(logits, SOFT * (SHARP / SOFT) ** min(1.0, index / LOOK))
+            progress = min(1.0, index / min(self.config.steps, LOOK))
+            return relax(logits, SOFT * (SHARP / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
 
     def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from actmatch import PRESETS, ExplainConfig, Weights, explain, explain_steps, lo
 from actmatch.config import ESTIMATORS
 from actmatch.images import to_image
 from actmatch.mask_generator import binarize
-from actmatch.optimize import Candidates, optimize
+from actmatch.optimize import LOOK, SHARP, SOFT, Candidates, KeepPromise, optimize
 from actmatch.problem import pose
 
 TERMS = [field.name for field in fields(Weights)]
@@ -281,6 +282,25 @@ def test_a_step_says_what_its_mask_does(network, generic, estimator):
         )
         assert 0 <= step.probability <= 1
         assert not any(t.requires_grad for t in (step.mask, step.soft_mask, *step.terms.values()))
+
+
+@pytest.mark.parametrize("steps", [4, LOOK])
+def test_a_relaxed_mask_is_shown_ever_sharper_within_the_steps_there_are(generic, steps):
+    steering = KeepPromise(ExplainConfig(steps=steps), generic)
+    logits = torch.full((1, 1, 2, 2), 0.5)
+    shown = [steering.shown(index, logits).shown[0, 0, 0, 0].logit() for index in (1, steps)]
+    assert SOFT < shown[0] / 0.5 < shown[1] / 0.5
+    assert shown[1].item() == pytest.approx(0.5 * SHARP)
+
+
+def test_the_share_settles_where_as_many_composites_hold_as_are_promised(generic):
+    """Nine that hold and one that does not leave it where it was."""
+    steering = KeepPromise(ExplainConfig(), generic)
+    before, outcome = steering.share.clone(), SimpleNamespace(slack=torch.tensor(0.0))
+    for held in [1.0] * 9 + [0.0]:
+        outcome.held = torch.tensor(held)
+        steering.follow(10 * LOOK, torch.tensor(0.5), outcome)
+    assert steering.share.item() == pytest.approx(before.item(), rel=1e-4)
 
 
 def test_a_step_names_the_active_terms_and_their_total(network, generic):
