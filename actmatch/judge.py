@@ -22,7 +22,7 @@ from .promise import Promise
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
 SMALL = 0.25  # share of the pixels above which a search goes on for longer
 PANEL_DRAWS = 8  # of each random kind
-PANEL_FLOOR = 0.1  # by which the floor is higher on the panel, of whose draws few are of a kind
+PANEL_FLOOR = 0.2  # by which the floor is higher on the panel, of whose draws few are of a kind
 ATTEMPTS = 6  # masks put to the test
 HURRIED = 2  # the same when somebody waits
 STRIDE = 1.2  # from one cut of a ranking to the next

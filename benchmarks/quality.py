@@ -1,7 +1,7 @@
 """Quality of the masks: every preset, compared methods cut at the same promise, and an ablation.
 
     python -m benchmarks.quality --photographs FOLDER [--count 40] [--compared 24] [--ablated 0]
-        [--preset robust ...] [--method grad_cam ...] [--variant "pixels alone" ...]
+        [--preset robust ...] [--method grad_cam ...] [--variant "cut while searching" ...]
         [--rows benchmarks/runs/quality.csv]
 
 A row is one photograph, one method and one promise. Rows already in the file are not made again, so
@@ -52,6 +52,7 @@ DEFAULT = "recognizable"
 SELECT_SEED, REPORT_SEED = 77_000_001, 99_000_001
 PROMISED = tuple(name for name, preset in PRESETS.items() if preset.promise)
 COMPOSITES = Objective.composites
+CUT = dict(estimator="straight_through", generator="segments", weights=dict(robustness=3.0))
 
 
 def hinge(logits: Tensor, target: int) -> Tensor:
@@ -68,24 +69,29 @@ def cut_off(objective: Objective, mask: Tensor, infills: Infills | None) -> Tens
 
 # Settings changed, and functions replaced, of each variant of the ablation.
 VARIANTS: dict[str, tuple[dict, dict]] = {
-    **{f"no {term}": (dict(weights={term: 0.0}), {}) for term in
-       ("activation", "kl", "cross_entropy", "total_variation", "robustness")},
+    "no activation": (dict(weights=dict(activation=0.0)), {}),
+    "no robustness": (dict(weights=dict(robustness=0.0)), {}),
+    "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
+    "total variation": (dict(weights=dict(total_variation=40.0)), {}),
     "binarization": (dict(weights=dict(binarization=0.1)), {}),
-    "pixels alone": (dict(descent="pixels"), {}),
     "no Grad-CAM start": (dict(start="none"), {}),
     "any shape": (dict(pieces=0, grain=1), {}),
-    "any shape while searching": ({}, {"actmatch.optimize.shaped": lambda mask, *asked: mask}),
     "nothing is eliminated": ({}, {"actmatch.judge.Elimination.run": lambda found, *asked: found}),
-    "two backgrounds a step": (dict(draws=2), {}),
-    "the match of the other presets": (dict(weights=dict(activation=1.0, kl=0.2)), {}),
-    "grows as fast as it shrinks": ({}, {"actmatch.optimize.GROWING": 0.8}),
-    "grows five times as fast": ({}, {"actmatch.optimize.GROWING": 4.0}),
+    "one background a step": (dict(draws=1), {}),
+    "three backgrounds a step": (dict(draws=3), {}),
+    "equally sharp throughout": ({}, {"actmatch.optimize.SOFT": 5.0}),
     "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
-    "no straight-through in robustness": ({}, {"actmatch.optimize.Objective.composites": cut_off}),
-    "grids instead of regions": (dict(generator="pyramid"), {}),
-    "200 regions": ({}, {"actmatch.mask_generator.SEGMENTS": 200}),
-    "a scale for every region": ({}, {"actmatch.descent.OneScale": torch.optim.Adam}),
+    "56 cells a side": (dict(resolution=56), {}),
+    "regions and grids": (dict(generator="segments"), {}),
     "autoencoder": (dict(generator="autoencoder"), {}),
+    "cut while searching": (CUT, {}),
+    "cut, led by stages": (CUT | dict(descent="stages"), {}),
+    "cut, any shape while searching": (
+        CUT, {"actmatch.optimize.shaped": lambda mask, *asked: mask}
+    ),
+    "cut, no straight-through in robustness": (
+        CUT, {"actmatch.optimize.Objective.composites": cut_off}
+    ),
 }  # fmt: skip
 FIELDS = ("photograph", "classifier", "method", "promise", "area", "kept", "confidence_ratio",
           "necessary", "match", "random_match", "components", "tiles", "necessary_tiles", "seconds",
