@@ -78,7 +78,7 @@ def test_a_setting_stands_beside_the_presets_own_where_it_differs(result):
     assert rows["steps"] == ["6", "90"]
     unet = dataclasses.replace(result, config=ExplainConfig(generator="unet"))
     rows = settings_of(unet)
-    assert rows["generator"] == ["unet", "segments"]
+    assert rows["generator"] == ["unet", "pyramid"]
     assert rows["resolution"] == ["1024", "56"]
 
 
