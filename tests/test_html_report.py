@@ -79,7 +79,7 @@ def test_a_setting_stands_beside_the_presets_own_where_it_differs(result):
     unet = dataclasses.replace(result, config=ExplainConfig(generator="unet"))
     rows = settings_of(unet)
     assert rows["generator"] == ["unet", "pyramid"]
-    assert rows["resolution"] == ["1024", "56"]
+    assert rows["resolution"] == ["1024", "28"]
 
 
 def test_a_replay_is_offered_only_where_it_would_be_accepted(result):
