@@ -16,6 +16,7 @@ from .settings import CONFIG_FIELDS, CONTRAST, SIMILARITY, WEIGHT_FIELDS, Questi
 
 ACCEPTED = "a report.json that an explanation was saved with"
 LONGEST_NAME = 500  # letters of a classifier's name
+CUT = dict(estimator="straight_through")  # of every search before there was a choice
 FREE_SHAPE = dict(pieces=0, grain=1)  # that of every mask of the versions that did not say it
 EARLIER = (
     "The report comes from an earlier version with another search, so its mask may come out "
@@ -101,6 +102,7 @@ def _config(report: Mapping[str, Any], name: str) -> tuple[ExplainConfig, tuple[
     earlier = not config.keys() & FREE_SHAPE.keys()
     if earlier:
         config |= FREE_SHAPE
+    config = CUT | config
     missing = _missing("setting", config, CONFIG_FIELDS, name)
     missing += _missing("weight", weights, WEIGHT_FIELDS, name)
     try:

@@ -140,6 +140,13 @@ def test_a_report_of_an_earlier_search_says_so_once_and_leaves_the_shape_free(re
     assert (found.settings.config.pieces, found.settings.config.grain) == (0, 1)
 
 
+def test_a_report_from_before_masks_could_be_relaxed_is_searched_as_it_was(report):
+    del report["config"]["estimator"]
+    found = read(report)
+    assert found.settings.config.estimator == "straight_through"
+    assert found.notes == ()
+
+
 def test_an_old_report_gives_its_settings_and_says_what_it_lacks(report):
     del report["replay"], report["config"]["fit"], report["config"]["weights"]["kl"]
     found = read(report)
