@@ -238,11 +238,17 @@ PRESETS: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
-# Cells a side and Adam's step size that suit each generator, and each estimator of free logits; the
-# U-Net's are the published ones.
-RESOLUTIONS = {"segments": 56, "pyramid": 56, "autoencoder": 28, "unet": 1024}
-LEARNING_RATES = {"segments": 0.4, "pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
-RELAXED_RESOLUTION, RELAXED_LEARNING_RATE = 28, 0.2
+# Cells a side and Adam's step size that suit each generator under each estimator; the U-Net's are
+# the published ones.
+CELLS = {"segments": 56, "pyramid": 56, "autoencoder": 28, "unet": 1024}
+RATES = {"segments": 0.4, "pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
+SUITED = {
+    "straight_through": dict(resolution=CELLS, learning_rate=RATES),
+    "relaxed": dict(
+        resolution=CELLS | dict(segments=28, pyramid=28),
+        learning_rate=RATES | dict(segments=0.2, pyramid=0.2),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -342,20 +348,16 @@ class ExplainConfig:
         if self.pieces == "free":
             object.__setattr__(self, "pieces", 0)
         choice("generator", self.generator, GENERATORS)
-        relaxed = self.estimator == "relaxed" and self.generator in ("segments", "pyramid")
-        if self.learning_rate is None:
-            rate = RELAXED_LEARNING_RATE if relaxed else LEARNING_RATES[self.generator]
-            object.__setattr__(self, "learning_rate", rate)
-        if self.resolution is None:
-            cells = RELAXED_RESOLUTION if relaxed else RESOLUTIONS[self.generator]
-            object.__setattr__(self, "resolution", cells)
+        choice("estimator", self.estimator, ESTIMATORS)
+        for name, suited in SUITED[self.estimator].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, suited[self.generator])
         object.__setattr__(self, "weights", preset_weights(preset, self.weights))
         for name in ("distances", "layer_weights"):
             object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         choice("fit", self.fit, FITS)
         choice("start", self.start, STARTS)
         choice("descent", self.descent, DESCENTS)
-        choice("estimator", self.estimator, ESTIMATORS)
         for distance in self.distances:
             choice("distances", distance, DISTANCES)
         if self.neighbors not in (4, 8) or not isinstance(self.neighbors, int):
