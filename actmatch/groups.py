@@ -28,7 +28,7 @@ class Group(Classifier):
     Attributes:
         members: indices of these classes in the classifier it was made of, ascending; the group
             itself has the index of the first.
-        spelled: the names by which the group was asked for.
+        spelled: the class names of the target text that defined the group.
     """
 
     derived = True
@@ -45,7 +45,7 @@ class Group(Classifier):
         return torch.cat((logits[:, :first], merged.logsumexp(1, keepdim=True), *rest), dim=1)
 
     def class_index(self, target: int | str) -> int:
-        """As of any classifier; what the group was asked for with is a name of it too."""
+        """As of any classifier; the text that defined the group names it, too."""
         if isinstance(target, str) and _spelled(target) == self.spelled:
             return self.members[0]
         return super().class_index(target)

@@ -18,7 +18,6 @@ from .upsampling import upsampling
 
 LEVELS = 3  # of the pyramid
 SEGMENTS, COMPACTNESS = 800, 25.0
-FREE = ("segments", "pyramid")  # kinds without a network
 WIDTHS = (16, 32, 64, 96)
 UNET_WIDTHS = (32, 64, 128, 256, 512)  # arXiv 2509.23051
 START_LOGIT = 2.0  # reach of the seeded start, in logits: sigma runs from 0.12 to 0.88

@@ -2,8 +2,8 @@
 
 Where a mask is shown as it is cut, each step shows it on gray, the explanation itself, and on the
 backgrounds drawn beside it. Where it is relaxed and the promise is about backgrounds, gray takes
-its turn among them, and the match is asked for on whichever background a step has: two composites
-a step then see twice as many backgrounds.
+its turn among them, and the match is measured on every background of the step: two composites a
+step then cover twice as many backgrounds.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ class Objective:
         if self.draws:
             names = [kind for kind in kinds() if self.in_turn or kind != "gray"]
             self.infills = InfillSampler(problem.pixels, classifier.gray, random, names)
-        self.shown = self.draws if self.in_turn else 1 + self.draws
+        self.kept = self.draws if self.in_turn else 1 + self.draws  # rows that show the mask
+        self.matched = self.kept if self.in_turn else 1  # of them, the first
         leftover = weights.necessity or weights.leftover_entropy or promise.necessary
         self.leftovers = int(bool(leftover))
-        self.rows = self.shown + self.leftovers
-        matched = self.shown if self.in_turn else 1
-        self.original = problem.response.expanded(matched)
+        self.rows = self.kept + self.leftovers
+        self.original = problem.response.expanded(self.matched)
         self.signs = torch.ones(self.rows, 1, 1, 1, device=problem.pixels.device)
-        self.signs[self.shown :] = -1.0  # the complement shows what the mask removes
+        self.signs[self.kept :] = -1.0  # the complement shows what the mask removes
 
     def composites(self, mask: Tensor, infills: Infills | None) -> Tensor:
         """rows x 3 x H x W: the explanation, drawn infills and, where wanted, the complement."""
@@ -97,9 +97,9 @@ class Objective:
         seen = mask.shown.detach().requires_grad_(mask.shown.requires_grad)
         infills = self.infills.next(self.draws) if self.draws else None
         response = self.classifier(self.composites(seen, infills))
-        explained = response.rows(slice(0, self.shown if self.in_turn else 1))
-        drawn = response.logits[self.shown - self.draws : self.shown]
-        leftover = response.logits[self.shown :]
+        explained = response.rows(slice(0, self.matched))
+        drawn = response.logits[self.kept - self.draws : self.kept]
+        leftover = response.logits[self.kept :]
         target = problem.target
         compute = {
             "activation": lambda: losses.activation(
@@ -157,7 +157,7 @@ class Objective:
         margins = losses.margin(logits, self.problem.target)
         ratio = log_probability - self.problem.log_probability
         names = (infills.kinds if infills else ()) if self.in_turn else ("gray",)
-        shown, rest = margins[: self.shown], margins[self.shown :] if self.leftovers else None
+        shown, rest = margins[: self.kept], margins[self.kept :] if self.leftovers else None
         if not self.in_turn:
             names += infills.kinds if infills else ()
         elif "gray" in names:
@@ -172,5 +172,5 @@ class Objective:
         if promise.confidence:
             gray = [row for row, kind in enumerate(infills.kinds) if kind == "gray"]
             needed[gray] = needed[gray].minimum(ratio - math.log(promise.confidence))
-        asked = needed if promise.necessary else needed[: self.shown]
+        asked = needed if promise.necessary else needed[: self.kept]
         return slack, (asked >= 0).to(asked.dtype).mean()

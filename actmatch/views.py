@@ -59,7 +59,7 @@ class View(Classifier):
         if classifier.derived:
             kind = "view" if isinstance(classifier, View) else "group"
             raise ValueError(
-                f"A question is asked of a classifier; got one that is a {kind} already."
+                f"A contrast or similarity needs a plain classifier; got one that is a {kind}."
             )
         nn.Module.__init__(self)  # neither copied nor prepared again
         self.name, self.data_config, self.size = (

@@ -1,4 +1,4 @@
-"""What a promise demands, and by how much it holds: the same wherever it is asked about."""
+"""What a promise demands, and that search, panel, test and report agree on whether it holds."""
 
 from __future__ import annotations
 
