@@ -59,7 +59,8 @@ class View(Classifier):
         if classifier.derived:
             kind = "view" if isinstance(classifier, View) else "group"
             raise ValueError(
-                f"A contrast or similarity needs a plain classifier; got one that is a {kind}."
+                "A contrast or similarity needs a plain classifier; "
+                f"got one that is a {kind} already."
             )
         nn.Module.__init__(self)  # neither copied nor prepared again
         self.name, self.data_config, self.size = (
