@@ -12,10 +12,10 @@ from .panel import Panel
 from .shape import Shape
 
 TILE_SIDE = 14  # pixels
-MOST_PASSES = 150  # of the walks through the tiles of a mask; large ones have many
+MOST_PASSES = 200  # of the walks through the tiles of a mask; large ones have many
+LEAST_PASSES = 80  # of a walk that comes after another
 MOST_TESTED = 24  # tiles that a walk did not come to and that are tested after it
-HARDEST = 4  # the panel divided by this is evaluated for every candidate
-CHECKED_EVERY = 6  # masks of the path between two checks on all backgrounds
+HARDEST = 9  # backgrounds on which a candidate is evaluated
 FIRST_GROUP = 4  # the first group is the kept tiles divided by this
 
 
@@ -34,12 +34,11 @@ class Elimination:
 
     Attributes:
         path: 1 x 1 x H x W masks that hold, ever smaller; the first is the one begun with.
-        alone: tiles found necessary alone.
     """
 
     def __init__(self, panel: Panel, mask: Tensor, shape: Shape) -> None:
         self.panel, self.shape, self.path = panel, shape, [mask]
-        self.alone: set[int] = set()
+        self.found: dict[int, int] = {}  # tiles found necessary, and how long the path was then
 
     @property
     def mask(self) -> Tensor:
@@ -47,9 +46,9 @@ class Elimination:
         return self.path[-1]
 
     @property
-    def hardest(self) -> int:
-        """On how many backgrounds a candidate is evaluated."""
-        return -(-len(self.panel.drawn) // HARDEST)
+    def alone(self) -> set[int]:
+        """Tiles found necessary alone in a mask of the path."""
+        return {tile for tile, length in self.found.items() if length <= len(self.path)}
 
     def run(
         self, worth: Tensor, passes: float = MOST_PASSES, spared: Iterable[int] = ()
@@ -58,14 +57,14 @@ class Elimination:
 
         They go in groups: one that can be dropped doubles the next, one that cannot is halved,
         until each tile was dropped or found necessary alone. Candidates are evaluated on the
-        hardest backgrounds alone, and every `CHECKED_EVERY` masks on all of them; the path ends
-        with the last mask that holds on all.
+        hardest backgrounds alone; the path ends with the last mask that holds on all.
 
         Args:
             worth: H x W, what a pixel is worth; only the order counts.
             passes: after which the walk stops wherever it is.
             spared: tiles that are not asked about.
         """
+        self.panel.holds(self.mask)  # of which the next masks are parts
         order = by_worth(self.chosen(self.mask), worth)
         order = order[~torch.isin(order, order.new_tensor(list(spared)))]
         start, size = 0, max(1, len(order) // FIRST_GROUP)
@@ -73,22 +72,14 @@ class Elimination:
         while start < len(order) and self.panel.classifier.passes < most:
             if self.drop(order[start : start + size]):
                 start, size = start + size, 2 * size
-                if len(self.path) % CHECKED_EVERY == 0 and not self.sound():
-                    size = 1
             elif size == 1:
-                self.alone.add(int(order[start]))
+                self.found[int(order[start])] = len(self.path)
                 start += 1
             else:
                 size = size // 2
-        self.sound()
-        return self
-
-    def sound(self) -> bool:
-        """Whether the mask holds on all backgrounds; where not, the path is cut back to one."""
-        length = len(self.path)
         while len(self.path) > 1 and not self.panel.holds(self.mask):
             self.path.pop()
-        return len(self.path) == length
+        return self
 
     def chosen(self, mask: Tensor) -> Tensor:
         """The part of a mask that was not given by the guidance."""
@@ -97,7 +88,7 @@ class Elimination:
     def drop(self, group: Tensor) -> bool:
         """Whether the mask still keeps the promise without some tiles; they go if it does."""
         smaller = self.without(self.mask, group)
-        if smaller is None or not self.panel.holds(smaller, self.hardest):
+        if smaller is None or not self.panel.still_holds(smaller, HARDEST):
             return False
         self.path.append(smaller)
         return True
@@ -120,10 +111,11 @@ class Elimination:
         kept = [int(tile) for tile in by_worth(self.chosen(self.mask), worth)]
         known = [tile for tile in kept if tile in self.alone]
         asked = [tile for tile in kept if tile not in self.alone][:MOST_TESTED]
-        smaller = [self.without(self.mask, torch.tensor([tile])) for tile in asked]
-        droppable = sum(
-            each is not None and self.panel.holds(each, self.hardest) for each in smaller
-        )
+        droppable = 0
+        for tile in asked:
+            self.panel.holds(self.mask)  # of which the next one is a part
+            smaller = self.without(self.mask, torch.tensor([tile]))
+            droppable += smaller is not None and self.panel.still_holds(smaller, HARDEST)
         return Irreducible(len(known) + len(asked), len(known) + len(asked) - droppable)
 
 

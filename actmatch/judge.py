@@ -12,7 +12,7 @@ from torch import Tensor
 from .acceptance import ABOVE, put_to_trial
 from .classifier import Classifier
 from .config import ExplainConfig
-from .eliminate import MOST_PASSES, Elimination, Irreducible
+from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .frontier import measure_frontier
 from .optimize import LOOK, Candidates, Step
 from .panel import Panel
@@ -21,7 +21,7 @@ from .promise import Promise
 
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
 SMALL = 0.25  # share of the pixels above which a search goes on for longer
-PANEL_DRAWS = 8  # of each random kind
+PANEL_DRAWS = 12  # of each random kind
 PANEL_FLOOR = 0.2  # by which the floor is higher on the panel, of whose draws few are of a kind
 ATTEMPTS = 6  # masks put to the test
 HURRIED = 2  # the same when somebody waits
@@ -89,9 +89,9 @@ class Judge:
 
         The smallest cut that holds on the panel is reduced and put to the test. The draws of a
         test that it fails join the panel, and the smallest mask on the way there that still holds,
-        or a wider cut, is reduced in turn, by the passes that are left; what was necessary in a
-        smaller mask is not asked about again. Where none that is small enough keeps the promise,
-        the verdict says so.
+        or a wider cut, is reduced in turn, by the passes that are left or a few more; what was
+        necessary in a smaller mask is not asked about again. Where none that is small enough keeps
+        the promise, the verdict says so.
         """
         ranking = candidates.average
         start = self.select(ranking, kept_share(ranking))
@@ -101,7 +101,7 @@ class Judge:
                 break
             before = self.classifier.passes
             reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
-            left -= self.classifier.passes - before
+            left = max(left - (self.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.alone
             if self.accepts(reduced.mask):
                 verdict = self._verdict(reduced.mask, ranking, True)

@@ -68,6 +68,7 @@ class Panel:
         self.refused: set[bytes] = set()
         self.latest = problem.pixels.new_zeros(len(self.drawn))  # margins seen last
         self.latest[list(self.drawn.kinds).index("gray")] = -torch.inf  # is asked first
+        self.held = torch.full_like(self.latest, torch.inf)  # margins of what held last
 
     def add(self, drawn: Infills, margins: Tensor) -> None:
         """Ask of every mask what it does on the first of more draws, of random kinds alone.
@@ -79,6 +80,7 @@ class Panel:
         rows = [row for row, kind in enumerate(drawn.kinds) if kind in random][:LEARNED]
         self.drawn = Infills.joined((self.drawn, drawn[rows]))
         self.latest = torch.cat((self.latest, margins[rows]))
+        self.held = torch.cat((self.held, torch.full_like(margins[rows], torch.inf)))
         self.known.clear()
         self.failed.clear()
 
@@ -95,37 +97,65 @@ class Panel:
         return self.promise.slack(evidence).where(allowed, -torch.inf)
 
     @torch.no_grad()
-    def holds(self, mask: Tensor, hardest: int | None = None) -> bool:
+    def holds(self, mask: Tensor) -> bool:
         """Whether the promise holds for a 1 x 1 x H x W mask on every background here.
 
         A few backgrounds are evaluated at a time, those on which earlier masks did worst first.
         Backgrounds not yet evaluated count as held, so that a mask that fails by then fails.
-
-        Args:
-            hardest: evaluate only so many backgrounds, those on which the masks before did worst.
         """
         mask = self.problem.guidance.apply(mask)
         key = _key(mask)
-        rejected = key in self.failed or key in self.refused
-        if rejected or not self.problem.guidance.allows(mask):
+        if self._rejected(mask, key):
             return False
-        if key in self.known:
-            return True
-        order = self.latest.argsort(stable=True).tolist()[:hardest]
-        evidence = Evidence(
-            self.drawn.kinds,
-            mask.new_full((len(self.drawn), 1), torch.inf),
-            mask.new_full((1,), torch.inf),
-            mask.new_full((1,), -torch.inf) if self.promise.necessary else None,
-        )
-        for start in range(0, len(order), AT_ONCE):
-            evidence = self._asked(mask, order[start : start + AT_ONCE], evidence, not start)
-            if self.promise.slack(evidence)[0] < 0:
+        if key not in self.known:
+            evidence = self._unknown(torch.full_like(self.latest, torch.inf))
+            evidence = self._evaluated(mask, self.latest.argsort(stable=True), evidence)
+            if evidence is None:
                 self.failed.add(key)
                 return False
-        if len(order) == len(self.drawn):
             self.known[key] = evidence
+        self.held = self.known[key].margins[:, 0].clone()
         return True
+
+    @torch.no_grad()
+    def still_holds(self, part: Tensor, hardest: int) -> bool:
+        """Whether the promise seems to hold for a part of the mask for which it held last.
+
+        Where that mask lost the label its part counts as losing it, too. Of the other backgrounds
+        as many as `hardest` are evaluated, those on which masks did worst first; the part does as
+        well as the mask on the rest.
+        """
+        part = self.problem.guidance.apply(part)
+        if self._rejected(part, _key(part)):
+            return False
+        lost = self.held < 0
+        order = self.latest.where(~lost, torch.inf).argsort(stable=True)
+        order = order[: min(hardest, int((~lost).sum()))]
+        evidence = self._unknown(self.held.where(lost, torch.inf))
+        evidence = self._evaluated(part, order, evidence)
+        if evidence is None:
+            return False
+        self.held[order] = evidence.margins[order, 0]
+        return True
+
+    def _rejected(self, mask: Tensor, key: bytes) -> bool:
+        known = key in self.failed or key in self.refused
+        return known or not bool(self.problem.guidance.allows(mask))
+
+    def _unknown(self, margins: Tensor) -> Evidence:
+        """Evidence of a mask of which nothing is known but some margins, one a background."""
+        fine = margins.new_full((1,), torch.inf)
+        leftover = -fine if self.promise.necessary else None
+        return Evidence(self.drawn.kinds, margins[:, None].clone(), fine, leftover)
+
+    def _evaluated(self, mask: Tensor, order: Tensor, evidence: Evidence) -> Evidence | None:
+        """The evidence with the margins on some backgrounds; None once the promise is broken."""
+        for start in range(0, len(order), AT_ONCE):
+            rows = order[start : start + AT_ONCE].tolist()
+            evidence = self._asked(mask, rows, evidence, not start)
+            if self.promise.slack(evidence)[0] < 0:
+                return None
+        return evidence
 
     def _asked(self, mask: Tensor, rows: list[int], evidence: Evidence, first: bool) -> Evidence:
         """The evidence with some more rows of it filled in."""

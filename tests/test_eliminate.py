@@ -182,14 +182,6 @@ def test_without_passes_left_the_mask_stays_as_it_is(quadrant, problem):
     assert len(reduced.path) == 1
 
 
-def test_the_larger_the_panel_the_more_of_it_is_asked():
-    classifier, problem, window = two_tiles()
-    small, large = (
-        Elimination(Panel(classifier, problem, MEAN, draws, 0), window, FREE) for draws in (2, 20)
-    )
-    assert 0 < small.hardest < large.hardest < len(large.panel.drawn)
-
-
 # --- irreducible ---------------------------------------------------------------------------------
 
 
