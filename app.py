@@ -19,7 +19,6 @@ import gradio as gr
 
 from actmatch import memory
 from actmatch.config import (
-    DESCENTS,
     FITS,
     GENERATORS,
     PRESETS,
@@ -184,16 +183,11 @@ def settings_column() -> dict[str, gr.components.Component]:
         )  # fmt: skip
         parts["generator"] = gr.Radio(
             list(GENERATORS), value=default.generator, label="Mask generator",
-            info="Regions of like color and fine cells; cells from coarse to fine; a light "
-            "autoencoder; the published U-Net (slow).",
+            info="Cells from coarse to fine; a light autoencoder; the published U-Net (slow).",
         )  # fmt: skip
         parts["start"] = gr.Radio(
             list(STARTS), value=default.start, label="Start",
             info="gradcam begins where Grad-CAM points; none begins undecided.",
-        )  # fmt: skip
-        parts["descent"] = gr.Radio(
-            list(DESCENTS), value=default.descent, label="What regions follow",
-            info="The deep stages of the classifier, or the gradient at the pixels alone.",
         )  # fmt: skip
         parts["resolution"] = slider(ExplainConfig, "resolution", default.resolution)
         parts["draws"] = slider(ExplainConfig, "draws", default.draws)

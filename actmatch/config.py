@@ -13,8 +13,7 @@ from .shape import Shape
 
 DISTANCES = ("relative_l2", "cosine", "standardized_mse")
 FITS = ("crop", "squash", "letterbox")
-GENERATORS = ("segments", "pyramid", "autoencoder", "unet")
-DESCENTS = ("stages", "pixels")
+GENERATORS = ("pyramid", "autoencoder", "unet")
 ESTIMATORS = ("straight_through", "relaxed")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -240,13 +239,13 @@ PRESETS: dict[str, Preset] = {
 
 # Cells a side and Adam's step size that suit each generator under each estimator; the U-Net's are
 # the published ones.
-CELLS = {"segments": 56, "pyramid": 56, "autoencoder": 28, "unet": 1024}
-RATES = {"segments": 0.4, "pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
+CELLS = {"pyramid": 56, "autoencoder": 28, "unet": 1024}
+RATES = {"pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
 SUITED = {
     "straight_through": dict(resolution=CELLS, learning_rate=RATES),
     "relaxed": dict(
-        resolution=CELLS | dict(segments=28, pyramid=28),
-        learning_rate=RATES | dict(segments=0.2, pyramid=0.2),
+        resolution=CELLS | dict(pyramid=28),
+        learning_rate=RATES | dict(pyramid=0.2),
     ),
 }
 
@@ -276,7 +275,6 @@ class ExplainConfig:
     )
     generator: str = None
     start: str = None  # where the mask begins: "gradcam" or "none"
-    descent: str = None  # what the coarse levels of free logits follow: "stages" or "pixels"
     estimator: str = None  # what the search shows of a mask: "straight_through" (cut), "relaxed"
     distances: tuple[str, ...] = None  # one for all stages, or one a stage
     layer_weights: tuple[float, ...] = None  # alpha_l; scaled to sum 1
@@ -357,7 +355,6 @@ class ExplainConfig:
             object.__setattr__(self, name, as_tuple(name, getattr(self, name)))
         choice("fit", self.fit, FITS)
         choice("start", self.start, STARTS)
-        choice("descent", self.descent, DESCENTS)
         for distance in self.distances:
             choice("distances", distance, DISTANCES)
         if self.neighbors not in (4, 8) or not isinstance(self.neighbors, int):
@@ -392,7 +389,7 @@ class ExplainConfig:
 
 STARTS = ("gradcam", "none")
 DEFAULTS: dict[str, Any] = dict(
-    generator="pyramid", start="gradcam", descent="pixels", estimator="straight_through",
+    generator="pyramid", start="gradcam", estimator="straight_through",
     distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,
     pieces=3, grain=7,
 )  # fmt: skip

@@ -1,7 +1,6 @@
 """What gives one logit per pixel of an image, and the binary mask with its gradient.
 
-Two generators are no networks but free logits: `segments`, one for each region of like color and
-one for each cell of a fine grid; and `pyramid`, on grids of several sizes.
+The generator `pyramid` is no network but free logits, on grids of several sizes.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .superpixels import superpixels
 from .upsampling import upsampling
 
 LEVELS = 3  # of the pyramid
-SEGMENTS, COMPACTNESS = 800, 25.0
 WIDTHS = (16, 32, 64, 96)
 UNET_WIDTHS = (32, 64, 128, 256, 512)  # arXiv 2509.23051
 START_LOGIT = 2.0  # reach of the seeded start, in logits: sigma runs from 0.12 to 0.88
@@ -68,8 +65,6 @@ class MaskGenerator(nn.Module):
         guide: 1 x 3 x h x w image the network looks at, centered on 0.
         start: 1 x 1 x h' x w' logits to begin from.
         size: (H, W) of the classifier's input.
-        segments: H x W index of the segment that a pixel is of; each has a logit of its own, which
-            all its pixels get. None for none.
 
     Attributes:
         base: 1 x 1 x H x W logits of an earlier mask, to which all this is added; None for none.
@@ -81,13 +76,8 @@ class MaskGenerator(nn.Module):
         guide: Tensor,
         start: Tensor,
         size: tuple[int, int],
-        segments: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.register_buffer("segments", segments)
-        self.regions = None
-        if segments is not None:
-            self.regions = nn.Parameter(torch.zeros(int(segments.max()) + 1))
         self.network = network.to(memory_format=torch.channels_last)
         self.register_buffer("guide", guide.contiguous(memory_format=torch.channels_last))
         self.register_buffer("start", start)
@@ -96,24 +86,9 @@ class MaskGenerator(nn.Module):
         self.register_buffer("up_columns", upsampling(columns, size[1]))
         self.base: Tensor | None = None
 
-    @property
-    def levels(self) -> list[tuple[nn.Parameter, int]]:
-        """Free logits and to how many cells a side they come, the finest last; none of a network.
-
-        So many segments come to as many cells.
-        """
-        if not isinstance(self.network, Pyramid):
-            return []
-        levels = [(grid, max(grid.shape)) for grid in self.network.grids]
-        if self.regions is not None:
-            levels.insert(0, (self.regions, round(len(self.regions) ** 0.5)))
-        return levels
-
     def forward(self) -> Tensor:
         """1 x 1 x H x W logits."""
         logits = self.up_rows @ (self.network(self.guide) + self.start) @ self.up_columns.T
-        if self.regions is not None:
-            logits = logits + self.regions[self.segments]
         return logits if self.base is None else self.base + logits
 
 
@@ -216,7 +191,7 @@ def build_generator(
     """A mask generator for one image, on its device.
 
     Args:
-        kind: "segments", "pyramid", "autoencoder" or "unet"; the U-Net works at the input size.
+        kind: "pyramid", "autoencoder" or "unet"; the U-Net works at the input size.
         resolution: cells on the longer side; never more than the input has pixels.
         pixels: 1 x 3 x H x W in [0, 1].
         start: 1 x 1 x h x w saliency in [0, 1] to begin from; None begins undecided.
@@ -224,17 +199,15 @@ def build_generator(
     height, width = pixels.shape[-2:]
     cell = 1.0 if kind == "unet" else max(1.0, max(height, width) / resolution)
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
-    segments = superpixels(pixels, SEGMENTS, COMPACTNESS) if kind == "segments" else None
     if kind == "autoencoder":
         network, guide_size = Autoencoder(), (2 * rows, 2 * columns)
     elif kind == "unet":
         network, guide_size = UNet(), (height, width)
     else:
-        levels = LEVELS if segments is None else 1
-        network, guide_size = Pyramid(rows, columns, levels), (1, 1)
+        network, guide_size = Pyramid(rows, columns), (1, 1)
     guide = F.interpolate(pixels, guide_size, mode="bilinear", antialias=True) * 2 - 1
     if start is None:
         logits = torch.zeros(1, 1, rows, columns)
     else:
         logits = START_LOGIT * (2 * F.interpolate(start, (rows, columns), mode="bilinear") - 1)
-    return MaskGenerator(network, guide, logits, (height, width), segments).to(pixels.device)
+    return MaskGenerator(network, guide, logits, (height, width)).to(pixels.device)

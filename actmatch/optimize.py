@@ -149,7 +149,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     objective = Objective(classifier, problem, config, random)
     guidance, promised = problem.guidance, config.promise is not None
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
-    descend = Descent(generator, objective, rate)
+    descend = Descent(generator, rate)
     candidates = Candidates(classifier.size, device, promised, guidance=guidance)
     steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):

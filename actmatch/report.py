@@ -22,6 +22,7 @@ EARLIER = (
     "The report comes from an earlier version with another search, so its mask may come out "
     "otherwise; as then, the shape is free (pieces 0, grain 1)."
 )
+GONE = dict(generator="segments", descent="stages")  # settings of a search there was
 LARGEST = 1e40  # number; figures may be large, settings have bounds of their own
 
 
@@ -102,6 +103,13 @@ def _config(report: Mapping[str, Any], name: str) -> tuple[ExplainConfig, tuple[
     earlier = not config.keys() & FREE_SHAPE.keys()
     if earlier:
         config |= FREE_SHAPE
+    for key, value in GONE.items():
+        if config.get(key) == value:
+            raise ValueError(
+                f"{name} comes from an earlier version, whose search by {key} {value!r} this one "
+                "no longer has; explain the photograph again."
+            )
+    config.pop("descent", None)
     config = CUT | config
     missing = _missing("setting", config, CONFIG_FIELDS, name)
     missing += _missing("weight", weights, WEIGHT_FIELDS, name)

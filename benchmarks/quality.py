@@ -52,7 +52,7 @@ DEFAULT = "recognizable"
 SELECT_SEED, REPORT_SEED = 77_000_001, 99_000_001
 PROMISED = tuple(name for name, preset in PRESETS.items() if preset.promise)
 COMPOSITES = Objective.composites
-CUT = dict(estimator="straight_through", generator="segments", weights=dict(robustness=3.0))
+CUT = dict(estimator="straight_through", weights=dict(robustness=3.0))
 
 
 def hinge(logits: Tensor, target: int) -> Tensor:
@@ -82,10 +82,8 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "equally sharp throughout": ({}, {"actmatch.optimize.SOFT": 5.0}),
     "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
     "56 cells a side": (dict(resolution=56), {}),
-    "regions and grids": (dict(generator="segments"), {}),
     "autoencoder": (dict(generator="autoencoder"), {}),
     "cut while searching": (CUT, {}),
-    "cut, led by stages": (CUT | dict(descent="stages"), {}),
     "cut, any shape while searching": (
         CUT, {"actmatch.optimize.shaped": lambda mask, *asked: mask}
     ),

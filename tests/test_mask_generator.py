@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 from toys import random_pixels
 
@@ -70,7 +69,7 @@ def test_a_generator_gives_one_logit_per_pixel_and_its_gradient_reaches_all_weig
 
 
 @pytest.mark.parametrize("resolution", [4, 28, 1024])
-@pytest.mark.parametrize("kind", ["autoencoder", "pyramid", "segments"])
+@pytest.mark.parametrize("kind", ["autoencoder", "pyramid"])
 def test_any_resolution_fits_any_input(kind, resolution):
     generator = build_generator(kind, resolution, random_pixels((33, 47)), None)
     assert generator().shape == (1, 1, 33, 47)
@@ -99,7 +98,7 @@ def test_a_logit_of_a_coarse_grid_moves_a_region_and_one_of_the_finest_a_cell():
     assert torch.allclose(pyramid(None), torch.ones(1, 1, 8, 8), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "pyramid", "segments"])
+@pytest.mark.parametrize("kind", ["autoencoder", "pyramid"])
 def test_the_first_mask_is_the_start(kind):
     start = torch.zeros(1, 1, 8, 8)
     start[..., :4, :4] = 1
@@ -107,30 +106,6 @@ def test_the_first_mask_is_the_start(kind):
     expected = torch.zeros(1, 1, 64, 64)
     expected[..., :32, :32] = 1
     assert (mask != expected).float().mean() < 0.07
-
-
-def four_colors():
-    """1 x 3 x 32 x 32, a color a quadrant."""
-    colors = torch.tensor(
-        [[[0.9, 0.1], [0.1, 0.9]], [[0.1, 0.9], [0.1, 0.9]], [[0.1, 0.1], [0.9, 0.1]]]
-    )
-    return F.interpolate(colors[None], (32, 32), mode="nearest")
-
-
-def test_a_segment_moves_as_one_and_does_not_cross_an_edge():
-    generator = build_generator("segments", 8, four_colors(), None)
-    (regions, cells), (finest, _) = generator.levels
-    assert len(regions) == int(generator.segments.max()) + 1
-    assert cells == round(len(regions) ** 0.5)
-    assert tuple(finest.shape) == (8, 8)
-    quadrants = torch.arange(4).view(2, 2).repeat_interleave(16, 0).repeat_interleave(16, 1)
-    for index in range(len(regions)):
-        inside = generator.segments == index
-        assert len(quadrants[inside].unique()) == 1
-        with torch.no_grad():
-            regions.zero_()
-            regions[index] = 3.0
-        assert torch.equal(generator()[0, 0] == 3.0, inside)
 
 
 def test_the_autoencoder_is_lightweight():

@@ -147,6 +147,18 @@ def test_a_report_from_before_masks_could_be_relaxed_is_searched_as_it_was(repor
     assert found.notes == ()
 
 
+@pytest.mark.parametrize("key, value", [("generator", "segments"), ("descent", "stages")])
+def test_a_report_of_a_search_that_is_gone_is_refused_in_a_sentence(report, key, value):
+    report["config"][key] = value
+    with pytest.raises(ValueError, match=f"{key} '{value}' this one no longer has"):
+        read(report)
+
+
+def test_a_report_that_says_it_followed_the_pixels_is_of_the_search_there_is(report):
+    report["config"]["descent"] = "pixels"
+    assert read(report).notes == ()
+
+
 def test_an_old_report_gives_its_settings_and_says_what_it_lacks(report):
     del report["replay"], report["config"]["fit"], report["config"]["weights"]["kl"]
     found = read(report)

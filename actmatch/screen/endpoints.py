@@ -19,7 +19,7 @@ from torch import Tensor
 from ..classes import USUAL, explain_classes_steps
 from ..classifier import Classifier
 from ..compare import CUTS, CompareConfig, compare_rows
-from ..config import DESCENTS, FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
+from ..config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
 from ..explanation import Explanation, adopt, explain_steps, pose_photograph
 from ..guidance import Guidance, logits_to_continue
 from ..held import rate_words
@@ -52,7 +52,7 @@ from .zero_gpu import on_gpu
 WEIGHT = "weight_"  # before the name of a term
 HIDDEN = "am-endpoints"  # id of the column in which no visitor sees what programs use
 NUMBERS = tuple(entry.name for entry in fields(ExplainConfig) if "bounds" in entry.metadata)
-CHOICES = ("preset", "target", "fit", "generator", "start", "descent")
+CHOICES = ("preset", "target", "fit", "generator", "start")
 CONFIG = (*CHOICES, *NUMBERS, *(WEIGHT + entry.name for entry in fields(Weights)))
 WHERE = ("classifier", "device")
 QUESTION = ("question", "rival", "reference")
@@ -104,7 +104,6 @@ def inputs() -> dict[str, gr.components.Component]:
         "fit": gr.Dropdown(list(FITS), value=usual.fit, label="Fit"),
         "generator": gr.Dropdown(list(GENERATORS), value=None, label="Mask generator"),
         "start": gr.Dropdown(list(STARTS), value=None, label="Start"),
-        "descent": gr.Dropdown(list(DESCENTS), value=None, label="What coarse grids follow"),
         "question": gr.Dropdown(list(QUESTIONS), value=CLASS, label="Question"),
         "rival": gr.Textbox(None, label="Class not meant; none: the strongest rival"),
         "reference": Photograph(type="pil", label="Other photograph of a similarity"),

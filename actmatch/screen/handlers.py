@@ -34,7 +34,7 @@ from .stopping import Stopped, at_work, clear
 CHECKPOINTS = Path("checkpoints")
 TOP_CLASS = "the top class"
 PRESET_SETTINGS = (
-    "steps", "draws", "resolution", "generator", "start", "descent", "pieces", "grain",
+    "steps", "draws", "resolution", "generator", "start", "pieces", "grain",
 )  # fmt: skip
 SETTINGS = ("target", "fit", "preset", "seed", "area_target", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
