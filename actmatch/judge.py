@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -22,10 +23,11 @@ from .promise import Promise
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
 SMALL = 0.25  # share of the pixels above which a search goes on for longer
 PANEL_DRAWS = 12  # of each random kind
-PANEL_FLOOR = 0.2  # by which the floor is higher on the panel, of whose draws few are of a kind
+PANEL_FLOOR = 0.3  # by which the floor is higher on the panel, of whose draws few are of a kind
 ATTEMPTS = 6  # masks put to the test
 HURRIED = 2  # the same when somebody waits
-STRIDE = 1.2  # from one cut of a ranking to the next
+STRIDE = 1.1  # from one cut of a ranking to the next
+SMALLER = STRIDE**4  # the first is the share that the search came to, divided by this
 WIDER = 1.12  # from a refused mask to the next, at least
 SMALLEST_AREA = 0.002
 CORE_STRIDE = 1.5  # from one part of a mask to the next, in search of its core
@@ -195,20 +197,17 @@ class Judge:
         return self.none(ranking)
 
     def select(self, ranking: Tensor, area: float, smaller: bool = True) -> Tensor | None:
-        """A small cut of an H x W ranking that holds on the panel; None where none does.
+        """The smallest cut of an H x W ranking found that holds on the panel; None where none does.
 
-        By strides: smaller from the area on while they hold, if that is wanted, else larger until
-        one does.
+        From the area up; that a cut fails says little of the next. With `smaller` ones from a good
+        deal less, and down from there for as long as they hold.
         """
-        area, found = max(area, SMALLEST_AREA), None
-        for mask in self.cuts(ranking, area, 1 / STRIDE) if smaller else ():
-            if not self.panel.holds(mask):
-                break
-            found = mask
-        if found is not None:
-            return found
-        larger = self.cuts(ranking, area * STRIDE if smaller else area, STRIDE)
-        return next(filter(self.panel.holds, larger), None)
+        area = max(area / SMALLER if smaller else area, SMALLEST_AREA)
+        if smaller:
+            holding = takewhile(self.panel.holds, self.cuts(ranking, area, 1 / STRIDE))
+            if held := list(holding):
+                return held[-1]
+        return next(filter(self.panel.holds, self.cuts(ranking, area, STRIDE)), None)
 
     def cuts(self, ranking: Tensor, area: float, stride: float) -> Iterator[Tensor]:
         """Ever smaller or larger cuts of a ranking, in shape."""
