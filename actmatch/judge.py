@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import takewhile
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,6 +70,13 @@ class Verdict:
     core: Tensor | None = None
 
 
+class Selected(NamedTuple):
+    """A mask that holds on the panel, 1 x 1 x H x W, and the H x W ranking that it is a cut of."""
+
+    mask: Tensor
+    ranking: Tensor
+
+
 class Judge:
     """Finds, in what a search has seen, a small mask that keeps the promise.
 
@@ -76,6 +84,7 @@ class Judge:
 
     Attributes:
         judged: masks put to the test so far.
+        selected: the smallest mask so far that held on the panel; see `look`.
     """
 
     def __init__(self, classifier: Classifier, problem: Problem, config: ExplainConfig) -> None:
@@ -85,6 +94,7 @@ class Judge:
             classifier, problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed)
         )
         self.judged = 0
+        self.selected: Selected | None = None
 
     def smallest(self, candidates: Candidates, attempts: int = ATTEMPTS) -> Verdict:
         """The verdict on what a search has seen.
@@ -95,8 +105,7 @@ class Judge:
         necessary in a smaller mask is not asked about again. Where none that is small enough keeps
         the promise, the verdict says so.
         """
-        ranking = candidates.average
-        start = self.select(ranking, kept_share(ranking))
+        start, ranking = self.look(candidates) or (None, candidates.average)
         left, necessary = float(MOST_PASSES), set()
         for _ in range(attempts):
             if start is None:
@@ -122,16 +131,35 @@ class Judge:
     def is_done(self, step: Step) -> bool:
         """Whether a search need not go on after a step: what it has seen holds on the panel.
 
-        Asked every `LOOK` steps where drawn backgrounds decide. A mask that is not `SMALL` by then
-        is given as many steps once more.
+        Asked every `LOOK` steps where drawn backgrounds decide. Where that is not `SMALL` by then,
+        the search is given as many steps once more.
         """
         if self.promise.gray_alone or step.index % LOOK:
             return False
-        ranking = step.candidates.average
-        area = kept_share(ranking)
-        if step.index == LOOK and area > SMALL:
+        if self.look(step.candidates) is None:
             return False
-        return self.select(ranking, area) is not None
+        return step.index > LOOK or self.most <= SMALL
+
+    def look(self, candidates: Candidates) -> Selected | None:
+        """The smallest mask that holds on the panel of all that were looked at; None for none.
+
+        By now, or at an earlier look: a ranking of later steps need not be better. On gray alone,
+        where a mask costs little, those at which the promise held on the way are looked at, too.
+        """
+        ranking = candidates.average
+        mask = self.select(ranking, kept_share(ranking), most=self.most)
+        if mask is not None:
+            self.selected = Selected(mask, ranking)
+        for logits in candidates.smallest_first() if self.promise.gray_alone else ():
+            mask = self.shaped(logits)
+            if mask.any() and mask.mean() <= self.most and self.panel.holds(mask):
+                self.selected = Selected(mask, logits)
+        return self.selected
+
+    @property
+    def most(self) -> float:
+        """The area of the mask selected so far; before there is one, that of the largest answer."""
+        return self.selected.mask.mean().item() if self.selected else LARGEST_ANSWER
 
     def before(self, refused: Elimination) -> Tensor | None:
         """The last mask on the way to a refused one that holds on what the panel knows by now."""
@@ -185,8 +213,7 @@ class Judge:
 
     def quickest(self, candidates: Candidates) -> Verdict:
         """The verdict of a hurried judgment: nothing is reduced, and few masks are tested."""
-        ranking = candidates.average
-        mask = self.select(ranking, kept_share(ranking))
+        mask, ranking = self.look(candidates) or (None, candidates.average)
         for _ in range(HURRIED):
             if mask is None:
                 break
@@ -196,18 +223,25 @@ class Judge:
             mask = self.select(ranking, mask.mean().item() * WIDER, smaller=False)
         return self.none(ranking)
 
-    def select(self, ranking: Tensor, area: float, smaller: bool = True) -> Tensor | None:
+    def select(
+        self, ranking: Tensor, area: float, smaller: bool = True, most: float = LARGEST_ANSWER
+    ) -> Tensor | None:
         """The smallest cut of an H x W ranking found that holds on the panel; None where none does.
 
         From the area up; that a cut fails says little of the next. With `smaller` ones from a good
         deal less, and down from there for as long as they hold.
+
+        Args:
+            most: larger cuts are not asked.
         """
-        area = max(area / SMALLER if smaller else area, SMALLEST_AREA)
-        if smaller:
-            holding = takewhile(self.panel.holds, self.cuts(ranking, area, 1 / STRIDE))
-            if held := list(holding):
-                return held[-1]
-        return next(filter(self.panel.holds, self.cuts(ranking, area, STRIDE)), None)
+
+        def holds(mask: Tensor) -> bool:
+            return mask.mean().item() <= most and self.panel.holds(mask)
+
+        area = max(min(area / SMALLER, most / STRIDE) if smaller else area, SMALLEST_AREA)
+        if smaller and (held := list(takewhile(holds, self.cuts(ranking, area, 1 / STRIDE)))):
+            return held[-1]
+        return next(filter(holds, self.cuts(ranking, area, STRIDE)), None)
 
     def cuts(self, ranking: Tensor, area: float, stride: float) -> Iterator[Tensor]:
         """Ever smaller or larger cuts of a ranking, in shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -461,14 +462,45 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
 
 
 @pytest.mark.parametrize(
-    "index, share, done",
-    [(LOOK, 0.25, True), (LOOK, 0.5, False), (2 * LOOK, 0.5, True), (LOOK + 1, 0.25, False)],
+    "index, small, done",
+    [(LOOK, 0.25, True), (LOOK, 0.1, False), (2 * LOOK, 0.1, True), (LOOK + 1, 0.25, False)],
 )
 def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
-    quadrant, problem, index, share, done
+    quadrant, problem, monkeypatch, index, small, done
 ):
-    step = SimpleNamespace(index=index, candidates=seen(quadrant_first(share)))
+    """Five eighths of the quadrant hold on black: 5/32 of the image."""
+    monkeypatch.setattr(importlib.import_module("actmatch.judge"), "SMALL", small)
+    step = SimpleNamespace(index=index, candidates=seen(quadrant_first()))
     assert judge_of(quadrant, problem, "recognizable").is_done(step) is done
+
+
+def test_where_no_cut_holds_a_search_goes_on(quadrant, problem):
+    step = SimpleNamespace(index=2 * LOOK, candidates=seen(quadrant_first()))
+    assert not judge_of(quadrant, replace(problem, target=2), "recognizable").is_done(step)
+
+
+def test_the_smallest_of_all_that_was_looked_at_is_remembered(quadrant, problem):
+    """A later ranking that begins at the far corner of the quadrant needs more of it."""
+    judge = judge_of(quadrant, problem, "recognizable")
+    early = judge.look(seen(quadrant_first()))
+    wasteful = quadrant_first().roll(SIDE // 4, 1)
+    late = judge.look(seen(wasteful))
+    assert late is early
+    alone = judge_of(quadrant, problem, "recognizable").look(seen(wasteful))
+    assert alone is None or alone.mask.sum() > early.mask.sum()
+
+
+def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_worse(
+    quadrant, problem
+):
+    candidates = seen(quadrant_first())
+    for _ in range(40):  # the running average forgets the first one
+        upside_down = quadrant_first().flip((0, 1))[None, None]
+        candidates.offer(upside_down, (upside_down > 0).float().mean(), torch.tensor(-1.0))
+    judge = judge_of(quadrant, problem, "smallest")
+    last = judge.select(candidates.average, 0.25)
+    assert last is None or last.mean() > 0.5
+    assert judge.look(candidates).mask.mean() <= 0.25
 
 
 def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
