@@ -94,6 +94,7 @@ class Classifier(nn.Module):
         with torch.no_grad():
             response = self(probe)
         self.layer_names = _layer_names(model, len(response.activations))
+        _check_finite(name, self, response)
         if response.logits.shape[-1] < 2:
             raise ValueError(f"{name} has a single output; at least two classes are needed.")
         if response.logits.shape[-1] != len(self.class_names):
@@ -214,6 +215,24 @@ def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
     if not (plain_conv and plain_norm and norm.track_running_stats):
         return False
     return norm.affine and conv.out_channels == norm.num_features
+
+
+def _check_finite(name: str, classifier: Classifier, response: Response) -> None:
+    """Refuse a classifier that does not answer every image in numbers.
+
+    Raises:
+        ValueError: a weight, a statistic, or the answer to an image is NaN or infinite, or the
+            standard deviations are not all above 0.
+    """
+    if not (classifier.std > 0).all():
+        std = ", ".join(f"{each:g}" for each in classifier.std.flatten().tolist())
+        raise ValueError(f"{name}: the std of its preprocessing must be above 0; got {std}.")
+    for key, value in classifier.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            key = key.removeprefix("model.")
+            raise ValueError(f"{name} holds NaN or infinity in {key}, so it cannot be explained.")
+    if not all(each.isfinite().all() for each in (response.logits, *response.activations)):
+        raise ValueError(f"{name} answers a plain image with NaN or infinity.")
 
 
 def _without_inplace(model: nn.Module) -> nn.Module:

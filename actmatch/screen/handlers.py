@@ -19,9 +19,9 @@ from ..config import PRESETS, ExplainConfig, Weights
 from ..groups import grouped
 from ..images import seen_box, to_image, to_pixels
 from ..model_zoo import (
-    CHECKPOINT_SUFFIXES,
     DEFAULT_CLASSIFIER,
     HUB_ADVICE,
+    is_checkpoint,
     load_classifier,
     offline_classifiers,
     pick_device,
@@ -117,7 +117,7 @@ def or_failed(
 
 def local_checkpoints() -> list[str]:
     """Checkpoint files in the folder of that name."""
-    return sorted(str(path) for path in CHECKPOINTS.glob("*") if path.suffix in CHECKPOINT_SUFFIXES)
+    return sorted(str(path) for path in CHECKPOINTS.glob("*") if is_checkpoint(path))
 
 
 def classifier_choices() -> list[tuple[str, str]]:
@@ -136,7 +136,7 @@ def classifier_for(name: str, device: str = "auto") -> Classifier:
     name = (name or "").strip()
     if not name:
         raise ValueError("Choose a classifier first.")
-    if Path(name).suffix in CHECKPOINT_SUFFIXES and name not in local_checkpoints():
+    if is_checkpoint(name) and name not in local_checkpoints():
         raise ValueError(f"There is no file {Path(name).name} in the folder checkpoints.")
     key = name, pick_device(device).type
     with _loading:
