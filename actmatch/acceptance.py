@@ -27,6 +27,7 @@ from .classifier import Classifier
 from .infill import Infills
 from .keep_rate import infills
 from .panel import evidence_on
+from .precision import full_precision
 from .problem import Problem
 from .promise import Demand, Promise
 
@@ -153,6 +154,7 @@ def _test_of(demand: Demand, fixed: dict[str, bool], demands: int) -> Sequential
     return SequentialTest(least, count / random, demands)
 
 
+@full_precision()
 def put_to_trial(
     classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
 ) -> Trial:

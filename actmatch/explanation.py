@@ -31,6 +31,7 @@ from .infill import composite
 from .judge import LARGEST_ANSWER, Draws, Judge, Verdict, cut, mask_of
 from .keep_rate import KeepRate, Rate
 from .optimize import Candidates, Step, optimize
+from .precision import full_precision
 from .problem import Problem, pose
 from .record import Record, record_of
 from .scorecard import Pictures, Prediction, ScoreCard, measure
@@ -357,6 +358,7 @@ def adopt(
     return replace(explanation, seconds=time.perf_counter() - started)
 
 
+@full_precision()
 def _scored(
     classifier: Classifier,
     problem: Problem,
@@ -394,6 +396,7 @@ def _scored(
     )
 
 
+@full_precision()
 def _verdict(
     problem: Problem,
     config: ExplainConfig,

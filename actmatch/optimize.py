@@ -22,6 +22,7 @@ from .guidance import Guidance, logits_to_continue
 from .mask_generator import Mask, MaskGenerator, binarize, build_generator, relax
 from .methods import grad_cam
 from .objective import Objective, Outcome
+from .precision import full_precision
 from .problem import Problem
 from .shape import Shape
 from .wording import percent
@@ -153,7 +154,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     candidates = Candidates(classifier.size, device, promised, guidance=guidance)
     steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):
-        with torch.enable_grad():
+        with torch.enable_grad(), full_precision():
             logits = steering.cut(guidance.rank(generator()))
             mask = steering.shown(index, logits)
             outcome = objective(mask)
@@ -316,6 +317,7 @@ def steering_for(config: ExplainConfig, problem: Problem) -> Steering:
     return KeepPromise(config, problem) if config.promise else Steering(config, problem)
 
 
+@full_precision()
 def seeded_generator(
     classifier: Classifier, problem: Problem, config: ExplainConfig
 ) -> MaskGenerator:

@@ -18,6 +18,7 @@ from .batches import logits_of, respond
 from .classifier import Classifier, Response
 from .infill import composite
 from .keep_rate import TRIALS, KeepRate, Rate, Trials, pooled, try_infills
+from .precision import full_precision
 from .problem import Problem
 from .promise import Evidence
 from .shape import piece_sizes
@@ -251,6 +252,7 @@ class Measured(NamedTuple):
     evidence: Evidence
 
 
+@full_precision()
 def measure(
     classifier: Classifier,
     problem: Problem,
