@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -90,7 +90,7 @@ class Classifier(nn.Module):
         model.requires_grad_(False)
         probe = torch.rand(1, 3, *self.size, generator=torch.Generator().manual_seed(0))
         self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
-        self.class_names = tuple(class_names or _imagenet_names(model))
+        self.class_names = tuple(_unique(class_names or _imagenet_names(model)))
         with torch.no_grad():
             response = self(probe)
         self.layer_names = _layer_names(model, len(response.activations))
@@ -257,14 +257,13 @@ def _imagenet_names(model: nn.Module) -> list[str]:
         return [f"class {index}" for index in range(model.num_classes)]
     info: Any = ImageNetInfo(subset)
     names = [info.index_to_description(i).split(",")[0] for i in range(info.num_classes())]
-    return _unique(names)
+    return names
 
 
-def _unique(names: list[str]) -> list[str]:
+def _unique(names: Sequence[str]) -> list[str]:
     """The names with a number after each that came before (ImageNet has two cranes)."""
-    seen: dict[str, int] = {}
-    result = []
+    found: dict[str, None] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return result
+        numbered = (f"{name} ({number})" for number in count(2))
+        found[next(each for each in chain((name,), numbered) if each not in found)] = None
+    return list(found)

