@@ -48,16 +48,16 @@ class Elimination:
     @property
     def alone(self) -> set[int]:
         """Tiles found necessary alone in a mask of the path."""
-        return {tile for tile, length in self.found.items() if length <= len(self.path)}
+        return set(self.found)
 
     def run(
         self, worth: Tensor, passes: float = MOST_PASSES, spared: Iterable[int] = ()
     ) -> Elimination:
-        """Walk through the kept tiles once, those worth least a pixel first.
+        """Walk through the kept tiles, those worth least a pixel first, until none is left to ask.
 
-        They go in groups: one that can be dropped doubles the next, one that cannot is halved,
-        until each tile was dropped or found necessary alone. Candidates are evaluated on the
-        hardest backgrounds alone; the path ends with the last mask that holds on all.
+        Candidates are evaluated on the hardest backgrounds alone. Where the mask that a walk ends
+        with does not hold on all, the path is cut back to one that does, and the next walk begins
+        there: by then it is known which backgrounds are hard.
 
         Args:
             worth: H x W, what a pixel is worth; only the order counts.
@@ -65,10 +65,25 @@ class Elimination:
             spared: tiles that are not asked about.
         """
         self.panel.holds(self.mask)  # of which the next masks are parts
+        most, spared = self.panel.classifier.passes + passes, set(spared)
+        while True:
+            self.walk(worth, most, spared)
+            length = len(self.path)
+            while len(self.path) > 1 and not self.panel.holds(self.mask):
+                self.path.pop()
+            self.found = {tile: was for tile, was in self.found.items() if was <= len(self.path)}
+            if len(self.path) == length or self.panel.classifier.passes >= most:
+                return self
+
+    def walk(self, worth: Tensor, most: float, spared: set[int]) -> None:
+        """Drop what can be dropped, in groups, until so many passes were made.
+
+        A group that can be dropped doubles the next, one that cannot is halved, until each tile was
+        dropped or found necessary alone.
+        """
         order = by_worth(self.chosen(self.mask), worth)
-        order = order[~torch.isin(order, order.new_tensor(list(spared)))]
+        order = order[~torch.isin(order, order.new_tensor(list(spared | self.alone)))]
         start, size = 0, max(1, len(order) // FIRST_GROUP)
-        most = self.panel.classifier.passes + passes
         while start < len(order) and self.panel.classifier.passes < most:
             if self.drop(order[start : start + size]):
                 start, size = start + size, 2 * size
@@ -77,9 +92,6 @@ class Elimination:
                 start += 1
             else:
                 size = size // 2
-        while len(self.path) > 1 and not self.panel.holds(self.mask):
-            self.path.pop()
-        return self
 
     def chosen(self, mask: Tensor) -> Tensor:
         """The part of a mask that was not given by the guidance."""
