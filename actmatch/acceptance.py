@@ -26,8 +26,8 @@ from .batches import logits_of
 from .classifier import Classifier
 from .infill import Infills
 from .keep_rate import infills
+from .modes import default_modes
 from .panel import evidence_on
-from .precision import full_precision
 from .problem import Problem
 from .promise import Demand, Promise
 
@@ -154,7 +154,7 @@ def _test_of(demand: Demand, fixed: dict[str, bool], demands: int) -> Sequential
     return SequentialTest(least, count / random, demands)
 
 
-@full_precision()
+@default_modes()
 def put_to_trial(
     classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
 ) -> Trial:

@@ -74,6 +74,7 @@ class Classifier(nn.Module):
 
         super().__init__()
         memory.keep()
+        model = _inside(model)
         if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
             raise ValueError(
                 f"{name} has no forward_intermediates, so its stages cannot be matched; "
@@ -88,7 +89,8 @@ class Classifier(nn.Module):
             self.register_buffer(key, value.view(1, -1, 1, 1))
         model = _without_inplace(copy.deepcopy(model).float().eval())
         model.requires_grad_(False)
-        probe = torch.rand(1, 3, *self.size, generator=torch.Generator().manual_seed(0))
+        random = torch.Generator().manual_seed(0)
+        probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
         self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
         self.class_names = tuple(_unique(class_names or _imagenet_names(model)))
         with torch.no_grad():
@@ -233,6 +235,15 @@ def _check_finite(name: str, classifier: Classifier, response: Response) -> None
             raise ValueError(f"{name} holds NaN or infinity in {key}, so it cannot be explained.")
     if not all(each.isfinite().all() for each in (response.logits, *response.activations)):
         raise ValueError(f"{name} answers a plain image with NaN or infinity.")
+
+
+def _inside(model: nn.Module) -> nn.Module:
+    """The model inside what torch.compile and data parallelism wrap around it."""
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return _inside(model.module)
+    if hasattr(model, "_orig_mod"):
+        return _inside(model._orig_mod)
+    return model
 
 
 def _without_inplace(model: nn.Module) -> nn.Module:

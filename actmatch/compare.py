@@ -27,7 +27,7 @@ from .infill import composite
 from .judgment import ScoreConfig, pose_region
 from .keep_rate import TRIALS
 from .methods import METHODS
-from .precision import full_precision
+from .modes import default_modes
 from .problem import Problem, pose
 from .promise import Promise
 from .region import Region
@@ -384,7 +384,7 @@ class Bench:
         return with_photographs(measured, classifier, problem, mask, self.others).card
 
 
-@full_precision()
+@default_modes()
 def rank(
     classifier: Classifier, problem: Problem, method: str, seed: int, hops: int | None = None
 ) -> Tensor:

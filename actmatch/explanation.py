@@ -30,8 +30,8 @@ from .images import Source, read_photograph, to_image, to_pixels
 from .infill import composite
 from .judge import LARGEST_ANSWER, Draws, Judge, Verdict, cut, mask_of
 from .keep_rate import KeepRate, Rate
+from .modes import default_modes
 from .optimize import Candidates, Step, optimize
-from .precision import full_precision
 from .problem import Problem, pose
 from .record import Record, record_of
 from .scorecard import Pictures, Prediction, ScoreCard, measure
@@ -297,6 +297,7 @@ def explain_steps(
     return (yield from search(classifier, problem, config, stopped, guidance))
 
 
+@default_modes()
 def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
     """The problem that a photograph poses to a classifier, at its input size and on its device."""
     with memory_errors_in_words():
@@ -358,7 +359,7 @@ def adopt(
     return replace(explanation, seconds=time.perf_counter() - started)
 
 
-@full_precision()
+@default_modes()
 def _scored(
     classifier: Classifier,
     problem: Problem,
@@ -396,7 +397,7 @@ def _scored(
     )
 
 
-@full_precision()
+@default_modes()
 def _verdict(
     problem: Problem,
     config: ExplainConfig,

@@ -16,9 +16,9 @@ from .classifier import Classifier
 from .config import ExplainConfig
 from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .frontier import measure_frontier
+from .modes import default_modes
 from .optimize import LOOK, Candidates, Step
 from .panel import Panel
-from .precision import full_precision
 from .problem import Problem
 from .promise import Promise
 
@@ -88,7 +88,7 @@ class Judge:
         selected: the smallest mask so far that held on the panel; see `look`.
     """
 
-    @full_precision()
+    @default_modes()
     def __init__(self, classifier: Classifier, problem: Problem, config: ExplainConfig) -> None:
         self.classifier, self.problem = classifier, problem
         self.promise, self.shape, self.seed = config.promise, config.shape, config.seed
@@ -130,7 +130,7 @@ class Judge:
                 start = self.select(ranking, reduced.path[0].mean().item() * WIDER, smaller=False)
         return self.none(ranking)
 
-    @full_precision()
+    @default_modes()
     def is_done(self, step: Step) -> bool:
         """Whether a search need not go on after a step: what it has seen holds on the panel.
 

@@ -131,7 +131,8 @@ def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tenso
 def _from_hub(name: str) -> nn.Module:
     import timm
 
-    name = name.removeprefix("hf-hub:timm/") if name.startswith("hf-hub:timm/") else name
+    name = name.replace("hf_hub:", "hf-hub:", 1) if name.startswith("hf_hub:") else name
+    name = name.removeprefix("hf-hub:timm/")
     external = name.startswith("hf-hub:")
     if not external and not _known_to_timm(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)

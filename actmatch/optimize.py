@@ -21,8 +21,8 @@ from .descent import Descent
 from .guidance import Guidance, logits_to_continue
 from .mask_generator import Mask, MaskGenerator, binarize, build_generator, relax
 from .methods import grad_cam
+from .modes import default_modes
 from .objective import Objective, Outcome
-from .precision import full_precision
 from .problem import Problem
 from .shape import Shape
 from .wording import percent
@@ -154,7 +154,7 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
     candidates = Candidates(classifier.size, device, promised, guidance=guidance)
     steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):
-        with torch.enable_grad(), full_precision():
+        with torch.enable_grad(), default_modes():
             logits = steering.cut(guidance.rank(generator()))
             mask = steering.shown(index, logits)
             outcome = objective(mask)
@@ -317,7 +317,7 @@ def steering_for(config: ExplainConfig, problem: Problem) -> Steering:
     return KeepPromise(config, problem) if config.promise else Steering(config, problem)
 
 
-@full_precision()
+@default_modes()
 def seeded_generator(
     classifier: Classifier, problem: Problem, config: ExplainConfig
 ) -> MaskGenerator:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .classifier import Classifier, Response
 from .guidance import Guidance
-from .precision import full_precision
+from .modes import default_modes
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Problem:
         return self.response.logits.log_softmax(-1)[0, self.target]
 
 
-@full_precision()
+@default_modes()
 def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
     """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
     with torch.no_grad():

@@ -18,7 +18,7 @@ from .batches import logits_of, respond
 from .classifier import Classifier, Response
 from .infill import composite
 from .keep_rate import TRIALS, KeepRate, Rate, Trials, pooled, try_infills
-from .precision import full_precision
+from .modes import default_modes
 from .problem import Problem
 from .promise import Evidence
 from .shape import piece_sizes
@@ -252,7 +252,7 @@ class Measured(NamedTuple):
     evidence: Evidence
 
 
-@full_precision()
+@default_modes()
 def measure(
     classifier: Classifier,
     problem: Problem,

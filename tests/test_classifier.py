@@ -6,6 +6,7 @@ import copy
 from typing import ClassVar
 
 import pytest
+import timm
 import torch
 from timm.data import resolve_model_data_config
 from torch import nn
@@ -156,6 +157,32 @@ def test_a_half_precision_model_is_explained_in_float32():
     response = classifier(random_pixels(classifier.size))
     assert {p.dtype for p in classifier.parameters()} == {torch.float32}
     assert response.logits.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [nn.DataParallel, torch.compile, lambda model: nn.DataParallel(torch.compile(model))],
+)
+def test_a_wrapped_model_is_taken_out(wrapped):
+    model = timm.create_model("test_resnet", num_classes=3).eval()
+    classifier = Classifier(wrapped(model), "wrapped")
+    pixels = random_pixels(classifier.size)
+    with torch.no_grad():
+        expected = model((pixels - classifier.mean) / classifier.std)
+    assert torch.allclose(classifier.logits(pixels), expected, atol=1e-4)
+
+
+def test_a_default_of_double_precision_changes_nothing():
+    model = timm.create_model("test_resnet", num_classes=3)
+    pixels = random_pixels((160, 160))
+    before = Classifier(model, "plain").logits(pixels)
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = Classifier(model, "double").logits(pixels)
+        assert after.dtype == before.dtype
+        assert torch.allclose(after, before, atol=1e-5)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_gray_is_zero_after_normalization(quadrant):

@@ -74,7 +74,7 @@ def test_a_misspelt_name_is_answered_with_close_ones(blocked):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18.a1_in1k", "resnet18", "hf-hub:timm/resnet18.a1_in1k", "hf-hub:a/b"]
+    "name", ["resnet18.a1_in1k", "resnet18", "hf-hub:timm/resnet18.a1_in1k", "hf_hub:a/b"]
 )
 def test_a_hub_name_without_a_network_is_refused_with_the_offline_ones(blocked, name):
     with pytest.raises(ValueError, match="model hub, which cannot be reached") as error:

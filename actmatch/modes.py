@@ -1,4 +1,4 @@
-"""Full precision inside a caller's autocast."""
+"""The modes of torch that a caller may have turned on, and that change what is computed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import torch
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Without the autocast of whoever calls, under which a mask would come out otherwise.
+def default_modes() -> Iterator[None]:
+    """Without a caller's autocast and inference mode.
 
+    Under the one a mask comes out otherwise and later, under the other no gradient is to be had.
     Also a decorator; not of generators, whose callers would be left without theirs between steps.
     """
     with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
