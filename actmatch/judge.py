@@ -104,10 +104,15 @@ class Judge:
         The smallest cut that holds on the panel is reduced and put to the test. The draws of a
         test that it fails join the panel, and the smallest mask on the way there that still holds,
         or a wider cut, is reduced in turn, by the passes that are left or a few more; what was
-        necessary in a smaller mask is not asked about again. Where none that is small enough keeps
-        the promise, the verdict says so.
+        necessary in a smaller mask is not asked about again. Where none that is small enough holds
+        on the panel, on which more is asked than is promised, the best at the knee is put to the
+        test. Where none keeps the promise, the verdict says so.
         """
         start, ranking = self.look(candidates) or (None, candidates.average)
+        if start is None:
+            best = self.none(ranking)
+            small = best.mask.mean().item() <= LARGEST_ANSWER
+            return replace(best, kept=small and self.accepts(best.mask))
         left, necessary = float(MOST_PASSES), set()
         for _ in range(attempts):
             if start is None:
@@ -198,7 +203,7 @@ class Judge:
             yield verdict.core
 
     def none(self, ranking: Tensor) -> Verdict:
-        """The verdict where no mask that is small enough keeps the promise: the best at the knee.
+        """The verdict where no mask that is small enough is known to keep the promise: at the knee.
 
         Of cuts of several sizes, the one that holds on most backgrounds for its area.
         """

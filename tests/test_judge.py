@@ -172,6 +172,20 @@ def test_a_refused_mask_is_not_put_to_the_test_again(quadrant, problem, monkeypa
     assert len({mask.numpy().tobytes() for mask in asked}) == len(asked)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_where_nothing_holds_on_the_panel_the_knee_is_put_to_the_test(
+    quadrant, problem, monkeypatch, kept
+):
+    """More is asked on the panel than is promised, so that what fails there may still be kept."""
+    judge, asked = judge_of(quadrant, problem, "recognizable"), []
+    monkeypatch.setattr(judge.panel, "holds", lambda mask: False)
+    monkeypatch.setattr(judge, "accepts", lambda mask: asked.append(mask) or kept)
+    verdict = judge.smallest(seen(quadrant_first()))
+    assert verdict.kept is kept
+    assert len(asked) == 1 and asked[0] is verdict.mask
+    assert verdict.irreducible is None
+
+
 def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one(quadrant, problem):
     judge = judge_of(quadrant, problem, "recognizable")
     before = len(judge.panel.drawn)
