@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from browsing import (
     LION,
@@ -57,9 +59,12 @@ def test_a_visitor_looks_for_several_explanations(visit):
     set_number(page, "several-most", "2")
     page.click("#am-several-find")
     page.locator("#am-several-live img").wait_for()
-    page.locator("#am-several-status .am-sentence").wait_for(timeout=3 * MINUTE)
+    sentence = page.locator("#am-several-status .am-sentence")
+    sentence.wait_for(timeout=3 * MINUTE)
     free(page)
-    has_pictures(page, "#am-several", 2)
+    found = int(re.match(r"\d", sentence.inner_text())[0])  # eight steps may find no second one
+    assert found >= 1
+    has_pictures(page, "#am-several", found)
     looks(page, "several")
 
 
