@@ -263,10 +263,12 @@ def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """Why tensors are not those that are wanted, by a few of their names; "" where they are."""
     missing = [key for key in wanted if key not in found]
     extra = [key for key in found if key not in wanted]
-    if missing or extra:
-        parts = [f"it lacks {_some(missing)}"] * bool(missing)
-        parts += [f"it has {_some(extra)}, which {'do' if extra[1:] else 'does'} not belong there"]
-        return " and ".join(parts[: bool(missing) + bool(extra)] if extra else parts[:1])
+    parts = [f"it lacks {_some(missing)}"] if missing else []
+    if extra:
+        verb = "do" if extra[1:] else "does"
+        parts.append(f"it has {_some(extra)}, which {verb} not belong there")
+    if parts:
+        return " and ".join(parts)
     for key, tensor in wanted.items():
         if found[key].shape != tensor.shape:
             sizes = (" x ".join(map(str, each.shape)) for each in (found[key], tensor))
@@ -317,19 +319,19 @@ def _unwrapped(weights: Any) -> Any:
     What training scripts and wrappers put around it goes: containers, counters, and prefixes that
     every key has.
     """
-    inside = True
-    while inside and isinstance(weights, Mapping):
+    while isinstance(weights, Mapping):
         found = [key for key in CONTAINERS if isinstance(weights.get(key), Mapping)]
-        inside = bool(found)
-        weights = weights[found[0]] if found else weights
+        if not found:
+            break
+        weights = weights[found[0]]
     if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
         return weights
     weights = {k: v for k, v in weights.items() if k.rpartition(".")[2] not in COUNTERS}
-    shared = True
-    while shared and weights:
+    while weights:
         shared = [each for each in WRAPPERS if all(key.startswith(each) for key in weights)]
-        for each in shared:
-            weights = {key.removeprefix(each): value for key, value in weights.items()}
+        if not shared:
+            break
+        weights = {key.removeprefix(shared[0]): value for key, value in weights.items()}
     return weights
 
 
