@@ -40,6 +40,11 @@ class FrontierPoint(NamedTuple):
     high: float
     match: float
 
+    @property
+    def gain(self) -> tuple[bool, float]:
+        """What is most at the knee: first that the label is kept, then the keep-rate less area."""
+        return self.label_kept, self.keep_rate - self.area
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -75,7 +80,7 @@ class Frontier:
 
         Among those that keep the label on gray, if there are any.
         """
-        gains = [(point.label_kept, point.keep_rate - point.area) for point in self.points]
+        gains = [point.gain for point in self.points]
         return gains.index(max(gains))
 
     def report(self) -> list[dict[str, float]]:

@@ -110,7 +110,7 @@ class Judge:
         """
         start, ranking = self.look(candidates) or (None, candidates.average)
         if start is None:
-            best = self.none(ranking)
+            best = self.none(*candidates.rankings)
             small = best.mask.mean().item() <= LARGEST_ANSWER
             return replace(best, kept=small and self.accepts(best.mask))
         left, necessary = float(MOST_PASSES), set()
@@ -151,13 +151,13 @@ class Judge:
     def look(self, candidates: Candidates) -> Selected | None:
         """The smallest mask that holds on the panel of all that were looked at; None for none.
 
-        By now, or at an earlier look: a ranking of later steps need not be better. On gray alone,
-        where a mask costs little, those at which the promise held on the way are looked at, too.
+        By now, or at an earlier look: a later start need not be better. On gray alone, where a mask
+        costs little, those at which the promise held on the way are looked at, too.
         """
-        ranking = candidates.average
-        mask = self.select(ranking, kept_share(ranking), most=self.most)
-        if mask is not None:
-            self.selected = Selected(mask, ranking)
+        for ranking in candidates.rankings:
+            mask = self.select(ranking, kept_share(ranking), most=self.most)
+            if mask is not None:
+                self.selected = Selected(mask, ranking)
         for logits in candidates.smallest_first() if self.promise.gray_alone else ():
             mask = self.shaped(logits)
             if mask.any() and mask.mean() <= self.most and self.panel.holds(mask):
@@ -202,18 +202,23 @@ class Judge:
         if verdict.core is not None:
             yield verdict.core
 
-    def none(self, ranking: Tensor) -> Verdict:
+    def none(self, *rankings: Tensor) -> Verdict:
         """The verdict where no mask that is small enough is known to keep the promise: at the knee.
 
-        Of cuts of several sizes, the one that holds on most backgrounds for its area.
+        Of cuts of the rankings at several sizes, the one that holds on most backgrounds for its
+        area.
         """
-        masks = [self.shaped(cut(ranking, area)) for area in KNEE_AREAS]
-        masks = [mask for mask in masks if mask.any()] or [self.largest(ranking)]
-        frontier = measure_frontier(
-            self.classifier, self.problem, masks, Draws.SELECT.seed(self.seed)
-        )
-        mask = frontier.masks[frontier.knee].to(ranking)[None, None]
-        return self._verdict(mask, ranking, False)
+        knees = []
+        for ranking in rankings:
+            masks = [self.shaped(cut(ranking, area)) for area in KNEE_AREAS]
+            masks = [mask for mask in masks if mask.any()] or [self.largest(ranking)]
+            frontier = measure_frontier(
+                self.classifier, self.problem, masks, Draws.SELECT.seed(self.seed)
+            )
+            knees.append((frontier.points[frontier.knee].gain, frontier.masks[frontier.knee]))
+        place = max(range(len(knees)), key=lambda place: knees[place][0])
+        mask = knees[place][1].to(rankings[place])[None, None]
+        return self._verdict(mask, rankings[place], False)
 
     def _verdict(self, mask: Tensor, ranking: Tensor, kept: bool) -> Verdict:
         logits = cut(ranking, mask.mean().item())
