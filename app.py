@@ -14,22 +14,18 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 gc.disable()  # importing makes a million objects and hardly any garbage; see the end of the imports
 
+from actmatch import runtime
+
+runtime.prepare(server=True)
+
 from actmatch.screen import zero_gpu  # noqa: F401, I001  (first: before anything touches CUDA)
 import gradio as gr
 
-from actmatch import memory
-from actmatch.config import (
-    FITS,
-    GENERATORS,
-    PRESETS,
-    STARTS,
-    ExplainConfig,
-    Weights,
-    bounds_of,
-)
-from actmatch.examples import example_photographs
-from actmatch.held import POOLED
-from actmatch.model_zoo import DEFAULT_CLASSIFIER, available_devices
+from actmatch.problem.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights
+from actmatch.bounds import bounds_of
+from actmatch.images.examples import example_photographs
+from actmatch.evidence.held import POOLED
+from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER, available_devices
 from actmatch.screen import (
     classes_tab,
     compare_tab,
@@ -403,7 +399,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
-    memory.share()  # before there are threads
     screen = build()
     screen.queue(max_size=WAITING)
     threading.Thread(target=handlers.warm_up, daemon=True).start()

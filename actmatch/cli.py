@@ -15,41 +15,37 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from .agreement import SEEDS, explain_with_agreement
-from .classes import SHEET as CLASSES_SHEET
-from .classes import USUAL, explain_classes_steps
-from .classifier import Classifier
-from .compare import CUTS, SHEET, CompareConfig, Comparison, compare_rows
-from .config import (
-    DEVICES,
-    FITS,
-    GENERATORS,
-    PRESETS,
-    ExplainConfig,
-    Weights,
-)
-from .explanation import FILES, PHOTOGRAPH_FILE, drain, explain
-from .folder import MASK_FILES, REPORT_FILE, check_folder
-from .gathered import Finding, Gathered, check_most
-from .held import held_sentences
-from .judgment import ScoreConfig, judge
-from .methods import METHODS
-from .model_zoo import (
+from .classifiers.classifier import Classifier
+from .classifiers.zoo import (
     DEFAULT_CLASSIFIER,
+    DEVICES,
     HUB_ADVICE,
     available_devices,
     load_classifier,
     offline_classifiers,
 )
-from .optimize import Step
-from .replay import replay
-from .report import read_report
-from .settings import OPTIONS, read_setting
-from .several import MOST, Limits, check_several, explain_several_steps
-from .several import SHEET as SEVERAL_SHEET
-from .table import card_table, comparison_table, overlap_table, transfer_table
-from .transfer import spread, transfer
-from .views import contrast, similarity
+from .evidence.held import held_sentences
+from .methods.registry import METHODS
+from .problem.config import FITS, GENERATORS, PRESETS, ExplainConfig, Weights
+from .problem.views import contrast, similarity
+from .progress import drain
+from .results.agreement import SEEDS, explain_with_agreement
+from .results.classes import SHEET as CLASSES_SHEET
+from .results.classes import USUAL, explain_classes_steps
+from .results.compare import CUTS, SHEET, CompareConfig, Comparison, compare_rows
+from .results.explain import explain
+from .results.explanation import FILES, PHOTOGRAPH_FILE
+from .results.folder import MASK_FILES, REPORT_FILE, check_folder
+from .results.gathered import Finding, Gathered, check_most
+from .results.judgment import ScoreConfig, judge
+from .results.replay import replay
+from .results.report import read_report
+from .results.settings import OPTIONS, read_setting
+from .results.several import MOST, Limits, check_several, explain_several_steps
+from .results.several import SHEET as SEVERAL_SHEET
+from .results.table import card_table, comparison_table, overlap_table, transfer_table
+from .results.transfer import spread, transfer
+from .search.optimize import Step
 from .wording import percent
 
 CLASSIFIER = dict(

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 
-from actmatch import ExplainConfig, load_classifier  # first: sets up threads before torch
-
-import torch  # isort: skip
+import torch
 import torch.nn.functional as F
 
-from actmatch.explanation import pose_photograph
-from actmatch.image_infill import other_photographs, with_photographs
-from actmatch.methods import grad_cam
-from actmatch.scorecard import measure
+from actmatch import ExplainConfig, load_classifier
+from actmatch.evidence.image_infill import other_photographs, with_photographs
+from actmatch.evidence.scorecard import measure
+from actmatch.methods.registry import grad_cam
+from actmatch.problem.problem import pose_photograph
 from benchmarks.speed import timed
 
 SHARE = 0.2  # of the pixels kept

@@ -17,15 +17,13 @@ from PIL import Image
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from torch import Tensor, nn
 
-from actmatch.classifier import Classifier
-from actmatch.config import ExplainConfig
-from actmatch.explanation import pose_photograph
-from actmatch.images import read_photograph, to_pixels
-from actmatch.infill import composite
-from actmatch.problem import Problem, pose
-from actmatch.views import View
-
-from .planted import plant, planted_classifier
+from actmatch.classifiers.classifier import Classifier
+from actmatch.images.photograph import read_photograph, to_pixels
+from actmatch.problem.config import ExplainConfig
+from actmatch.problem.infill import composite
+from actmatch.problem.problem import Problem, pose, pose_photograph
+from actmatch.problem.views import View
+from benchmarks.planted import plant, planted_classifier
 
 QUADRANTS = ("upper left", "upper right", "lower left", "lower right")
 MOST_DRAWN = 200  # mosaics looked at for one case

@@ -39,20 +39,19 @@ from itertools import islice
 from pathlib import Path
 from statistics import mean, median
 
-from actmatch import PRESETS, ExplainConfig, load_classifier  # first: sets up threads
-
-import torch  # isort: skip
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from actmatch.attention import NoAttention
-from actmatch.classifier import Classifier
-from actmatch.compare import rank, top
-from actmatch.explanation import drain, search
-from actmatch.infill import composite
-from actmatch.methods import METHODS
-
-from .known_cases import Case, mosaic_cases, planted_cases, wired_cases
+from actmatch import PRESETS, ExplainConfig, load_classifier
+from actmatch.classifiers.classifier import Classifier
+from actmatch.methods.attention import NoAttention
+from actmatch.methods.registry import METHODS
+from actmatch.problem.infill import composite
+from actmatch.progress import drain
+from actmatch.results.compare import rank, top
+from actmatch.results.explain import search
+from benchmarks.known_cases import Case, mosaic_cases, planted_cases, wired_cases
 
 LISTED = Path(__file__).with_name("photographs.txt")  # of another benchmark; none is used here
 SEED = 20

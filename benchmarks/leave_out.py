@@ -17,13 +17,14 @@ from pathlib import Path
 from statistics import mean, median
 from unittest.mock import patch
 
-from actmatch import ExplainConfig, load_classifier  # first: sets up threads
-from actmatch.backgrounds import BACKGROUNDS, kinds
-from actmatch.classifier import Classifier
-from actmatch.config import PRESETS
-from actmatch.explanation import drain, pose_photograph, search
-
-from .quality import DEFAULT, PHOTOGRAPHS, append_row, measured, read_rows
+from actmatch import ExplainConfig, load_classifier
+from actmatch.classifiers.classifier import Classifier
+from actmatch.problem.backgrounds import BACKGROUNDS, kinds
+from actmatch.problem.config import PRESETS
+from actmatch.problem.problem import pose_photograph
+from actmatch.progress import drain
+from actmatch.results.explain import search
+from benchmarks.quality import DEFAULT, PHOTOGRAPHS, append_row, measured, read_rows
 
 NOTHING = "nothing"  # left out
 FAILED = 0.5  # a keep-rate below it

@@ -10,8 +10,9 @@ import gc
 from itertools import cycle, islice
 from pathlib import Path
 
-from actmatch import ExplainConfig, explain, load_classifier
-from actmatch.examples import example_photographs
+from actmatch import ExplainConfig, load_classifier
+from actmatch.images.examples import example_photographs
+from actmatch.results.explain import explain
 
 SETTLED = 5  # runs after which the process should stop growing
 PAGE = 4096  # bytes

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from actmatch.classifier import Classifier
+from actmatch.classifiers.classifier import Classifier
 
 SIDE, CELL, CELLS = 224, 7, 8  # pixels of the input and of a cell; cells of a template
 TILE, TILES = 2 * CELL, (CELLS // 2) ** 2  # pixels a side; tiles of a template

@@ -25,27 +25,27 @@ from pathlib import Path
 from statistics import mean, median, pstdev
 from unittest.mock import patch
 
-from actmatch import ExplainConfig, load_classifier  # first: sets up threads
-
-import torch  # isort: skip
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from actmatch.acceptance import put_to_trial
-from actmatch.attention import NoAttention
-from actmatch.backgrounds import kinds
-from actmatch.classifier import Classifier
-from actmatch.compare import FRACTIONS, top
-from actmatch.config import PRESETS
-from actmatch.explanation import drain, pose_photograph, search
-from actmatch.infill import Infills
-from actmatch.losses import margin
-from actmatch.methods import METHODS
-from actmatch.objective import Objective
-from actmatch.problem import Problem
-from actmatch.promise import Promise
-from actmatch.scorecard import measure
+from actmatch import ExplainConfig, load_classifier
+from actmatch.classifiers.classifier import Classifier
+from actmatch.evidence.scorecard import measure
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.methods.attention import NoAttention
+from actmatch.methods.registry import METHODS
+from actmatch.problem.backgrounds import kinds
+from actmatch.problem.config import PRESETS
+from actmatch.problem.infill import Infills
+from actmatch.problem.losses import margin
+from actmatch.problem.problem import Problem, pose_photograph
+from actmatch.problem.promise import Promise
+from actmatch.progress import drain
+from actmatch.results.compare import FRACTIONS, top
+from actmatch.results.explain import search
+from actmatch.search.objective import Objective
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs.txt")
 DEFAULT = "recognizable"
@@ -76,19 +76,21 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "binarization": (dict(weights=dict(binarization=0.1)), {}),
     "no Grad-CAM start": (dict(start="none"), {}),
     "any shape": (dict(pieces=0, grain=1), {}),
-    "nothing is eliminated": ({}, {"actmatch.judge.Elimination.run": lambda found, *asked: found}),
+    "nothing is eliminated": (
+        {}, {"actmatch.judging.judge.Elimination.run": lambda found, *asked: found}
+    ),
     "one background a step": (dict(draws=1), {}),
     "three backgrounds a step": (dict(draws=3), {}),
-    "equally sharp throughout": ({}, {"actmatch.optimize.SOFT": 5.0}),
-    "margin instead of cross-entropy": ({}, {"actmatch.losses.cross_entropy": hinge}),
+    "equally sharp throughout": ({}, {"actmatch.search.optimize.SOFT": 5.0}),
+    "margin instead of cross-entropy": ({}, {"actmatch.problem.losses.cross_entropy": hinge}),
     "56 cells a side": (dict(resolution=56), {}),
     "autoencoder": (dict(generator="autoencoder"), {}),
     "cut while searching": (CUT, {}),
     "cut, any shape while searching": (
-        CUT, {"actmatch.optimize.shaped": lambda mask, *asked: mask}
+        CUT, {"actmatch.search.optimize.shaped": lambda mask, *asked: mask}
     ),
     "cut, no straight-through in robustness": (
-        CUT, {"actmatch.optimize.Objective.composites": cut_off}
+        CUT, {"actmatch.search.optimize.Objective.composites": cut_off}
     ),
 }  # fmt: skip
 FIELDS = ("photograph", "classifier", "method", "promise", "area", "kept", "confidence_ratio",

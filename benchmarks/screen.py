@@ -19,7 +19,7 @@ from statistics import median
 
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from actmatch.examples import example_photographs
+from actmatch.images.examples import example_photographs
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 600_000  # milliseconds; a busy machine takes a while

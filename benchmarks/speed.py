@@ -14,15 +14,15 @@ import argparse
 import itertools
 import time
 
-from actmatch import ExplainConfig, explain, load_classifier  # first: sets up threads before torch
+import torch
 
-import torch  # isort: skip
-
-from actmatch.config import PRESETS
-from actmatch.examples import example_photographs
-from actmatch.explanation import pose_photograph
-from actmatch.objective import Objective
-from actmatch.optimize import optimize
+from actmatch import ExplainConfig, load_classifier
+from actmatch.images.examples import example_photographs
+from actmatch.problem.config import PRESETS
+from actmatch.problem.problem import pose_photograph
+from actmatch.results.explain import explain
+from actmatch.search.objective import Objective
+from actmatch.search.optimize import optimize
 
 BLOCK = 10
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from actmatch import ExplainConfig, explain, load_classifier
-from actmatch.examples import example_photographs
-from actmatch.images import to_image
-from actmatch.render import contact_sheet
+from actmatch import ExplainConfig, load_classifier
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import to_image
+from actmatch.images.render import contact_sheet
+from actmatch.results.explain import explain
 from actmatch.wording import percent
 
 SHEET = Path(__file__).with_name("recognizable.jpg")

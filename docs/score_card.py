@@ -8,22 +8,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from actmatch import ExplainConfig, explain, load_classifier  # first: sets up threads before torch
+from actmatch import ExplainConfig, load_classifier
+from actmatch.results.explain import explain
 
 import matplotlib  # isort: skip
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import torch
 from matplotlib.colors import ListedColormap
 
-from actmatch.examples import example_photographs
-from actmatch.explanation import pose_photograph
-from actmatch.images import to_image
-from actmatch.render import divergence_overlay, viridis
-from actmatch.table import card_table
-from actmatch.threshold import threshold_curve
-
-import torch  # isort: skip
+from actmatch.evidence.threshold import threshold_curve
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import to_image
+from actmatch.images.render import divergence_overlay, viridis
+from actmatch.problem.problem import pose_photograph
+from actmatch.results.table import card_table
 
 HERE = Path(__file__).parent
 PHOTOGRAPH = "espresso"

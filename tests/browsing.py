@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from actmatch.config import PRESETS
-from actmatch.examples import example_photographs
+from actmatch.images.examples import example_photographs
+from actmatch.problem.config import PRESETS
 
 try:
     from playwright import sync_api

@@ -9,8 +9,8 @@ import torch
 from browsing import CHROMIUM, DESKTOP, FLAGS, MINUTE, serving, sync_api
 from toys import quadrant_classifier, quadrant_pixels, quadrant_problem
 
-from actmatch.classifier import Classifier
-from actmatch.images import to_image
+from actmatch.classifiers.classifier import Classifier
+from actmatch.images.photograph import to_image
 
 torch.set_num_threads(1)
 

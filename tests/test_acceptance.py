@@ -10,8 +10,8 @@ import torch
 from scipy.stats import binomtest
 from toys import quadrant_mask
 
-from actmatch import acceptance, losses
-from actmatch.acceptance import (
+from actmatch.judging import acceptance
+from actmatch.judging.acceptance import (
     ABOVE,
     BELOW,
     FALSE_ACCEPTANCE,
@@ -21,8 +21,9 @@ from actmatch.acceptance import (
     SequentialTest,
     put_to_trial,
 )
-from actmatch.backgrounds import BACKGROUNDS, kinds
-from actmatch.promise import Promise
+from actmatch.problem import losses
+from actmatch.problem.backgrounds import BACKGROUNDS, kinds
+from actmatch.problem.promise import Promise
 
 RUNS = 600
 LONG = 5_000  # draws, of which no run here needs that many

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from actmatch import ExplainConfig, explain, explain_with_agreement
-from actmatch.agreement import iou, seed_agreement
+from actmatch import ExplainConfig, explain_with_agreement
+from actmatch.images.shape import iou
+from actmatch.results.agreement import seed_agreement
+from actmatch.results.explain import explain
 
 QUICK = dict(preset="smallest", steps=10, resolution=8)
 

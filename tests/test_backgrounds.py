@@ -7,8 +7,10 @@ import torch
 from toys import SIDE, quadrant_mask, random_pixels
 
 from actmatch import ExplainConfig
-from actmatch.acceptance import put_to_trial
-from actmatch.backgrounds import (
+from actmatch.evidence.scorecard import measure
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.judging.panel import Panel
+from actmatch.problem.backgrounds import (
     BACKGROUNDS,
     NOISE_STD,
     Background,
@@ -17,11 +19,9 @@ from actmatch.backgrounds import (
     scrambled_phases,
     shuffle_patches,
 )
-from actmatch.infill import InfillSampler, draw
-from actmatch.objective import Objective
-from actmatch.panel import Panel
-from actmatch.promise import Promise
-from actmatch.scorecard import measure
+from actmatch.problem.infill import InfillSampler, draw
+from actmatch.problem.promise import Promise
+from actmatch.search.objective import Objective
 
 GRAY = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 PER_KIND, POOLED = Promise(keep_rate=0.95), Promise(keep_rate=0.9, pooled=True, floor=0.5)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from toys import quadrant_classifier, random_pixels, tiny_classifier
 
-from actmatch import batches
-from actmatch.batches import batch_size, in_batches, logits_of, respond
+from actmatch.classifiers import batches
+from actmatch.classifiers.batches import batch_size, in_batches, logits_of, respond
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 32])

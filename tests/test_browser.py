@@ -28,9 +28,9 @@ from browsing import (
 )
 from PIL import Image
 
-from actmatch.config import ExplainConfig
-from actmatch.explanation import FILES
-from actmatch.model_zoo import DEFAULT_CLASSIFIER
+from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER
+from actmatch.problem.config import ExplainConfig
+from actmatch.results.explanation import FILES
 
 pytestmark = [pytest.mark.browser, needs_browser]
 

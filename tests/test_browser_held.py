@@ -19,8 +19,8 @@ from browsing import (
 )
 from PIL import Image
 
-from actmatch.config import ExplainConfig
-from actmatch.render import ACCENT, CORE
+from actmatch.images.render import ACCENT, CORE
+from actmatch.problem.config import ExplainConfig
 
 pytestmark = [pytest.mark.browser, needs_browser]
 QUICK = "/?preset=confident&pieces=5"  # soon judged, and unlike its core

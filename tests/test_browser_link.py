@@ -13,7 +13,7 @@ from browsing import (
     upload_unjudged,
 )
 
-from actmatch.mask_code import LONGEST, decode
+from actmatch.images.mask_code import LONGEST, decode
 from actmatch.wording import percent
 
 pytestmark = [pytest.mark.browser, needs_browser]

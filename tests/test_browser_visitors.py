@@ -10,9 +10,9 @@ import pytest
 from browsing import MINUTE, UNJUDGED, needs_browser, sync_api, upload
 from PIL import Image
 
-from actmatch.examples import example_photographs
-from actmatch.images import read_photograph, to_image, to_pixels
-from actmatch.model_zoo import DEFAULT_CLASSIFIER, load_classifier
+from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER, load_classifier
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import read_photograph, to_image, to_pixels
 
 pytestmark = [pytest.mark.browser, needs_browser]
 VISITORS = 8

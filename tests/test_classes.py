@@ -8,8 +8,8 @@ import pytest
 from toys import halves_pixels, left_mask, linear_classifier
 
 from actmatch import ExplainConfig, explain_classes, explain_classes_steps
-from actmatch.agreement import iou
-from actmatch.images import to_image
+from actmatch.images.photograph import to_image
+from actmatch.images.shape import iou
 from actmatch.wording import percent
 
 TOY = dict(preset="confident", steps=30, resolution=16)

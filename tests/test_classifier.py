@@ -20,7 +20,7 @@ from toys import (
     tiny_model,
 )
 
-from actmatch.classifier import Classifier, fold_batch_norm
+from actmatch.classifiers.classifier import Classifier, fold_batch_norm
 
 FAMILIES = {
     "test_resnet": {},

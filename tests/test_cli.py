@@ -13,9 +13,9 @@ from PIL import Image
 from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_mask
 
 from actmatch import cli
-from actmatch.explanation import FILES
-from actmatch.images import to_image
-from actmatch.model_zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, offline_classifiers
+from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER, HUB_ADVICE, offline_classifiers
+from actmatch.images.photograph import to_image
+from actmatch.results.explanation import FILES
 
 HOME = Path(__file__).resolve().parent.parent
 

@@ -10,12 +10,12 @@ from PIL import Image
 from toys import HALF, quadrant_mask, random_pixels, tiny_classifier
 
 from actmatch import CompareConfig, ScoreConfig, score
-from actmatch.acceptance import put_to_trial
-from actmatch.attention import NoAttention
-from actmatch.compare import COLUMNS, OURS, compare, compare_rows, region_of_method, top
-from actmatch.images import to_image
-from actmatch.methods import METHODS
-from actmatch.table import comparison_table
+from actmatch.images.photograph import to_image
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.methods.attention import NoAttention
+from actmatch.methods.registry import METHODS
+from actmatch.results.compare import COLUMNS, OURS, compare, compare_rows, region_of_method, top
+from actmatch.results.table import comparison_table
 
 CONTROLS = ("center_disc", "random_smooth")
 
@@ -74,7 +74,7 @@ def test_a_ranking_that_never_keeps_the_promise_keeps_all_and_says_so(
     quadrant, photograph, monkeypatch
 ):
     monkeypatch.setattr(
-        "actmatch.compare.put_to_trial",
+        "actmatch.results.compare.put_to_trial",
         lambda *arguments: put_to_trial(*arguments)._replace(kept=False),
     )
     found = compare(quadrant, photograph, quadrant_mask(1), config(cut="promise"))

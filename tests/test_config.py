@@ -8,8 +8,9 @@ from dataclasses import asdict, fields
 import pytest
 
 from actmatch import PRESETS, ExplainConfig, Promise, Weights
-from actmatch.config import PUBLISHED_WEIGHTS, bounds_of
-from actmatch.shape import Shape
+from actmatch.bounds import bounds_of
+from actmatch.images.shape import Shape
+from actmatch.problem.config import PUBLISHED_WEIGHTS
 
 NUMBERS = [f.name for f in fields(ExplainConfig) if "bounds" in f.metadata]
 WHOLE = [name for name in NUMBERS if isinstance(bounds_of(ExplainConfig, name).step, int)]

@@ -7,11 +7,11 @@ import torch
 from toys import random_pixels, tiny_classifier
 
 from actmatch import ExplainConfig
-from actmatch.config import GENERATORS
-from actmatch.descent import Descent, gradients
-from actmatch.mask_generator import binarize, build_generator, relax
-from actmatch.objective import Objective
-from actmatch.problem import pose
+from actmatch.problem.config import GENERATORS
+from actmatch.problem.problem import pose
+from actmatch.search.descent import Descent, gradients
+from actmatch.search.mask_generator import binarize, build_generator, relax
+from actmatch.search.objective import Objective
 
 
 def prepared(kind: str, preset: str):

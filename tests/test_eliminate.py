@@ -9,9 +9,9 @@ import torch
 from toys import HALF, SIDE, either_tile, nothing_there, quadrant_mask, random_pixels, two_tiles
 
 from actmatch import Guidance, Promise
-from actmatch.eliminate import TILE_SIDE, Elimination, by_worth, tiles, without
-from actmatch.panel import Panel
-from actmatch.shape import Shape
+from actmatch.images.shape import Shape
+from actmatch.judging.eliminate import TILE_SIDE, Elimination, by_worth, tiles, without
+from actmatch.judging.panel import Panel
 
 FREE, SHAPED = Shape(), Shape(3, 7)
 GRAY, EVERY = Promise(), Promise(keep_rate=0.95)

@@ -14,10 +14,10 @@ from test_screen import LITE0
 from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
 import app
-from actmatch.config import ExplainConfig
-from actmatch.examples import example_photographs
-from actmatch.explanation import FILES
-from actmatch.images import to_image
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import to_image
+from actmatch.problem.config import ExplainConfig
+from actmatch.results.explanation import FILES
 from actmatch.screen import endpoints
 
 SMALL = dict(preset="smallest", steps=4)

@@ -15,10 +15,12 @@ import torch
 from PIL import Image
 from toys import same_state, state_of
 
-from actmatch import ExplainConfig, adopt, explain, explain_steps
-from actmatch.explanation import CORE_FILE, FILES, pose_photograph
-from actmatch.replay import replay
-from actmatch.report import read_report
+from actmatch import ExplainConfig, adopt, explain_steps
+from actmatch.problem.problem import pose_photograph
+from actmatch.results.explain import explain
+from actmatch.results.explanation import CORE_FILE, FILES
+from actmatch.results.replay import replay
+from actmatch.results.report import read_report
 
 KEYS = {
     "label", "target", "probability", "area", "components", "label_kept", "confidence_ratio",

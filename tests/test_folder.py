@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from actmatch.folder import check_folder, write_folder
+from actmatch.results.folder import check_folder, write_folder
 
 NAMES = ("picture.png", "report.json")
 

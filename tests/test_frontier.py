@@ -9,8 +9,9 @@ import pytest
 import torch
 from toys import SIDE, quadrant_mask
 
-from actmatch import ExplainConfig, explain
-from actmatch.frontier import POINTS, measure_frontier
+from actmatch import ExplainConfig
+from actmatch.evidence.frontier import POINTS, measure_frontier
+from actmatch.results.explain import explain
 
 
 @pytest.fixture

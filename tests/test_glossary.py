@@ -6,8 +6,8 @@ import gradio as gr
 import pytest
 
 import app
-from actmatch.compare import COLUMNS
-from actmatch.config import PRESETS
+from actmatch.problem.config import PRESETS
+from actmatch.results.compare import COLUMNS
 from actmatch.screen import glossary, panels
 from actmatch.screen.endpoints import HIDDEN
 from actmatch.screen.header import TOUR

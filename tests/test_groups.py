@@ -32,24 +32,24 @@ from actmatch import (
     ExplainConfig,
     ScoreConfig,
     contrast,
-    explain,
     explain_classes,
     explain_several,
     explain_with_agreement,
-    judge,
     similarity,
 )
-from actmatch.classifier import FORWARD, Classifier
-from actmatch.compare import compare, region_of_method
-from actmatch.groups import Group, group, grouped
-from actmatch.images import to_image
-from actmatch.replay import replay
-from actmatch.report import read_report
-from actmatch.scorecard import Prediction
+from actmatch.classifiers.classifier import FORWARD, Classifier
+from actmatch.classifiers.groups import Group, group, grouped
+from actmatch.evidence.scorecard import Prediction
+from actmatch.evidence.suspicion import randomized
+from actmatch.images.photograph import to_image
+from actmatch.results.compare import compare, region_of_method
+from actmatch.results.explain import explain
+from actmatch.results.judgment import judge
+from actmatch.results.replay import replay
+from actmatch.results.report import read_report
+from actmatch.results.settings import Settings, from_query, to_command, to_query
+from actmatch.results.transfer import transfer
 from actmatch.screen.stopping import STOPPED, Stopped, StopSignal, stoppable
-from actmatch.settings import Settings, from_query, to_command, to_query
-from actmatch.suspicion import randomized
-from actmatch.transfer import transfer
 
 EITHER = "bright|never"
 SHORT = ExplainConfig(preset="smallest", steps=30, resolution=16, target=EITHER)

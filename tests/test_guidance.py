@@ -8,14 +8,15 @@ import pytest
 import torch
 from toys import HALF, SIDE, quadrant_mask, random_pixels, tiny_classifier, two_tiles
 
-from actmatch import ExplainConfig, Guidance, explain
-from actmatch.acceptance import put_to_trial
-from actmatch.agreement import iou
-from actmatch.explanation import drain, search
-from actmatch.guidance import HELD, limited, logits_to_continue
-from actmatch.judge import Judge, cut, mask_of
-from actmatch.optimize import optimize
-from actmatch.problem import pose
+from actmatch import ExplainConfig, Guidance
+from actmatch.images.shape import iou
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.judging.judge import Judge, cut, mask_of
+from actmatch.problem.guidance import HELD, limited, logits_to_continue
+from actmatch.problem.problem import pose
+from actmatch.progress import drain
+from actmatch.results.explain import explain, search
+from actmatch.search.optimize import optimize
 
 QUICK = dict(steps=40, patience=40, resolution=16)
 PRESETS = ["smallest", "confident", "robust"]

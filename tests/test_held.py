@@ -8,15 +8,15 @@ import pytest
 import torch
 from toys import quadrant_mask
 
-from actmatch import markup
-from actmatch.backgrounds import BACKGROUNDS, Background
-from actmatch.config import PRESETS
-from actmatch.frontier import Frontier, FrontierPoint
-from actmatch.held import held, held_sentences, holding, interval
-from actmatch.keep_rate import KeepRate, Rate, counted
-from actmatch.scorecard import measure
+from actmatch.evidence.frontier import Frontier, FrontierPoint
+from actmatch.evidence.held import held, held_sentences, holding, interval
+from actmatch.evidence.keep_rate import KeepRate, Rate, counted
+from actmatch.evidence.scorecard import measure
+from actmatch.problem.backgrounds import BACKGROUNDS, Background
+from actmatch.problem.config import PRESETS
+from actmatch.results import markup
+from actmatch.results.table import card_table
 from actmatch.screen import glossary
-from actmatch.table import card_table
 
 RATES = (
     counted("gray", 1, 1),

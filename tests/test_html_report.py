@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 from toys import QuadrantModel
 
-from actmatch import ExplainConfig, explain
-from actmatch.backgrounds import BACKGROUNDS
-from actmatch.classifier import Classifier
-from actmatch.held import held_sentences
-from actmatch.html_report import html_report
+from actmatch import ExplainConfig
+from actmatch.classifiers.classifier import Classifier
+from actmatch.evidence.held import held_sentences
+from actmatch.problem.backgrounds import BACKGROUNDS
+from actmatch.results.explain import explain
+from actmatch.results.page import html_report
 
 CONFIG = ExplainConfig(preset="confident", steps=6, resolution=8, weights={"area": 9.5})
 EVIL = """</style><script>alert('1')</script><img src=x onerror="alert(2)"> & $title ${sentence}"""

@@ -7,14 +7,14 @@ import torch
 from PIL import Image
 from toys import SIDE, quadrant_mask, random_pixels
 
-from actmatch.backgrounds import kinds
-from actmatch.config import FITS
-from actmatch.examples import example_photographs
-from actmatch.image_infill import IMAGE, other_photographs, with_photographs
-from actmatch.images import to_image, to_pixels
-from actmatch.infill import composite
-from actmatch.problem import pose
-from actmatch.scorecard import measure
+from actmatch.evidence.image_infill import IMAGE, other_photographs, with_photographs
+from actmatch.evidence.scorecard import measure
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import to_image, to_pixels
+from actmatch.problem.backgrounds import kinds
+from actmatch.problem.config import FITS
+from actmatch.problem.infill import composite
+from actmatch.problem.problem import pose
 
 
 def flat(value: int) -> Image.Image:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
-from actmatch.images import MAX_BYTES, read_photograph, seen_box, to_image, to_pixels
+from actmatch.images.photograph import MAX_BYTES, read_photograph, seen_box, to_image, to_pixels
 
 SIZE = (40, 32)
 RED = (200, 10, 20)

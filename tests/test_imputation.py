@@ -9,9 +9,9 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from toys import quadrant_mask, random_pixels
 
-from actmatch.backgrounds import IMPUTATION_NOISE
-from actmatch.imputation import NOTHING_KNOWN, impute
-from actmatch.infill import draw
+from actmatch.problem.backgrounds import IMPUTATION_NOISE
+from actmatch.problem.imputation import NOTHING_KNOWN, impute
+from actmatch.problem.infill import draw
 
 WEIGHTS = {(0, 1): 1 / 6, (1, 0): 1 / 6, (1, 1): 1 / 12, (1, -1): 1 / 12}  # and their opposites
 QUIET = torch.zeros(1, 3, 1, 1)

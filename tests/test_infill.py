@@ -6,8 +6,8 @@ import pytest
 import torch
 from toys import SIDE, quadrant_mask, random_pixels
 
-from actmatch.backgrounds import BACKGROUNDS, kinds
-from actmatch.infill import Infills, InfillSampler, composite, draw
+from actmatch.problem.backgrounds import BACKGROUNDS, kinds
+from actmatch.problem.infill import Infills, InfillSampler, composite, draw
 
 GRAY = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
 

@@ -20,13 +20,10 @@ from toys import (
     two_tiles,
 )
 
-from actmatch import PRESETS, ExplainConfig, explain
-from actmatch.acceptance import MOST_ROUNDS, put_to_trial
-from actmatch.classifier import Classifier
-from actmatch.explanation import drain, search
-from actmatch.guidance import Guidance
-from actmatch.infill import composite
-from actmatch.judge import (
+from actmatch import PRESETS, ExplainConfig
+from actmatch.classifiers.classifier import Classifier
+from actmatch.judging.acceptance import MOST_ROUNDS, put_to_trial
+from actmatch.judging.judge import (
     ATTEMPTS,
     HURRIED,
     KNEE_AREAS,
@@ -38,9 +35,13 @@ from actmatch.judge import (
     cut,
     mask_of,
 )
-from actmatch.optimize import LOOK, Candidates, optimize
-from actmatch.problem import pose
-from actmatch.promise import Promise
+from actmatch.problem.guidance import Guidance
+from actmatch.problem.infill import composite
+from actmatch.problem.problem import pose
+from actmatch.problem.promise import Promise
+from actmatch.progress import drain
+from actmatch.results.explain import explain, search
+from actmatch.search.optimize import LOOK, Candidates, optimize
 
 PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 ON_DRAWS = [name for name in PROMISED if not PRESETS[name].promise.gray_alone]
@@ -483,7 +484,7 @@ def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
     quadrant, problem, monkeypatch, index, small, done
 ):
     """Five eighths of the quadrant hold on black: 5/32 of the image."""
-    monkeypatch.setattr(importlib.import_module("actmatch.judge"), "SMALL", small)
+    monkeypatch.setattr(importlib.import_module("actmatch.judging.judge"), "SMALL", small)
     step = SimpleNamespace(index=index, candidates=seen(quadrant_first()))
     assert judge_of(quadrant, problem, "recognizable").is_done(step) is done
 

@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from toys import HALF, SIDE, quadrant_classifier, quadrant_mask, quadrant_pixels, quadrant_problem
 
-from actmatch import ScoreConfig, judge, score
-from actmatch.backgrounds import kinds
-from actmatch.folder import MASK_FILES
-from actmatch.image_infill import other_photographs, with_photographs
-from actmatch.images import to_image
-from actmatch.scorecard import measure
+from actmatch import ScoreConfig, score
+from actmatch.evidence.image_infill import other_photographs, with_photographs
+from actmatch.evidence.scorecard import measure
+from actmatch.images.photograph import to_image
+from actmatch.problem.backgrounds import kinds
+from actmatch.results.folder import MASK_FILES
+from actmatch.results.judgment import judge
 
 FEW = ScoreConfig(trials=2)
 

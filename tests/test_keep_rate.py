@@ -7,10 +7,8 @@ import pytest
 from scipy.stats import beta, binomtest
 from toys import HALF, quadrant_mask
 
-from actmatch import batches
-from actmatch.backgrounds import BACKGROUNDS, kinds
-from actmatch.images import to_image
-from actmatch.keep_rate import (
+from actmatch.classifiers import batches
+from actmatch.evidence.keep_rate import (
     CONFIDENCE,
     TRIALS,
     KeepRate,
@@ -20,6 +18,8 @@ from actmatch.keep_rate import (
     pooled,
     try_infills,
 )
+from actmatch.images.photograph import to_image
+from actmatch.problem.backgrounds import BACKGROUNDS, kinds
 
 
 def rates_of(quadrant, problem, share: float, seed: int = 0) -> dict:

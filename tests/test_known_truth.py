@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from toys import linear_classifier, quadrant_classifier, random_pixels, tiny_classifier
 
-from actmatch.infill import composite
-from actmatch.problem import pose
-from actmatch.scorecard import measure
-from actmatch.suspicion import randomized
+from actmatch.evidence.scorecard import measure
+from actmatch.evidence.suspicion import randomized
+from actmatch.problem.infill import composite
+from actmatch.problem.problem import pose
 from benchmarks import known_cases, known_truth, planted
 from benchmarks.known_cases import AmongCells, Wired, cells, mosaic, mosaic_cases, region
 

@@ -8,11 +8,11 @@ import torch
 from test_screen import LITE0, values_of, visited, work_of
 from toys import SIDE, quadrant_classifier, quadrant_pixels
 
-from actmatch.config import ExplainConfig
-from actmatch.images import to_image
-from actmatch.mask_code import decode, encode
+from actmatch.images.mask_code import decode, encode
+from actmatch.images.photograph import to_image
+from actmatch.problem.config import ExplainConfig
+from actmatch.results.settings import mask_in
 from actmatch.screen import asking, linked_mask, panels, taking
-from actmatch.settings import mask_in
 
 
 @pytest.fixture

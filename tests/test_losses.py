@@ -10,7 +10,7 @@ import torch
 from scipy.special import log_softmax, softmax
 from torch.autograd import gradcheck
 
-from actmatch import losses
+from actmatch.problem import losses
 
 GENERATOR = torch.Generator().manual_seed(0)
 A, B = (torch.rand(2, 5, 4, 6, generator=GENERATOR, dtype=torch.float64) for _ in range(2))

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from actmatch import mask_code
-from actmatch.mask_code import GRIDS, LARGEST, LONGEST, decode, encode
+from actmatch.images import mask_code
+from actmatch.images.mask_code import GRIDS, LARGEST, LONGEST, decode, encode
 
 SIDE = 224
 

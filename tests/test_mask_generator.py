@@ -7,8 +7,15 @@ import torch
 from torch import nn
 from toys import random_pixels
 
-from actmatch.config import GENERATORS
-from actmatch.mask_generator import Autoencoder, Pyramid, UNet, binarize, build_generator, relax
+from actmatch.problem.config import GENERATORS
+from actmatch.search.mask_generator import (
+    Autoencoder,
+    Pyramid,
+    UNet,
+    binarize,
+    build_generator,
+    relax,
+)
 
 
 def parameters(network: nn.Module) -> int:

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from toys import HALF, SIDE, random_pixels, same_state, state_of, tiny_classifier
 
-from actmatch import methods
-from actmatch.attention import NoAttention, attention_maps
-from actmatch.methods import METHODS, grad_cam
-from actmatch.superpixels import superpixels
+from actmatch.images.superpixels import superpixels
+from actmatch.methods import registry as methods
+from actmatch.methods.attention import NoAttention, attention_maps
+from actmatch.methods.registry import METHODS, grad_cam
 
 LOOKING = ("rise", "integrated_gradients", "occlusion", "extremal_perturbation", "lime")
 ANYWHERE = [name for name in METHODS if name != "attention_rollout"]

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from toys import random_pixels
 
-from actmatch import model_zoo
-from actmatch.model_zoo import load_classifier, offline_classifiers, pick_device
+from actmatch.classifiers import zoo as model_zoo
+from actmatch.classifiers.zoo import load_classifier, offline_classifiers, pick_device
 
 NAMES = ["cat", "dog", "eel", "fox"]
 

@@ -8,11 +8,11 @@ from PIL import Image
 from toys import random_pixels, tiny_classifier
 
 from actmatch import ExplainConfig
-from actmatch.compare import rank
-from actmatch.explanation import explain_steps
-from actmatch.modes import default_modes
-from actmatch.problem import pose
-from actmatch.scorecard import measure
+from actmatch.evidence.scorecard import measure
+from actmatch.problem.problem import pose
+from actmatch.results.compare import rank
+from actmatch.results.explain import explain_steps
+from actmatch.torch_modes import default_modes
 
 MODES = [lambda: torch.autocast("cpu", torch.bfloat16), torch.inference_mode, torch.no_grad]
 MODE_NAMES = ["autocast", "inference mode", "no gradient"]

@@ -9,12 +9,12 @@ import torch
 from toys import quadrant_mask, random_pixels, tiny_classifier
 
 from actmatch import ExplainConfig
-from actmatch.backgrounds import kinds
-from actmatch.infill import composite
-from actmatch.losses import margin
-from actmatch.mask_generator import relax
-from actmatch.objective import NEEDED, Objective
-from actmatch.problem import pose
+from actmatch.problem.backgrounds import kinds
+from actmatch.problem.infill import composite
+from actmatch.problem.losses import margin
+from actmatch.problem.problem import pose
+from actmatch.search.mask_generator import relax
+from actmatch.search.objective import NEEDED, Objective
 
 EVERY = len(kinds())
 

@@ -19,12 +19,14 @@ from toys import (
     tiny_classifier,
 )
 
-from actmatch import PRESETS, ExplainConfig, Weights, explain, explain_steps, losses
-from actmatch.config import ESTIMATORS
-from actmatch.images import to_image
-from actmatch.mask_generator import binarize
-from actmatch.optimize import LOOK, SHARP, SOFT, Candidates, KeepPromise, optimize
-from actmatch.problem import pose
+from actmatch import PRESETS, ExplainConfig, Weights, explain_steps
+from actmatch.images.photograph import to_image
+from actmatch.problem import losses
+from actmatch.problem.config import ESTIMATORS
+from actmatch.problem.problem import pose
+from actmatch.results.explain import explain
+from actmatch.search.mask_generator import binarize
+from actmatch.search.optimize import LOOK, SHARP, SOFT, Candidates, KeepPromise, optimize
 
 TERMS = [field.name for field in fields(Weights)]
 OFF = dict.fromkeys(TERMS, 0.0)

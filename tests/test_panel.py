@@ -7,11 +7,12 @@ import torch
 from toys import SIDE, nothing_there, quadrant_mask, random_pixels, two_tiles
 
 from actmatch import Guidance, Promise
-from actmatch.acceptance import put_to_trial
-from actmatch.backgrounds import kinds
-from actmatch.classifier import FORWARD
-from actmatch.infill import draw
-from actmatch.panel import AT_ONCE, LEARNED, Panel, evidence_on
+from actmatch.classifiers.classifier import FORWARD
+from actmatch.evidence.answers import evidence_on
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.judging.panel import AT_ONCE, LEARNED, Panel
+from actmatch.problem.backgrounds import kinds
+from actmatch.problem.infill import draw
 
 EVERY = Promise(keep_rate=0.95)
 PROMISES = [

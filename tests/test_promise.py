@@ -16,13 +16,13 @@ from toys import (
 )
 
 from actmatch import PRESETS, ExplainConfig
-from actmatch.acceptance import put_to_trial
-from actmatch.backgrounds import BACKGROUNDS, kinds
-from actmatch.mask_generator import binarize
-from actmatch.objective import Objective
-from actmatch.panel import Panel
-from actmatch.promise import Demand, Evidence, Promise
-from actmatch.scorecard import measure
+from actmatch.evidence.scorecard import measure
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.judging.panel import Panel
+from actmatch.problem.backgrounds import BACKGROUNDS, kinds
+from actmatch.problem.promise import Demand, Evidence, Promise
+from actmatch.search.mask_generator import binarize
+from actmatch.search.objective import Objective
 
 PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 

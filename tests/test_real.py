@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from actmatch import ExplainConfig, explain, load_classifier
-from actmatch.acceptance import BELOW
-from actmatch.judge import LARGEST_ANSWER
+from actmatch import ExplainConfig, load_classifier
+from actmatch.judging.acceptance import BELOW
+from actmatch.judging.judge import LARGEST_ANSWER
+from actmatch.results.explain import explain
 
 pytestmark = pytest.mark.real
 

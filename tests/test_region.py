@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from actmatch.images import seen_box, to_pixels
-from actmatch.region import read_region, read_strokes, to_input, to_photograph
+from actmatch.images.photograph import seen_box, to_pixels
+from actmatch.images.region import read_region, read_strokes, to_input, to_photograph
 
 LITE = dict(input_size=(3, 32, 32), mean=(0.5,) * 3, std=(0.5,) * 3, crop_pct=0.875,
             interpolation="bicubic", crop_mode="center")  # fmt: skip

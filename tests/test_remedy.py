@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actmatch.config import ExplainConfig
-from actmatch.remedy import remedy
-from actmatch.suspicion import Evidence, suspicions
+from actmatch.evidence.remedy import remedy
+from actmatch.evidence.suspicion import Evidence, suspicions
+from actmatch.problem.config import ExplainConfig
 
 SUSPECT = Evidence(
     label_kept=True, confidence_ratio=2.0, shifts_lost=4, edge_kept=False, specks=3,

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from toys import random_pixels
 
-from actmatch.render import (
+from actmatch.images.render import (
     ACCENT,
     CORE,
     PAPER,

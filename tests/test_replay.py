@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from toys import tiny_classifier
 
-from actmatch import ExplainConfig, Guidance, explain, explain_steps
-from actmatch.explanation import drain
-from actmatch.replay import replay
-from actmatch.report import EARLIER, read_report
+from actmatch import ExplainConfig, Guidance, explain_steps
+from actmatch.progress import drain
+from actmatch.results.explain import explain
+from actmatch.results.replay import replay
+from actmatch.results.report import EARLIER, read_report
 
 CONFIG = ExplainConfig(preset="robust", steps=6, resolution=8, seed=4)
 

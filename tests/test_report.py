@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from actmatch import ExplainConfig, explain
-from actmatch.report import EARLIER, read_report
-from actmatch.settings import Settings
+from actmatch import ExplainConfig
+from actmatch.results.explain import explain
+from actmatch.results.report import EARLIER, read_report
+from actmatch.results.settings import Settings
 
 CONFIG = ExplainConfig(preset="smallest", steps=3, resolution=8, weights={"kl": 1.5}, seed=4)
 
@@ -48,7 +49,7 @@ def test_a_report_gives_back_settings_versions_and_record(explanation, tmp_path)
 def test_a_mask_of_any_size_survives_its_record(explanation):
     from dataclasses import replace
 
-    from actmatch.record import read_record
+    from actmatch.results.record import read_record
 
     mask = np.random.default_rng(0).random((5, 7)) > 0.5
     record = replace(explanation.record, mask=mask)

@@ -19,12 +19,9 @@ from toys import (
     random_pixels,
 )
 
-from actmatch import batches
-from actmatch.backgrounds import BACKGROUNDS, kinds
-from actmatch.images import to_image
-from actmatch.keep_rate import TRIALS, keep_rates, pooled
-from actmatch.problem import pose
-from actmatch.scorecard import (
+from actmatch.classifiers import batches
+from actmatch.evidence.keep_rate import TRIALS, keep_rates, pooled
+from actmatch.evidence.scorecard import (
     RANDOM_MASKS,
     Curve,
     Measured,
@@ -35,7 +32,10 @@ from actmatch.scorecard import (
     random_masks,
     top_ranked,
 )
-from actmatch.suspicion import randomized
+from actmatch.evidence.suspicion import randomized
+from actmatch.images.photograph import to_image
+from actmatch.problem.backgrounds import BACKGROUNDS, kinds
+from actmatch.problem.problem import pose
 
 
 def score(*arguments, **settings) -> ScoreCard:

@@ -17,12 +17,12 @@ import pytest
 import torch
 from PIL import Image
 
-from actmatch import markup
-from actmatch.backgrounds import BACKGROUNDS
-from actmatch.config import ExplainConfig, Weights
-from actmatch.examples import example_photographs
-from actmatch.images import read_photograph, to_pixels
-from actmatch.scorecard import Prediction
+from actmatch.evidence.scorecard import Prediction
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import read_photograph, to_pixels
+from actmatch.problem.backgrounds import BACKGROUNDS
+from actmatch.problem.config import ExplainConfig, Weights
+from actmatch.results import markup
 from actmatch.screen import comparing, explaining, handlers, judging, panels, taking, workbench
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.upload import Photograph

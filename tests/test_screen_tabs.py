@@ -20,11 +20,11 @@ from toys import (
     quadrant_pixels,
 )
 
-from actmatch.config import ExplainConfig
-from actmatch.images import to_image
+from actmatch.images.photograph import to_image
+from actmatch.problem.config import ExplainConfig
+from actmatch.results.settings import CONTRAST, SIMILARITY
 from actmatch.screen import asking, classing, explaining, gathering, question, taking, transferring
 from actmatch.screen.stopping import KINDS, StopSignal, leave
-from actmatch.settings import CONTRAST, SIMILARITY
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
 

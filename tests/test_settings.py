@@ -6,10 +6,11 @@ import shlex
 
 import pytest
 
-from actmatch import cli, settings
-from actmatch.config import PRESETS, ExplainConfig
-from actmatch.model_zoo import DEFAULT_CLASSIFIER
-from actmatch.settings import (
+from actmatch import cli
+from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER
+from actmatch.problem.config import PRESETS, ExplainConfig
+from actmatch.results import settings
+from actmatch.results.settings import (
     CONTRAST,
     SIMILARITY,
     Question,

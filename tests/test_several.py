@@ -10,11 +10,11 @@ from PIL import Image
 from toys import either_tile, nothing_there, two_tiles
 
 from actmatch import ExplainConfig, Limits, explain_several, explain_several_steps
-from actmatch.acceptance import put_to_trial
-from actmatch.agreement import iou
-from actmatch.explanation import drain
-from actmatch.images import to_image
-from actmatch.several import search_several
+from actmatch.images.photograph import to_image
+from actmatch.images.shape import iou
+from actmatch.judging.acceptance import put_to_trial
+from actmatch.progress import drain
+from actmatch.results.several import search_several
 
 TOY = dict(preset="smallest", steps=30, patience=30, resolution=16)
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from actmatch import ExplainConfig
-from actmatch.config import bounds_of
-from actmatch.shape import FRINGE, PIECE, SPECK, Shape, disc, fringe, piece_sizes, smoothed
+from actmatch.bounds import bounds_of
+from actmatch.images.shape import FRINGE, PIECE, SPECK, Shape, disc, fringe, piece_sizes, smoothed
 
 SHAPES = [Shape(1, 7), Shape(3, 7), Shape(3, 1), Shape(None, 7), Shape(20, 16), Shape(2, 3)]
 SIDE = 64

@@ -9,8 +9,8 @@ import torch
 from test_screen import LITE0, values_of, work_of
 from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
-from actmatch.config import ExplainConfig
-from actmatch.images import to_image
+from actmatch.images.photograph import to_image
+from actmatch.problem.config import ExplainConfig
 from actmatch.screen import asking, comparing, explaining, judging
 from actmatch.screen.stopping import LEFT, STOPPED, Stopped, StopSignal, at_work, leave, stoppable
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from toys import random_pixels
 
-from actmatch.superpixels import superpixels
+from actmatch.images.superpixels import superpixels
 
 
 def smooth_pixels(size):

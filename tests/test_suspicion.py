@@ -18,10 +18,10 @@ from toys import (
     tiny_classifier,
 )
 
-from actmatch.config import ExplainConfig, Weights
-from actmatch.problem import pose
-from actmatch.scorecard import measure
-from actmatch.suspicion import Evidence, disturbed, gain, randomized, specks, suspicions
+from actmatch.evidence.scorecard import measure
+from actmatch.evidence.suspicion import Evidence, disturbed, gain, randomized, specks, suspicions
+from actmatch.problem.config import ExplainConfig, Weights
+from actmatch.problem.problem import pose
 
 SOUND = Evidence(
     label_kept=True, confidence_ratio=0.95, shifts_lost=0, edge_kept=True, specks=0,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from toys import quadrant_mask, random_pixels
 
-from actmatch.scorecard import measure
-from actmatch.table import card_table
+from actmatch.evidence.scorecard import measure
+from actmatch.results.table import card_table
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import torch
 from toys import HALF, SIDE, quadrant_mask
 
-from actmatch import batches
-from actmatch.threshold import longest_run, threshold_curve
+from actmatch.classifiers import batches
+from actmatch.evidence.threshold import longest_run, threshold_curve
 
 
 def falling() -> torch.Tensor:

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from toys import QuadrantModel, quadrant_classifier, quadrant_mask
 
-from actmatch.classifier import Classifier
-from actmatch.images import to_image
-from actmatch.region import to_photograph
-from actmatch.transfer import spread, transfer
+from actmatch.classifiers.classifier import Classifier
+from actmatch.images.photograph import to_image
+from actmatch.images.region import to_photograph
+from actmatch.results.transfer import spread, transfer
 
 
 class LargeQuadrantModel(QuadrantModel):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from actmatch.upsampling import upsampling
+from actmatch.images.upsampling import upsampling
 
 
 @pytest.mark.parametrize("size", [(7, 7), (40, 64), (33, 5)])

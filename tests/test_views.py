@@ -29,18 +29,18 @@ from actmatch import (
     ExplainConfig,
     ScoreConfig,
     contrast,
-    explain,
     explain_with_agreement,
-    judge,
     similarity,
 )
-from actmatch.backgrounds import BACKGROUNDS
-from actmatch.classifier import FORWARD, Classifier
-from actmatch.compare import compare
-from actmatch.images import to_image
-from actmatch.infill import composite
-from actmatch.suspicion import randomized
-from actmatch.views import DRAWS, SURE, Contrast, Similarity, View
+from actmatch.classifiers.classifier import FORWARD, Classifier
+from actmatch.evidence.suspicion import randomized
+from actmatch.images.photograph import to_image
+from actmatch.problem.backgrounds import BACKGROUNDS
+from actmatch.problem.infill import composite
+from actmatch.problem.views import DRAWS, SURE, Contrast, Similarity, View
+from actmatch.results.compare import compare
+from actmatch.results.explain import explain
+from actmatch.results.judgment import judge
 
 SHORT = ExplainConfig(preset="smallest", steps=30, resolution=8)
 X, E_HALF = across_pixels(), composite(quadrant_mask(0.5), across_pixels(), torch.tensor(0.5))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actmatch.examples import example_photographs
+from actmatch.images.examples import example_photographs
 from actmatch.wording import percent
 
 

@@ -10,8 +10,8 @@ import torch
 
 import app
 from actmatch import ExplainConfig
-from actmatch.explanation import search
-from actmatch.frontier import Frontier, FrontierPoint
+from actmatch.evidence.frontier import Frontier, FrontierPoint
+from actmatch.results.explain import search
 from actmatch.screen import workbench
 from actmatch.screen.work import (
     MOST_MOMENTS,

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from actmatch.classifier import Classifier
-from actmatch.problem import Problem, pose
+from actmatch.classifiers.classifier import Classifier
+from actmatch.problem.problem import Problem, pose
 
 SIDE = 32
 HALF = SIDE // 2

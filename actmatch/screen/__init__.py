@@ -1,1 +1,4 @@
-"""The browser screen: everything here lays out, listens and shows; nothing computes."""
+"""The browser screen: everything here lays out, listens and shows; nothing computes.
+
+May import: all other rooms.
+"""

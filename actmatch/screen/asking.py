@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from ..classifier import Classifier
-from ..config import ExplainConfig, choice
-from ..groups import grouped
-from ..settings import CONTRAST, OTHER, SIMILARITY, Question
-from ..views import contrast, similarity
+from ..bounds import choice
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..problem.config import ExplainConfig
+from ..problem.views import contrast, similarity
+from ..results.settings import CONTRAST, OTHER, SIMILARITY, Question
 
 CLASS = "class"
 QUESTIONS = {

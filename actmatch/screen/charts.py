@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..config import Weights, bounds_of
-from ..scorecard import LayerMatch, ScoreCard
-from ..threshold import ThresholdCurve
+from ..bounds import bounds_of
+from ..evidence.scorecard import LayerMatch, ScoreCard
+from ..evidence.threshold import ThresholdCurve
+from ..problem.config import Weights
 
 if TYPE_CHECKING:
     import altair as alt

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..classes import USUAL
-from . import classing, gathering
+from ..results.classes import USUAL
+from ..screen import classing, gathering
 from .handlers import SETTINGS, WEIGHTS
 from .several_tab import gathering_parts
 

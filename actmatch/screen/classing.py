@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from ..classes import search_classes
-from ..explanation import Explanation, pose_photograph
-from ..gathered import check_most
+from ..problem.problem import pose_photograph
+from ..results.classes import search_classes
+from ..results.explanation import Explanation
+from ..results.gathered import check_most
 from ..wording import percent
 from .gathering import LOADING, Watch, failed, finished, watched
 from .handlers import classifier_for, for_visitor, in_words, settings_from, whole

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..compare import CompareConfig
-from ..config import bounds_of
-from ..methods import METHODS
-from . import comparing, panels
+from ..bounds import bounds_of
+from ..methods.registry import METHODS
+from ..results.compare import CompareConfig
+from ..screen import comparing, panels
 from .glossary import how_to_read
 from .pictures import Pictures
 

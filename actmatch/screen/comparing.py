@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from ..compare import CUTS, CompareConfig, Comparison, compare_rows
-from ..judgment import ScoreConfig
-from . import judging, panels
+from ..results.compare import CUTS, CompareConfig, Comparison, compare_rows
+from ..results.judgment import ScoreConfig
+from ..screen import judging, panels
 from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, for_visitor, in_words, whole
 from .stopping import LEFT, STOPPED, stoppable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from ..frontier import FrontierPoint
-from ..held import interval
+from ..evidence.frontier import FrontierPoint
+from ..evidence.held import interval
 from ..wording import percent
 
 CURVE = (440, 240)  # width and height of the frontier's drawing

@@ -16,30 +16,32 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from ..classes import USUAL, explain_classes_steps
-from ..classifier import Classifier
-from ..compare import CUTS, CompareConfig, compare_rows
-from ..config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights, bounds_of
-from ..explanation import Explanation, adopt, explain_steps, pose_photograph
-from ..guidance import Guidance, logits_to_continue
-from ..held import rate_words
-from ..images import to_image, to_pixels
-from ..judgment import ScoreConfig
-from ..judgment import judge as judge_region
-from ..keep_rate import Rate
-from ..methods import METHODS
-from ..model_zoo import DEFAULT_CLASSIFIER, available_devices, offline_classifiers
-from ..optimize import Step
-from ..problem import pose
-from ..region import read_region, to_input
-from ..render import overlay
-from ..scorecard import Prediction
-from ..settings import Settings, to_command, to_program, to_query
-from ..several import Finding, Limits, explain_several_steps
-from ..transfer import spread
-from ..transfer import transfer as transfer_masks
+from ..bounds import bounds_of
+from ..classifiers.classifier import Classifier
+from ..classifiers.zoo import DEFAULT_CLASSIFIER, available_devices, offline_classifiers
+from ..evidence.held import rate_words
+from ..evidence.keep_rate import Rate
+from ..evidence.scorecard import Prediction
+from ..images.photograph import to_image, to_pixels
+from ..images.region import read_region, to_input
+from ..images.render import overlay
+from ..methods.registry import METHODS
+from ..problem.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights
+from ..problem.guidance import Guidance, logits_to_continue
+from ..problem.problem import pose, pose_photograph
+from ..results.classes import USUAL, explain_classes_steps
+from ..results.compare import CUTS, CompareConfig, compare_rows
+from ..results.explain import adopt, explain_steps
+from ..results.explanation import Explanation
+from ..results.judgment import ScoreConfig
+from ..results.judgment import judge as judge_region
+from ..results.settings import Settings, to_command, to_program, to_query
+from ..results.several import Finding, Limits, explain_several_steps
+from ..results.transfer import spread
+from ..results.transfer import transfer as transfer_masks
+from ..screen import comparing, judging, transferring
+from ..search.optimize import Step
 from ..wording import percent
-from . import comparing, judging, transferring
 from .asking import CLASS, QUESTIONS, Asking
 from .explaining import zipped
 from .gathering import gallery

@@ -16,20 +16,21 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from .. import markup
-from ..classifier import Classifier
-from ..compare import Comparison
-from ..config import ExplainConfig
-from ..explanation import Explanation, adopt, pose_photograph, search
-from ..guidance import Guidance
-from ..images import to_image
-from ..judgment import Judgment
-from ..optimize import Step
-from ..problem import Problem
-from ..render import divergence_overlay, overlay
-from ..several import Explanations
+from ..classifiers.classifier import Classifier
+from ..images.photograph import to_image
+from ..images.render import divergence_overlay, overlay
+from ..problem.config import ExplainConfig
+from ..problem.guidance import Guidance
+from ..problem.problem import Problem, pose_photograph
+from ..results import markup
+from ..results.compare import Comparison
+from ..results.explain import adopt, search
+from ..results.explanation import Explanation
+from ..results.judgment import Judgment
+from ..results.several import Explanations
+from ..screen import charts, judging, panels
+from ..search.optimize import Step
 from ..wording import percent
-from . import charts, judging, panels
 from .asking import Asking
 from .handlers import (
     FRAME_SECONDS,
@@ -41,16 +42,7 @@ from .handlers import (
     or_failed,
     settings_from,
 )
-from .stopping import (
-    LEFT,
-    MOVED,
-    StopSignal,
-    at_work,
-    clear,
-    leave,
-    own_folder,
-    stoppable,
-)
+from .stopping import LEFT, MOVED, StopSignal, at_work, clear, leave, own_folder, stoppable
 from .work import Mark, Recorder, Work, guidance_of
 from .workbench import NOTHING_MARKED
 from .zero_gpu import on_gpu

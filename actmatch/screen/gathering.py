@@ -10,15 +10,15 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from ..config import ExplainConfig
-from ..explanation import Explanation
-from ..gathered import ORDINALS, Finding, Gathered
-from ..images import to_pixels
-from ..optimize import Step
-from ..render import overlay
-from ..several import Limits, explain_several_steps
+from ..images.photograph import to_pixels
+from ..images.render import overlay
+from ..problem.config import ExplainConfig
+from ..results.explanation import Explanation
+from ..results.gathered import ORDINALS, Finding, Gathered
+from ..results.several import Limits, explain_several_steps
+from ..screen import panels
+from ..search.optimize import Step
 from ..wording import percent
-from . import panels
 from .asking import Asking
 from .handlers import (
     FRAME_SECONDS,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from ..backgrounds import BACKGROUNDS
-from ..config import PRESETS
-from ..held import POOLED
+from ..evidence.held import POOLED
+from ..problem.backgrounds import BACKGROUNDS
+from ..problem.config import PRESETS
 
 FIGURES = {
     "area": "Share of the pixels that are kept. Smaller says more, if the rest is good.",

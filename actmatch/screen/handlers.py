@@ -13,12 +13,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from .. import markup
-from ..classifier import Classifier
-from ..config import PRESETS, ExplainConfig, Weights
-from ..groups import grouped
-from ..images import seen_box, to_image, to_pixels
-from ..model_zoo import (
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..classifiers.zoo import (
     DEFAULT_CLASSIFIER,
     HUB_ADVICE,
     is_checkpoint,
@@ -26,9 +23,12 @@ from ..model_zoo import (
     offline_classifiers,
     pick_device,
 )
-from ..problem import pose
-from ..render import marked
-from ..scorecard import Prediction
+from ..evidence.scorecard import Prediction
+from ..images.photograph import seen_box, to_image, to_pixels
+from ..images.render import marked
+from ..problem.config import PRESETS, ExplainConfig, Weights
+from ..problem.problem import pose
+from ..results import markup
 from .stopping import Stopped, at_work, clear
 
 CHECKPOINTS = Path("checkpoints")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..held import POOLED
-from ..judgment import ScoreConfig
-from ..methods import METHODS
-from . import judging, panels
+from ..evidence.held import POOLED
+from ..methods.registry import METHODS
+from ..results.judgment import ScoreConfig
+from ..screen import judging, panels
 from .explaining import KEEP_SECONDS
 from .glossary import how_to_read
 from .pictures import Canvas, Picture, Pictures

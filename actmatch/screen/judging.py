@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from .. import markup
-from ..classifier import Classifier
-from ..compare import region_of_method
-from ..images import seen_box
-from ..judgment import Judgment, ScoreConfig, judge
-from ..region import Region, read_strokes
-from ..render import divergence_overlay, marked, overlay
-from ..scorecard import Pictures, ScoreCard
-from ..threshold import ThresholdCurve
-from . import charts, panels
+from ..classifiers.classifier import Classifier
+from ..evidence.scorecard import Pictures, ScoreCard
+from ..evidence.threshold import ThresholdCurve
+from ..images.photograph import seen_box
+from ..images.region import Region, read_strokes
+from ..images.render import divergence_overlay, marked, overlay
+from ..results import markup
+from ..results.compare import region_of_method
+from ..results.judgment import Judgment, ScoreConfig, judge
+from ..screen import charts, panels
 from .gathering import BUSY, FREE
 from .handlers import class_asked, classifier_for, for_visitor, in_words, whole
 from .stopping import LEFT, STOPPED, stoppable

@@ -12,12 +12,12 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from ..images import to_image, to_pixels
-from ..mask_code import decode
-from ..render import overlay
-from ..settings import mask_in
+from ..images.mask_code import decode
+from ..images.photograph import to_image, to_pixels
+from ..images.render import overlay
+from ..results.settings import mask_in
+from ..screen import panels
 from ..wording import percent
-from . import panels
 from .handlers import classifier_for
 from .work import Work
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..model_zoo import offline_classifiers
-from . import panels, transferring
+from ..classifiers.zoo import offline_classifiers
+from ..screen import panels, transferring
 from .handlers import SETTINGS, WEIGHTS
 from .pictures import Pictures
 

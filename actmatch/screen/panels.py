@@ -7,15 +7,15 @@ from html import escape
 
 from PIL import Image
 
-from ..compare import Comparison
-from ..explanation import Explanation
-from ..held import POOLED, held, held_sentences
-from ..markup import LIGHTS, checks, data_uri, unbroken
-from ..remedy import remedy
-from ..scorecard import ScoreCard
-from ..suspicion import Check
-from ..table import compared_figures, figures
-from ..transfer import Transfer
+from ..evidence.held import POOLED, held, held_sentences
+from ..evidence.remedy import remedy
+from ..evidence.scorecard import ScoreCard
+from ..evidence.suspicion import Check
+from ..results.compare import Comparison
+from ..results.explanation import Explanation
+from ..results.markup import LIGHTS, checks, data_uri, unbroken
+from ..results.table import compared_figures, figures
+from ..results.transfer import Transfer
 from ..wording import percent
 from .glossary import how_to_read
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..settings import CONTRAST, SIMILARITY
+from ..results.settings import CONTRAST, SIMILARITY
 from .asking import CLASS, NO_RIVAL, QUESTIONS, RIVAL
 from .handlers import classifier_for, in_words
 from .upload import Photograph

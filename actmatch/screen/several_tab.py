@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..several import Limits
-from . import gathering, panels
+from ..results.several import Limits
+from ..screen import gathering, panels
 from .asking import QUESTION
 from .handlers import SETTINGS, WEIGHTS
 from .pictures import Pictures

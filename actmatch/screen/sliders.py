@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..config import bounds_of
+from ..bounds import bounds_of
 
 
 def in_group(settings: type, group: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..classifier import Classifier, Response
+from ..classifiers.classifier import Classifier, Response
 
 
 @cache

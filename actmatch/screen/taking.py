@@ -11,11 +11,11 @@ from typing import Any
 
 import gradio as gr
 
-from ..config import PRESETS
-from ..mask_code import encode
-from ..model_zoo import available_devices
-from ..report import read_report
-from ..settings import (
+from ..classifiers.zoo import available_devices
+from ..images.mask_code import encode
+from ..problem.config import PRESETS
+from ..results.report import read_report
+from ..results.settings import (
     CONTRAST,
     SIMILARITY,
     Question,
@@ -27,7 +27,7 @@ from ..settings import (
     to_program,
     to_query,
 )
-from . import linked_mask
+from ..screen import linked_mask
 from .asking import CLASS, RIVAL, Asking
 from .handlers import (
     PLAIN,

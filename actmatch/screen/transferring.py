@@ -10,15 +10,18 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from ..classifier import Classifier
-from ..config import ExplainConfig, choice
-from ..explanation import Explanation, pose_photograph, search
-from ..groups import grouped
-from ..images import to_pixels
-from ..render import overlay
-from ..transfer import Transfer, spread, transfer
+from ..bounds import choice
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..images.photograph import to_pixels
+from ..images.render import overlay
+from ..problem.config import ExplainConfig
+from ..problem.problem import pose_photograph
+from ..results.explain import search
+from ..results.explanation import Explanation
+from ..results.transfer import Transfer, spread, transfer
+from ..screen import panels
 from ..wording import percent
-from . import panels
 from .gathering import BUSY, IDLE, Frames, forming, gallery, pictured
 from .handlers import FRAME_SECONDS, classifier_for, for_visitor, in_words, settings_from
 from .stopping import LEFT, StopSignal, stoppable

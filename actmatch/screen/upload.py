@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ..images import read_photograph
+from ..images.photograph import read_photograph
 from .pictures import in_file
 
 # After a refused file: the browser shows that it could not draw it, until it is removed.

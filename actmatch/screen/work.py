@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..classifier import Classifier
-from ..explanation import Explanation
-from ..frontier import Frontier
-from ..guidance import Guidance
-from ..images import read_photograph, to_image, to_pixels
-from ..optimize import Step
-from ..problem import Problem
+from ..classifiers.classifier import Classifier
+from ..evidence.frontier import Frontier
+from ..images.photograph import read_photograph, to_image, to_pixels
+from ..problem.guidance import Guidance
+from ..problem.problem import Problem
+from ..results.explanation import Explanation
+from ..search.optimize import Step
 
 MOST_MOMENTS = 48  # masks remembered of all runs together
 MOST_POINTS = 12  # of the frontier

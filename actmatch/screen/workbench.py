@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageDraw
 
-from ..frontier import FrontierPoint
-from ..held import holding, interval, point_sentence
-from ..render import overlay
+from ..evidence.frontier import FrontierPoint
+from ..evidence.held import holding, interval, point_sentence
+from ..images.render import overlay
+from ..screen import panels
 from ..wording import percent
-from . import panels
 from .curve import frontier_curve
 from .handlers import WEIGHTS
 from .work import Mark, Moment, Work

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from ..held import POOLED
-from . import curve, explaining, panels, workbench
+from ..evidence.held import POOLED
+from ..screen import curve, explaining, panels, workbench
 from .asking import QUESTION
 from .glossary import how_to_read
 from .handlers import SETTINGS, WEIGHTS

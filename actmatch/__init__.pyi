@@ -1,0 +1,37 @@
+from .classifiers.classifier import Classifier as Classifier
+from .classifiers.classifier import Response as Response
+from .classifiers.zoo import load_classifier as load_classifier
+from .classifiers.zoo import offline_classifiers as offline_classifiers
+from .evidence.scorecard import ScoreCard as ScoreCard
+from .evidence.threshold import ThresholdCurve as ThresholdCurve
+from .evidence.threshold import threshold_curve as threshold_curve
+from .images.shape import Shape as Shape
+from .problem.config import PRESETS as PRESETS
+from .problem.config import ExplainConfig as ExplainConfig
+from .problem.config import Weights as Weights
+from .problem.guidance import Guidance as Guidance
+from .problem.promise import Promise as Promise
+from .problem.views import Contrast as Contrast
+from .problem.views import Similarity as Similarity
+from .problem.views import contrast as contrast
+from .problem.views import similarity as similarity
+from .results.agreement import explain_with_agreement as explain_with_agreement
+from .results.classes import ClassExplanations as ClassExplanations
+from .results.classes import explain_classes as explain_classes
+from .results.classes import explain_classes_steps as explain_classes_steps
+from .results.compare import CompareConfig as CompareConfig
+from .results.compare import Comparison as Comparison
+from .results.explain import adopt as adopt
+from .results.explain import explain as explain
+from .results.explain import explain_steps as explain_steps
+from .results.explanation import Explanation as Explanation
+from .results.judgment import Judgment as Judgment
+from .results.judgment import ScoreConfig as ScoreConfig
+from .results.judgment import judge as judge
+from .results.judgment import score as score
+from .results.several import Explanations as Explanations
+from .results.several import Limits as Limits
+from .results.several import explain_several as explain_several
+from .results.several import explain_several_steps as explain_several_steps
+
+__version__: str

@@ -1,0 +1,277 @@
+"""Frozen image classifiers: pixels in, logits and one activation map per stage out.
+
+timm, whose loading takes as long as PyTorch's, is imported where it is needed and not before.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Sequence
+from itertools import chain, count, pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+FORWARD = 1 / 3  # of a forward and backward pass, as benchmarks count
+FOLD_TOLERANCE = 1e-4  # largest change of a logit that folding may cause
+
+
+class Response(NamedTuple):
+    """What a classifier does with a batch.
+
+    Attributes:
+        logits: N x K float32.
+        activations: one N x C_l x H_l x W_l float32 map per stage, shallow to deep.
+    """
+
+    logits: Tensor
+    activations: tuple[Tensor, ...]
+
+    def rows(self, rows: slice) -> Response:
+        """The same for some rows of the batch; itself for all, which spares the backward pass."""
+        if rows.indices(len(self.logits)) == (0, len(self.logits), 1):
+            return self
+        return Response(self.logits[rows], tuple(stage[rows] for stage in self.activations))
+
+    def expanded(self, count: int) -> Response:
+        """The response to one image set beside a batch of so many; nothing is copied."""
+        if count == 1:
+            return self
+        stages = (stage.expand(count, -1, -1, -1) for stage in self.activations)
+        return Response(self.logits.expand(count, -1), tuple(stages))
+
+
+class Classifier(nn.Module):
+    """A frozen timm model with its normalization inside.
+
+    The model is copied, put in eval mode, stripped of gradients and in-place operations, laid out
+    channels_last, and its BatchNorm is folded into the convolutions where the logits stay the same.
+
+    Attributes:
+        name: how the user called it.
+        class_names: one short name per class.
+        layer_names: one per stage, as timm names the module.
+        data_config: timm's data configuration at test size.
+        size: (H, W) of the input.
+        derived: whether its classes are made of those of another classifier.
+    """
+
+    derived = False
+
+    def __init__(
+        self,
+        model: nn.Module,
+        name: str,
+        class_names: Sequence[str] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        from timm.data import resolve_model_data_config
+
+        super().__init__()
+        model = _inside(model)
+        if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
+            raise ValueError(
+                f"{name} has no forward_intermediates, so its stages cannot be matched; "
+                "nearly every other timm architecture has."
+            )
+        self.name = name
+        self.passes = 0.0  # images seen, a forward and a backward counting 1
+        self.data_config = resolve_model_data_config(model, use_test_size=True)
+        self.size = tuple(self.data_config["input_size"][-2:])
+        for key in ("mean", "std"):
+            value = torch.tensor(self.data_config[key], dtype=torch.float32)
+            self.register_buffer(key, value.view(1, -1, 1, 1))
+        model = _without_inplace(copy.deepcopy(model).float().eval())
+        model.requires_grad_(False)
+        random = torch.Generator().manual_seed(0)
+        probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
+        self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
+        self.class_names = tuple(_unique(class_names or _imagenet_names(model)))
+        with torch.no_grad():
+            response = self(probe)
+        self.layer_names = _layer_names(model, len(response.activations))
+        _check_finite(name, self, response)
+        if response.logits.shape[-1] < 2:
+            raise ValueError(f"{name} has a single output; at least two classes are needed.")
+        if response.logits.shape[-1] != len(self.class_names):
+            raise ValueError(
+                f"{name} tells {response.logits.shape[-1]} classes apart, "
+                f"but {len(self.class_names)} class names were given."
+            )
+        self.eval().to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where pixels are expected."""
+        return self.mean.device
+
+    @property
+    def gray(self) -> Tensor:
+        """1 x 3 x 1 x 1 pixel value that is zero after normalization."""
+        return self.mean
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Itself, always in eval mode: a classifier under explanation does not learn."""
+        return super().train(False)
+
+    def forward(self, pixels: Tensor) -> Response:
+        """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        final, stages = self.features(pixels)
+        return Response(self.head(final).float(), tuple(stage.float() for stage in stages))
+
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the head reads, as the model lays it out, and one activation map per stage."""
+        self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
+        normalized = (pixels - self.mean) / self.std
+        normalized = normalized.contiguous(memory_format=torch.channels_last)
+        return self.model.forward_intermediates(normalized)
+
+    def head(self, final: Tensor) -> Tensor:
+        """N x K logits of the final features."""
+        return self.model.forward_head(final)
+
+    def answer(self, logits: Tensor) -> Any | None:
+        """Figures of a question that is not about one class; None here, see `views`."""
+        return None
+
+    def metered(self) -> Classifier:
+        """The same network with a meter of its own, `passes`, that starts at 0."""
+        meter = copy.copy(self)
+        meter.passes = 0.0
+        return meter
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """N x K logits alone."""
+        return self(pixels).logits
+
+    def class_index(self, target: int | str) -> int:
+        """Index of a class given by index or by name; an exact name goes before one in other case.
+
+        Raises:
+            ValueError: no such class; the message says which are close or how many there are.
+        """
+        count = len(self.class_names)
+        if isinstance(target, str) and target in self.class_names:
+            return self.class_names.index(target)
+        if isinstance(target, str) and not target.strip().isdigit():
+            names = [name.casefold() for name in self.class_names]
+            wanted = target.strip().casefold()
+            if wanted in names:
+                return names.index(wanted)
+            close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)
+            hint = f" Close: {', '.join(close)}." if close else ""
+            raise ValueError(
+                f"{self.name} has no class named {target!r}; give one of its {count} class names "
+                f"or an index from 0 to {count - 1}.{hint}"
+            )
+        try:
+            index = int(target)
+        except (TypeError, ValueError):
+            index = -1
+        if isinstance(target, (bool, float)) or not 0 <= index < count:
+            raise ValueError(f"target must be a class name or 0 to {count - 1}; got {target!r}.")
+        return index
+
+    def top(self, logits: Tensor, k: int = 5) -> list[tuple[str, float]]:
+        """The k most probable classes of one row of logits, with their probabilities."""
+        best = logits.softmax(-1).topk(min(k, logits.shape[-1]))
+        return [
+            (self.class_names[index], probability)
+            for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+
+def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
+    """The eval-mode model with every adjacent Conv2d + BatchNorm2d made one convolution.
+
+    Neighbors in a module's list of children are taken to follow one another in the forward pass;
+    where the logits of `probe` then differ by more than 1e-4, the model is returned unfolded.
+    """
+    folded = copy.deepcopy(model)
+    for parent in list(folded.modules()):
+        children = list(parent.named_children())
+        for (conv_name, conv), (norm_name, norm) in pairwise(children):
+            if not _foldable(conv, norm):
+                continue
+            plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
+            plain.load_state_dict(norm.state_dict(), strict=False)
+            setattr(parent, conv_name, fuse_conv_bn_eval(conv, plain))
+            setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
+    with torch.no_grad():
+        before, after = model(probe), folded(probe)
+    close = before.shape == after.shape and (before - after).abs().max() <= FOLD_TOLERANCE
+    return folded.requires_grad_(False) if close else model
+
+
+def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+    from timm.layers import BatchNormAct2d
+
+    plain_conv = type(conv) is nn.Conv2d or type(conv).__name__ == "Conv2dSame"
+    plain_norm = type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
+    if not (plain_conv and plain_norm and norm.track_running_stats):
+        return False
+    return norm.affine and conv.out_channels == norm.num_features
+
+
+def _check_finite(name: str, classifier: Classifier, response: Response) -> None:
+    """Refuse a classifier that does not answer every image in numbers.
+
+    Raises:
+        ValueError: a weight, a statistic, or the answer to an image is NaN or infinite, or the
+            standard deviations are not all above 0.
+    """
+    if not (classifier.std > 0).all():
+        std = ", ".join(f"{each:g}" for each in classifier.std.flatten().tolist())
+        raise ValueError(f"{name}: the std of its preprocessing must be above 0; got {std}.")
+    for key, value in classifier.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            key = key.removeprefix("model.")
+            raise ValueError(f"{name} holds NaN or infinity in {key}, so it cannot be explained.")
+    if not all(each.isfinite().all() for each in (response.logits, *response.activations)):
+        raise ValueError(f"{name} answers a plain image with NaN or infinity.")
+
+
+def _inside(model: nn.Module) -> nn.Module:
+    """The model inside what torch.compile and data parallelism wrap around it."""
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return _inside(model.module)
+    if hasattr(model, "_orig_mod"):
+        return _inside(model._orig_mod)
+    return model
+
+
+def _without_inplace(model: nn.Module) -> nn.Module:
+    """The model with in-place activations off, which would overwrite the maps it returns."""
+    for module in model.modules():
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False
+    return model
+
+
+def _layer_names(model: nn.Module, count: int) -> tuple[str, ...]:
+    info = [entry["module"] for entry in getattr(model, "feature_info", []) if "module" in entry]
+    return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
+
+
+def _imagenet_names(model: nn.Module) -> list[str]:
+    """Short class names where the number of classes tells the ImageNet subset, else numbers."""
+    from timm.data import ImageNetInfo, infer_imagenet_subset
+
+    subset = infer_imagenet_subset(model)
+    if subset is None:
+        return [f"class {index}" for index in range(model.num_classes)]
+    info: Any = ImageNetInfo(subset)
+    names = [info.index_to_description(i).split(",")[0] for i in range(info.num_classes())]
+    return names
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """The names with a number after each that came before (ImageNet has two cranes)."""
+    found: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name} ({number})" for number in count(2))
+        found[next(each for each in chain((name,), numbered) if each not in found)] = None
+    return list(found)

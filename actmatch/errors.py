@@ -1,0 +1,24 @@
+"""What goes wrong outside this program, in words that say what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+ADVICE = "use fewer infills a step (draws), a lower mask resolution or a smaller classifier"
+
+
+@contextmanager
+def memory_errors_in_words(advice: str = ADVICE) -> Iterator[None]:
+    """Turn running out of memory into a ValueError that says what to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = str(error).lower()
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not (
+            "out of memory" in words or "allocate memory" in words
+        ):
+            raise
+        raise ValueError(f"There is not enough memory for this explanation: {advice}.") from error

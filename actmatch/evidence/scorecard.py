@@ -1,0 +1,429 @@
+"""What can be measured of a mask, any mask: its score card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ..classifiers.batches import logits_of, respond
+from ..classifiers.classifier import Classifier, Response
+from ..images.shape import piece_sizes
+from ..problem import losses
+from ..problem.infill import composite
+from ..problem.problem import Problem
+from ..problem.promise import Evidence
+from ..problem.views import Answer
+from ..torch_modes import default_modes
+from ..wording import percent
+from . import suspicion
+from .keep_rate import TRIALS, KeepRate, Rate, Trials, pooled, try_infills
+from .suspicion import Check
+
+RANDOM_MASKS = 5  # of equal area, for the control of the activation match
+LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite where p_y(x) vanishes
+RANDOM_GRID = 7  # cells of the noise they are cut from
+CURVE_STEPS = 16  # of a deletion or an insertion
+
+
+class Prediction(NamedTuple):
+    """One class and its probability."""
+
+    name: str
+    probability: float
+
+
+class LayerMatch(NamedTuple):
+    """How alike one stage responds to the photograph and to the explanation.
+
+    Attributes:
+        cosine: mean over positions of the cosine over channels, -1 to 1.
+        relative_l2: |phi(x) - phi(e)|^2 / |phi(x)|^2, 0 for equal.
+        random_cosine, random_relative_l2: the mean of the same over random masks of equal area; a
+            match means something only beyond them.
+    """
+
+    name: str
+    cosine: float
+    relative_l2: float
+    random_cosine: float
+    random_relative_l2: float
+
+
+class Curve(NamedTuple):
+    """p_y while pixels are deleted from the photograph or inserted into gray, best ranked first.
+
+    Attributes:
+        shares: of the pixels deleted or inserted, 0 to 1.
+        probabilities: p_y at each.
+    """
+
+    shares: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def area(self) -> float:
+        """Area under the curve, by trapezoids: small is good for deletion, large for insertion."""
+        return float(np.trapezoid(self.probabilities, self.shares))
+
+
+@dataclass(frozen=True)
+class ScoreCard:
+    """The figures of one mask for one class y of one photograph x, in plain values.
+
+    Attributes:
+        target: index of y; `label` is its name.
+        probability, explanation_probability, complement_probability: p_y of x, e and k.
+        area: kept share of the pixels.
+        components: 4-connected pieces; `largest_component` is the largest one's share of the mask.
+        label_kept: top-1 of e is y.
+        confidence_ratio: p_y(e) / p_y(x).
+        necessary: top-1 of k is not y.
+        leftover: p_y(k) / p_y(x).
+        leftover_entropy: of p(k), in nats; `leftover_entropy_share` is its share of log K.
+        top5: of the photograph, the explanation and the complement.
+        layers: activation match, shallow to deep.
+        keep_rate: how often the label survived each kind of background.
+        deletion, insertion: along the ranking of the soft mask; None where there is none.
+        gain: how much nearer the mask brings the logits than random masks of its area do, and
+            `randomized_gain` the same on a re-initialized classifier; see `suspicion.gain`.
+        checks: reasons to distrust the mask, each a traffic light.
+        question: the figures of a contrast or a similarity; None where a class is explained.
+        reported: keep-rates of kinds that no promise is about; see `image_infill`.
+    """
+
+    target: int
+    label: str
+    probability: float
+    explanation_probability: float
+    complement_probability: float
+    area: float
+    components: int
+    largest_component: float
+    label_kept: bool
+    confidence_ratio: float
+    necessary: bool
+    leftover: float
+    leftover_entropy: float
+    leftover_entropy_share: float
+    top5: dict[str, tuple[Prediction, ...]]
+    layers: tuple[LayerMatch, ...]
+    keep_rate: tuple[KeepRate, ...]
+    deletion: Curve | None
+    insertion: Curve | None
+    gain: float | None
+    randomized_gain: float | None
+    checks: tuple[Check, ...]
+    question: Answer | None = None
+    reported: tuple[KeepRate, ...] = ()
+
+    @property
+    def pooled(self) -> Rate:
+        """The keep-rate over all promised kinds, each weighing the same, with its interval."""
+        return pooled(self.keep_rate)
+
+    @property
+    def backgrounds(self) -> tuple[KeepRate, ...]:
+        """The keep-rate of every kind, the promised ones first."""
+        return self.keep_rate + self.reported
+
+    @property
+    def remark(self) -> str:
+        """What the figures of an empty or a full mask mean; "" for any other."""
+        if self.area == 0:
+            return "The mask keeps nothing, so the explanation is plain gray and shows no evidence."
+        if self.area == 1:
+            return "The mask keeps everything, so the explanation is the photograph itself."
+        return ""
+
+    def sentence(self, classifier: str) -> str:
+        """What the classifier of that name says of the explanation and without it."""
+        before, after = percent(self.probability), percent(self.explanation_probability)
+        says = self.top5["explanation"][0].name
+        was_top = self.top5["photograph"][0].name == self.label
+        if self.label_kept:
+            verb = "still says" if was_top else "says"
+        else:
+            verb = f"says {says}, {'no longer' if was_top else 'not'}"
+        first = (
+            f"Keeping {percent(self.area)} of the pixels, {classifier} {verb} "
+            f"{self.label}: {before} → {after}."
+        )
+        without = self.top5["complement"][0].name
+        if without != self.label:
+            second = f"Without them it says {without}."
+        else:
+            left = percent(self.complement_probability)
+            second = f"Without them it still says {without}, {left}."
+        third = self.question and self.question.sentence
+        return " ".join(filter(None, (first, second, third)))
+
+    def agreeing(self, agreement: float) -> ScoreCard:
+        """The same card with its check of the seeds made from the IoU with other seeds' masks."""
+        check = suspicion.seeds(agreement)
+        checks = tuple(check if each.name == check.name else each for each in self.checks)
+        return replace(self, checks=checks)
+
+    def report(self) -> dict[str, Any]:
+        """All figures, ready for JSON."""
+        report = asdict(self)
+        report["top5"] = {
+            name: [prediction._asdict() for prediction in predictions]
+            for name, predictions in self.top5.items()
+        }
+        report["layers"] = [layer._asdict() for layer in self.layers]
+        report["keep_rate"] = {
+            rate.kind: {"kept": rate.kept, "trials": rate.trials, "low": rate.low,
+                        "high": rate.high}
+            for rate in self.backgrounds
+        }  # fmt: skip
+        report["pooled_keep_rate"] = self.pooled._asdict()
+        report["reported"] = [rate.kind for rate in self.reported]
+        for name in ("deletion", "insertion"):
+            curve = getattr(self, name)
+            report[name] = curve and {"area": curve.area, **curve._asdict()}
+        report["checks"] = [check._asdict() for check in self.checks]
+        report["question"] = self.question and self.question._asdict()
+        return report
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a score card looks like; kept apart from it, so that the card stays small.
+
+    Attributes:
+        worst: per kind of infill, the composite with the least margin of y.
+        divergence: per stage, H x W on the CPU at input size; see `divergence`.
+    """
+
+    worst: Mapping[str, Image.Image]
+    divergence: Mapping[str, Tensor]
+
+
+class Measured(NamedTuple):
+    """A score card, its pictures, and what it means for a promise.
+
+    Attributes:
+        evidence: of the mask alone, N = 1, on the backgrounds of the keep-rates.
+    """
+
+    card: ScoreCard
+    pictures: Pictures
+    evidence: Evidence
+
+
+@default_modes()
+def measure(
+    classifier: Classifier,
+    problem: Problem,
+    mask: Tensor,
+    soft_mask: Tensor | None = None,
+    *,
+    seed: int = 0,
+    trials: int = TRIALS,
+) -> Measured:
+    """The score card of a 1 x 1 x H x W binary mask, and its pictures.
+
+    Args:
+        soft_mask: 1 x 1 x H x W ranking of the pixels for deletion and insertion, or None.
+        seed: of the drawn infills, the random masks of equal area and the randomized classifier.
+        trials: infills drawn of each random kind.
+    """
+    random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
+    controls = random_masks(mask, RANDOM_MASKS, random)
+    response = respond(classifier, on_gray(classifier, problem, mask, 1 - mask, controls))
+    tried = try_infills(classifier, problem, mask, seed, trials)
+    deletion, insertion, disturbed = _probe(classifier, problem, mask, soft_mask)
+    figures = _predictions(classifier, problem, response)
+    components, largest = count_components(mask)
+    speck_count, speck_share = suspicion.specks(piece_sizes(mask), mask.numel())
+    logits = response.logits
+    evidence = suspicion.Evidence(
+        label_kept=figures["label_kept"],
+        confidence_ratio=figures["confidence_ratio"],
+        shifts_lost=sum(top != problem.target for top in disturbed[:-1]),
+        edge_kept=disturbed[-1] == problem.target,
+        specks=speck_count,
+        speck_share=speck_share,
+        gain=suspicion.gain(problem.response.logits, logits[:1], logits[2:]),
+        randomized_gain=_randomized_gain(classifier, problem, torch.cat((mask, controls)), seed),
+    )
+    card = ScoreCard(
+        **figures,
+        area=mask.mean().item(),
+        components=components,
+        largest_component=largest,
+        layers=_layer_matches(classifier, problem, response),
+        keep_rate=tuple(each.keep_rate for each in tried),
+        deletion=deletion,
+        insertion=insertion,
+        gain=evidence.gain,
+        randomized_gain=evidence.randomized_gain,
+        checks=suspicion.suspicions(evidence),
+    )
+    worst = {each.kind: each.worst for each in tried}
+    pictures = Pictures(worst, _divergences(classifier, problem, response))
+    return Measured(card, pictures, _evidence(problem, logits, tried))
+
+
+def _evidence(problem: Problem, logits: Tensor, tried: tuple[Trials, ...]) -> Evidence:
+    """What a promise asks about.
+
+    Args:
+        logits: of the explanation and of the complement, first.
+    """
+    margins = [margin for each in tried for margin in each.margins]
+    log_p = logits[:1].log_softmax(-1)[:, problem.target]
+    return Evidence(
+        tuple(each.kind for each in tried for _ in each.margins),
+        logits.new_tensor(margins)[:, None],
+        log_p - problem.log_probability,
+        losses.margin(logits[1:2], problem.target),
+    )
+
+
+def on_gray(classifier: Classifier, problem: Problem, *masks: Tensor) -> Tensor:
+    """N x 3 x H x W composites on gray of masks, each N_i x 1 x H x W."""
+    together = torch.cat(masks)
+    pixels = problem.pixels.expand(len(together), -1, -1, -1)
+    return composite(together, pixels, classifier.gray)
+
+
+def _predictions(classifier: Classifier, problem: Problem, response: Response) -> dict[str, Any]:
+    """What the classifier says of x, e and k; e and k are the first rows of the response."""
+    target = problem.target
+    logits = torch.cat((problem.response.logits, response.logits[:2]))
+    log_p = logits.double().log_softmax(-1)
+    p_x, p_e, p_k = log_p[:, target].exp().tolist()
+    ratio_e, ratio_k = ratios(log_p[1:, target], log_p[0, target]).tolist()
+    top_e, top_k = logits[1:].argmax(-1).tolist()
+    entropy = -(log_p[2].exp() * log_p[2]).sum().item()
+    names = ("photograph", "explanation", "complement")
+    return dict(
+        target=target,
+        label=classifier.class_names[target],
+        probability=p_x,
+        explanation_probability=p_e,
+        complement_probability=p_k,
+        label_kept=top_e == target,
+        confidence_ratio=ratio_e,
+        necessary=top_k != target,
+        leftover=ratio_k,
+        leftover_entropy=entropy,
+        leftover_entropy_share=entropy / math.log(logits.shape[-1]),
+        top5={
+            name: tuple(Prediction(*pair) for pair in classifier.top(row))
+            for name, row in zip(names, logits, strict=True)
+        },
+        question=classifier.answer(logits),
+    )
+
+
+def ratios(log_p: Tensor, original: Tensor) -> Tensor:
+    """p / p(x) of log-probabilities; finite even where p(x) vanishes."""
+    return (log_p - original).clamp(max=LARGEST_LOG_RATIO).exp()
+
+
+def _probe(
+    classifier: Classifier, problem: Problem, mask: Tensor, soft_mask: Tensor | None
+) -> tuple[Curve | None, Curve | None, list[int]]:
+    """Deletion, insertion, and the top-1 of every disturbed mask; their composites go together."""
+    disturbed = suspicion.disturbed(mask)
+    masks = [disturbed]
+    if soft_mask is not None:
+        inserted = top_ranked(soft_mask, CURVE_STEPS)
+        masks += [inserted, 1 - inserted[1:-1]]  # none and all of the pixels are in it already
+    logits = logits_of(classifier, (on_gray(classifier, problem, part) for part in masks))
+    top = logits[: len(disturbed)].argmax(-1).tolist()
+    if soft_mask is None:
+        return None, None, top
+    p = logits[len(disturbed) :].double().softmax(-1)[:, problem.target].tolist()
+    shares = tuple(step / CURVE_STEPS for step in range(CURVE_STEPS + 1))
+    insertion, between = tuple(p[: CURVE_STEPS + 1]), p[CURVE_STEPS + 1 :]
+    deletion = (insertion[-1], *between, insertion[0])
+    return Curve(shares, deletion), Curve(shares, insertion), top
+
+
+def _randomized_gain(
+    classifier: Classifier, problem: Problem, masks: Tensor, seed: int
+) -> float | None:
+    """The gain of a mask, the first of `masks`, on a randomized copy of the classifier."""
+    copy = suspicion.randomized(classifier, seed)
+    logits = logits_of(copy, (problem.pixels, on_gray(classifier, problem, masks)))
+    return suspicion.gain(logits[:1], logits[1:2], logits[2:])
+
+
+def top_ranked(soft_mask: Tensor, steps: int) -> Tensor:
+    """steps + 1 x 1 x H x W masks of the best ranked 0, 1 / steps, ... 1 of the pixels.
+
+    Of pixels that rank the same, the upper and then the left one goes first.
+    """
+    ranks = torch.empty_like(soft_mask, dtype=torch.long).flatten()
+    order = soft_mask.flatten().argsort(descending=True, stable=True)
+    ranks[order] = torch.arange(len(order), device=order.device)
+    counts = torch.arange(steps + 1, device=order.device) * len(order) // steps
+    return (ranks < counts[:, None]).to(soft_mask).view(-1, *soft_mask.shape[1:])
+
+
+def _layer_matches(
+    classifier: Classifier, problem: Problem, response: Response
+) -> tuple[LayerMatch, ...]:
+    """Rows of the response: explanation, complement, then the random masks."""
+    matches = []
+    for name, a, stage in _stages(classifier, problem, response):
+        b = torch.cat((stage[:1], stage[2:]))
+        cosines = losses.similarity(a, b).flatten(1).mean(1)
+        differences = (a - b).square().flatten(1).sum(1) / (a.square().sum() + losses.EPSILON)
+        figures = (cosines[0], differences[0], cosines[1:].mean(), differences[1:].mean())
+        matches.append(LayerMatch(name, *torch.stack(figures).tolist()))
+    return tuple(matches)
+
+
+def _divergences(classifier: Classifier, problem: Problem, response: Response) -> dict[str, Tensor]:
+    """Per stage, where the explanation, the first row of the response, diverges; on the CPU."""
+    size = problem.pixels.shape[-2:]
+    return {
+        name: divergence(a, stage[:1], size).cpu()
+        for name, a, stage in _stages(classifier, problem, response)
+    }
+
+
+def _stages(
+    classifier: Classifier, problem: Problem, response: Response
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Name of each stage, its activations on the photograph, and on the rows of the response."""
+    originals = problem.response.activations
+    return zip(classifier.layer_names, originals, response.activations, strict=True)
+
+
+def divergence(original: Tensor, other: Tensor, size: tuple[int, int]) -> Tensor:
+    """H x W: where 1 x C x h x w activations differ, in units of the mean energy of a position.
+
+    |a - b|^2 over channels / mean over positions of |a|^2, so that the mean of the h x w map is the
+    relative L2 of the stage; then upsampled to `size`.
+    """
+    energy = original.square().sum(1, keepdim=True).mean()
+    places = (original - other).square().sum(1, keepdim=True) / (energy + losses.EPSILON)
+    return F.interpolate(places, size, mode="bilinear", align_corners=False)[0, 0]
+
+
+def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
+    """count x 1 x H x W smooth random masks with exactly as many kept pixels as `mask`."""
+    height, width = mask.shape[-2:]
+    noise = torch.randn(count, 1, RANDOM_GRID, RANDOM_GRID, generator=random, device=mask.device)
+    smooth = F.interpolate(noise, (height, width), mode="bicubic", align_corners=False).flatten(1)
+    kept = smooth.topk(int(mask.sum().item()), dim=1).indices
+    return torch.zeros_like(smooth).scatter_(1, kept, 1.0).view(count, 1, height, width)
+
+
+def count_components(mask: Tensor) -> tuple[int, float]:
+    """4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of them."""
+    sizes = piece_sizes(mask)
+    return len(sizes), float(sizes.max() / sizes.sum()) if len(sizes) else 0.0

@@ -1,0 +1,244 @@
+"""Reasons to distrust a mask, each a traffic light with the setting that would mend it.
+
+What is asked (checks of the score card):
+
+- confidence: is the classifier surer of the explanation than of the photograph?
+- shift: does the label get lost when the mask moves by 2 pixels up, down, left or right?
+- edge: does it get lost when the mask's edge is blurred by 2 pixels?
+- specks: are there pieces smaller than 0.1 % of the image?
+- seeds: do the masks of other seeds overlap with this one?
+- parameters: does the mask explain a re-initialized classifier as well as the real one?
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..classifiers.classifier import Classifier
+from ..images.shape import SPECK
+from ..wording import percent
+
+GREEN, AMBER, RED = "green", "amber", "red"
+SHIFT, BLUR = 2, 2.0  # pixels; BLUR is the standard deviation
+BLUR_SIDE = 13  # pixels, three standard deviations to each side
+SHIFTS = ((0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0))  # down and right
+# Up to the first figure a check is green, up to the second amber, beyond it red.
+CONFIDENCE_LIMITS = (1.05, 1.5)  # p_y(e) / p_y(x)
+SHIFT_LIMITS = (0, 1)  # shifts that lose the label
+SPECK_LIMITS = (0.0, 0.05)  # share of the mask in specks
+PARAMETER_LIMITS = (0.5, 0.9)  # gain that survives, as a share of the gain
+LEAST_GAIN = 0.2  # less is within reach of random masks
+DISAGREEMENT_LIMITS = (0.5, 0.75)  # 1 - IoU
+
+
+class Check(NamedTuple):
+    """The answer to one of the questions above.
+
+    Attributes:
+        light: green, amber or red; None where it was not tested.
+        figure: what was measured; None where nothing was.
+        reason: one sentence with the figure in it.
+        setting: the field of `Weights` or `ExplainConfig` that would mend it.
+        direction: where to move it, "raise" or "lower".
+    """
+
+    name: str
+    light: str | None
+    figure: float | None
+    reason: str
+    setting: str
+    direction: str
+
+
+class Evidence(NamedTuple):
+    """What the checks go by.
+
+    Attributes:
+        label_kept: top-1 of the explanation is the target.
+        confidence_ratio: p_y(e) / p_y(x).
+        shifts_lost: of the four shifts by 2 pixels, how many lose the label.
+        edge_kept: whether the label survives a blurred edge.
+        specks, speck_share: pieces under 0.1 % of the image, and their share of the mask.
+        gain, randomized_gain: see `gain`; None where every mask of this area is the same.
+    """
+
+    label_kept: bool
+    confidence_ratio: float
+    shifts_lost: int
+    edge_kept: bool
+    specks: int
+    speck_share: float
+    gain: float | None
+    randomized_gain: float | None
+
+
+def suspicions(evidence: Evidence, agreement: float | None = None) -> tuple[Check, ...]:
+    """Every check of a mask.
+
+    Args:
+        agreement: mean IoU with the masks of other seeds; None where there are none.
+    """
+    return (
+        _confidence(evidence.confidence_ratio),
+        _shift(evidence.shifts_lost if evidence.label_kept else None),
+        _edge(evidence.edge_kept if evidence.label_kept else None),
+        _specks(evidence.specks, evidence.speck_share),
+        seeds(agreement),
+        _parameters(evidence.gain, evidence.randomized_gain),
+    )
+
+
+def _light(figure: float, limits: tuple[float, float]) -> str:
+    green, amber = limits
+    return GREEN if figure <= green else AMBER if figure <= amber else RED
+
+
+def _confidence(ratio: float) -> Check:
+    reason = f"The explanation gets {ratio:.2f} times the probability of the photograph"
+    if ratio > CONFIDENCE_LIMITS[0]:
+        reason += ": the mask makes the class clearer than the photograph does"
+    light = _light(ratio, CONFIDENCE_LIMITS)
+    return Check("confidence", light, ratio, reason + ".", "kl", "raise")
+
+
+def _shift(lost: int | None) -> Check:
+    if lost is None:
+        reason = "Not tested: the explanation has lost the label before anything is shifted."
+        return Check("shift", None, None, reason, "resolution", "lower")
+    reason = f"The label is lost in {lost} of {len(SHIFTS)} shifts of the mask by {SHIFT} pixels."
+    return Check("shift", _light(lost, SHIFT_LIMITS), lost, reason, "resolution", "lower")
+
+
+def _edge(kept: bool | None) -> Check:
+    if kept is None:
+        reason = "Not tested: the explanation has lost the label before its edge is blurred."
+        return Check("edge", None, None, reason, "robustness", "raise")
+    verb = "survives" if kept else "is lost"
+    reason = f"The label {verb} when the edge of the mask is blurred by {BLUR:.0f} pixels."
+    return Check("edge", GREEN if kept else RED, float(not kept), reason, "robustness", "raise")
+
+
+def _specks(count: int, share: float) -> Check:
+    pieces = "1 piece is" if count == 1 else f"{count} pieces are"
+    reason = (
+        f"{pieces} smaller than {percent(SPECK)} of the image, {percent(share)} of the mask."
+        if count
+        else f"No piece is smaller than {percent(SPECK)} of the image (0 specks)."
+    )
+    return Check("specks", _light(share, SPECK_LIMITS), share, reason, "total_variation", "raise")
+
+
+def seeds(agreement: float | None) -> Check:
+    """Whether other seeds find the same pixels, from the mean IoU with their masks.
+
+    Raises:
+        ValueError: an IoU outside 0 to 1.
+    """
+    if agreement is None:
+        return Check(
+            "seeds", None, None, "Not tested: only one seed was run.", "necessity", "raise"
+        )
+    if not 0 <= agreement <= 1:
+        raise ValueError(f"agreement must be an IoU from 0 to 1; got {agreement!r}.")
+    reason = f"The masks of other seeds overlap with this one at an IoU of {agreement:.2f}."
+    light = _light(1 - agreement, DISAGREEMENT_LIMITS)
+    return Check("seeds", light, agreement, reason, "necessity", "raise")
+
+
+def _parameters(real: float | None, randomized: float | None) -> Check:
+    if real is None or randomized is None:
+        reason = "Not tested: every mask of this area is the same."
+        return Check("parameters", None, None, reason, "activation", "raise")
+    share = randomized / real if real > 0 else math.inf
+    light = _light(share, PARAMETER_LIMITS)
+    if light == GREEN and real < LEAST_GAIN:
+        light = AMBER
+    says = "explains the classifier" if light == GREEN else "may explain no more than its area does"
+    reason = (
+        f"The mask {says}: a gain of {real:.2f} on the classifier and of {randomized:.2f} on a "
+        "re-initialized one."
+    )
+    return Check("parameters", light, randomized, reason, "activation", "raise")
+
+
+def disturbed(mask: Tensor) -> Tensor:
+    """5 x 1 x H x W: a 1 x 1 x H x W mask shifted four ways and, last, with its edge blurred.
+
+    Pixels at the border are repeated, so that a mask of everything stays one.
+    """
+    from torchvision.transforms.functional import gaussian_blur  # late: no screen waits for it
+
+    height, width = mask.shape[-2:]
+    padded = F.pad(mask, (SHIFT,) * 4, mode="replicate")
+    shifted = [
+        padded[..., SHIFT - down : SHIFT - down + height, SHIFT - right : SHIFT - right + width]
+        for down, right in SHIFTS
+    ]
+    return torch.cat((*shifted, gaussian_blur(mask, [BLUR_SIDE] * 2, [BLUR] * 2)))
+
+
+def specks(sizes: np.ndarray, pixels: int) -> tuple[int, float]:
+    """How many pieces are specks, and their share of the mask.
+
+    Args:
+        sizes: pixels of each piece; `pixels` is how many the image has.
+    """
+    small = sizes[sizes < SPECK * pixels]
+    return len(small), float(small.sum() / sizes.sum()) if len(sizes) else 0.0
+
+
+def gain(original: Tensor, explanation: Tensor, controls: Tensor) -> float | None:
+    """How much nearer a mask brings the logits than random masks of its area do.
+
+    1 - d(e) / mean_j d(c(m_j, gray)), where d(e) = |z(e) - z(x)|^2 after each row of logits has
+    its mean taken off (which changes no probability) and m_j are random masks of equal area.
+
+    It is 1 where e answers as the photograph does, 0 where the mask does no better than a random
+    one, negative where it does worse. Taking random masks as the unit is what makes it comparable
+    between two classifiers. A probability would not do: a re-initialized classifier gives nearly
+    the same one to any image, so that p_y(e) / p_y(x) is about 1 there for *every* mask. The gain
+    of every mask is then about 0: a classifier that looks for nothing in particular is carried as
+    far from z(x) by one loss of pixels as by another, E d(e) = E d(c(m_j)). What gain is left comes
+    from what any filter responds to, such as contrast, and is no explanation of the weights.
+
+    Args:
+        original: 1 x K logits of x, `explanation` of e; `controls`: J x K of the random masks.
+
+    Returns:
+        None where no control differs from the photograph.
+    """
+    logits = torch.cat((original, explanation, controls)).double()
+    centered = logits - logits.mean(1, keepdim=True)
+    distances = (centered[1:] - centered[:1]).square().sum(1)
+    value = (1 - distances[0] / distances[1:].mean()).item()  # 0 / 0 is not finite
+    return value if math.isfinite(value) else None
+
+
+def randomized(classifier: Classifier, seed: int) -> Classifier:
+    """A copy of a classifier with parameters that were never trained; the original is untouched.
+
+    Every module is started afresh by its own `reset_parameters`; parameters of modules without one
+    are permuted within each tensor. The global random state stays as it was.
+    """
+    fresh = copy.deepcopy(classifier).to("cpu")
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.default_generator.manual_seed(seed)  # the CPU's alone
+        for module in fresh.modules():
+            _randomize(module)
+    return fresh.requires_grad_(False).to(classifier.device)
+
+
+def _randomize(module: nn.Module) -> None:
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
+        return
+    for parameter in module.parameters(recurse=False):
+        order = torch.randperm(parameter.numel())
+        parameter.copy_(parameter.flatten()[order].view_as(parameter))

@@ -1,0 +1,230 @@
+"""A region: the mask somebody hands in, whatever it was drawn or computed with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from .photograph import Source, input_frame, input_transform, read_bytes, read_image
+
+Region = Source | np.ndarray | Tensor
+
+ARRAY = ".npy"  # ending of an array's file
+CODE = 65535  # a value travels through timm's transform as two bytes
+VALID = 255  # and a third that says it is no bar at the side
+PAINT = 8  # of 255, by which a painted pixel differs at least from a picture saved with loss
+SLACK = 1e-3  # of one step of the code, against values such as 127.99999
+
+
+def read_region(source: Region) -> np.ndarray:
+    """H x W float32 values in [0, 1], 1 keeps the pixel.
+
+    Args:
+        source: a path of an image or of an array (.npy), bytes or an open file of an image, a PIL
+            image, an array or a tensor. Numbers are bools,
+            floats in [0, 1], or integers up to 255 (up to 65535 in 16 bits); integers that are all
+            0 or 1 mean just that. Images are black and white or gray in between; where one color
+            lies on a transparent ground, the opacity counts. Of a palette of two colors the lighter
+            one keeps.
+
+    Raises:
+        ValueError: one sentence saying what was wrong with the mask and what is accepted.
+    """
+    if isinstance(source, Tensor):
+        if source.layout != torch.strided or source.is_meta:
+            kind = "one without values" if source.is_meta else "a sparse one"
+            raise ValueError(f"The mask must be a dense tensor; got {kind}.")
+        source = source.detach().cpu()
+        source = (source.float() if source.is_floating_point() else source).numpy()
+    if isinstance(source, np.ndarray):
+        return _of_numbers(_flat(source), "The mask")
+    if not isinstance(source, (str, Path, bytes, Image.Image)) and not hasattr(source, "read"):
+        raise ValueError(
+            "The mask must be a path, bytes, an open file, a PIL image, an array or a tensor; "
+            f"got {type(source).__name__}."
+        )
+    name = Path(source).name if isinstance(source, (str, Path)) else "The mask"
+    if name.endswith(ARRAY):
+        return _of_numbers(_flat(_read_array(source, name)), name)
+    return _of_image(read_image(source, "mask", ImageOps.exif_transpose), name)
+
+
+def _read_array(path: str | Path, name: str) -> np.ndarray:
+    """The array in a .npy file, which may hold no objects."""
+    data = read_bytes(path, name, "mask", "an array as numpy saves it")
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{name} cannot be read as an array of numbers; accepted is what numpy.save writes."
+        ) from error
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """H x W of an array that has no more than axes of length 1 beside."""
+    shape = [side for side in array.shape if side != 1]
+    if len(shape) != 2 or not array.size:
+        shown = " x ".join(map(str, array.shape)) or "a single number"
+        raise ValueError(f"The mask must be H x W numbers; got {shown}.")
+    return array.reshape(shape)
+
+
+def _of_image(image: Image.Image, name: str) -> np.ndarray:
+    if image.mode.startswith("I"):
+        return _of_numbers(np.asarray(image).astype(np.int64), name, CODE)
+    if image.mode in ("1", "L", "F") and not image.has_transparency_data:
+        return _of_numbers(np.asarray(image), name)
+    if image.has_transparency_data:
+        colors = np.asarray(image.convert("RGBA"))
+        opacity = colors[..., 3]
+        if opacity.min() < 255:
+            shown = colors[opacity > 0][:, :3]
+            if (shown != shown[:1]).any():
+                raise ValueError(
+                    f"{name} has several colors on a transparent ground; save it in black and "
+                    "white, or draw it in one color."
+                )
+            return _of_numbers(opacity, name)
+    colors = np.asarray(image.convert("RGB"))
+    if (colors == colors[..., :1]).all():
+        return _of_numbers(colors[..., 0], name)
+    if image.mode == "P" and len(indices := np.unique(np.asarray(image))) == 2:
+        palette = [np.asarray(image.convert("L"))[np.asarray(image) == index][0]
+                   for index in indices]  # fmt: skip
+        return (np.asarray(image) == indices[np.argmax(palette)]).astype(np.float32)
+    raise ValueError(f"{name} is in color; a mask is black and white or gray in between.")
+
+
+def _of_numbers(values: np.ndarray, name: str, most: int = 255) -> np.ndarray:
+    """Values in [0, 1] of bools, floats or integers; integers in 16 bits reach to 65535."""
+    if values.dtype == bool:
+        return values.astype(np.float32)
+    if np.issubdtype(values.dtype, np.integer):
+        most = CODE if values.dtype == np.uint16 else most
+        if values.min() < 0 or values.max() > most:
+            raise ValueError(
+                f"{name} holds integers from {values.min()} to {values.max()}; "
+                f"accepted are 0 to {most}."
+            )
+        scale = next(scale for scale in (1, 255, CODE) if values.max() <= scale)
+        return (values / scale).astype(np.float32)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(f"{name} must hold bools or numbers; got {values.dtype}.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds values that are not finite; accepted are 0 to 1.")
+    if values.min() < 0 or values.max() > 1:
+        raise ValueError(
+            f"{name} holds values from {values.min():.3g} to {values.max():.3g}; "
+            "accepted are 0 to 1, or integers from 0 to 255."
+        )
+    return values.astype(np.float32)
+
+
+def read_strokes(
+    background: Image.Image, layers: Sequence[Image.Image], composite: Image.Image | None
+) -> np.ndarray:
+    """H x W bools: what was painted over a picture, on layers or else straight into the composite.
+
+    A pixel is painted where a layer is not fully transparent, whatever the color.
+
+    Args:
+        background: the picture as it was shown.
+        layers: of the background's size.
+        composite: the picture with everything on it; it counts where the layers show nothing.
+
+    Raises:
+        ValueError: nothing was painted.
+    """
+    painted = np.zeros(background.size[::-1], dtype=bool)
+    for layer in layers:
+        if layer.size == background.size:
+            painted |= np.asarray(layer.convert("RGBA"))[..., 3] > 0
+    if not painted.any() and composite is not None and composite.size == background.size:
+        before, after = (np.asarray(image.convert("RGB")).astype(int)
+                         for image in (background, composite))  # fmt: skip
+        painted = np.abs(after - before).max(-1) > PAINT
+    if not painted.any():
+        raise ValueError("Nothing is painted yet: draw over the part of the photograph you mean.")
+    return painted
+
+
+def to_input(
+    values: np.ndarray, size: tuple[int, int], data_config: dict, fit: str = "crop"
+) -> Tensor:
+    """1 x 1 x H x W values at the classifier's input size, placed as its photograph is.
+
+    Values at the input size are taken as they are, others as lying over the photograph: see
+    `place`.
+
+    Args:
+        values: h x w in [0, 1], of the input's size or of the photograph's aspect.
+        size: (width, height) of the photograph.
+
+    Raises:
+        ValueError: the aspect is neither.
+    """
+    height, width = values.shape
+    if (height, width) == tuple(data_config["input_size"][-2:]):
+        return torch.from_numpy(values.astype(np.float32))[None, None]
+    if not _same_aspect((width, height), size):
+        rows, columns = data_config["input_size"][-2:]
+        raise ValueError(
+            f"The mask is {width} × {height} pixels; it must have the aspect of the photograph "
+            f"({size[0]} × {size[1]}) or the classifier's input size ({columns} × {rows})."
+        )
+    return place(values, size, data_config, fit)
+
+
+def place(
+    values: np.ndarray, size: tuple[int, int], data_config: dict, fit: str = "crop"
+) -> Tensor:
+    """1 x 1 x H x W at input size: values laid over a photograph, resized and cropped with it.
+
+    By nearest neighbor; bars beside the photograph are 0. Arguments are those of `to_input`.
+    """
+    code = np.floor(values.astype(np.float64) * CODE + SLACK).astype(np.uint16)
+    bytes_ = np.stack((code >> 8, code & 255, np.full_like(code, VALID)), axis=-1)
+    image = Image.fromarray(bytes_.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+    placed = input_transform(data_config, fit, interpolation="nearest")(image)
+    high, low, valid = torch.as_tensor(placed).float()
+    return torch.where(valid == VALID, (256 * high + low) / CODE, 0.0)[None, None]
+
+
+def _same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size is the other scaled, but for the rounding of its sides."""
+    (width, height), (other_width, other_height) = one, other
+    return (
+        abs(width - height * other_width / other_height) <= 1
+        or abs(height - width * other_height / other_width) <= 1
+    )
+
+
+def to_photograph(
+    mask: Tensor, size: tuple[int, int], data_config: dict, fit: str = "crop"
+) -> np.ndarray:
+    """h x w values of the photograph's size: what a mask at input size says of each of its pixels.
+
+    By nearest neighbor; pixels that the classifier does not see are 0.
+
+    Args:
+        mask: 1 x 1 x H x W at the classifier's input size.
+        size: (width, height) of the photograph.
+    """
+    width, height = size
+    left, top, right, bottom = input_frame(size, data_config, fit)
+    rows, in_rows = _places(height, top, bottom, mask.shape[-2])
+    columns, in_columns = _places(width, left, right, mask.shape[-1])
+    values = mask[0, 0].cpu().numpy()[rows[:, None], columns]
+    return values * (in_rows[:, None] & in_columns)
+
+
+def _places(side: int, start: float, stop: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each pixel of a side, which of `count` cells from start to stop it is in, if any."""
+    cells = np.floor((np.arange(side) + 0.5 - start) / (stop - start) * count).astype(int)
+    return cells.clip(0, count - 1), (cells >= 0) & (cells < count)

@@ -1,0 +1,132 @@
+"""Pictures of a result, made from pixels and masks alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .photograph import to_image
+
+ACCENT = (15, 118, 110)  # teal #0F766E, the outline of what is kept
+CORE = (194, 65, 12)  # orange #C2410C, that of its core, in dashes with white between
+DASHES = 28  # as many dashes, each with its gap, would go along a side of the picture
+FADE = 0.85  # how far removed pixels go towards a light gray photograph
+LUMA = (0.299, 0.587, 0.114)
+# Nine stops of matplotlib's viridis: purple, blue, green, yellow, told apart whatever one's color
+# vision.
+VIRIDIS = ((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140),
+           (40, 174, 128), (94, 201, 98), (173, 220, 48), (253, 231, 37))  # fmt: skip
+MOST = 0.99  # the quantile of a map that is drawn in full yellow
+PANEL, MARGIN, CAPTION = 224, 8, 20  # pixels of a contact sheet
+INK, PAPER = (30, 41, 59), (255, 255, 255)
+SHADE = 0.5  # how dark the map gets where the photograph is black
+
+
+def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.Image:
+    """The photograph with removed pixels faded and the kept ones outlined.
+
+    Args:
+        pixels: 3 x H x W in [0, 1].
+        mask: H x W, 0 or 1.
+        core: a part of the mask that has a dashed outline of its own, within it; None for none.
+    """
+    gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
+    faded = torch.lerp(pixels, 0.55 + 0.45 * gray, FADE)
+    picture = torch.where(mask.bool(), pixels, faded)
+    grown = F.max_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0, 0]
+    outline = (grown - mask) > 0
+    color = pixels.new_tensor(ACCENT).view(3, 1, 1) / 255
+    shown = to_image(torch.where(outline, color, picture))
+    if core is not None and not torch.equal(core, mask):
+        _dash(shown, core)
+    return shown
+
+
+def _dash(picture: Image.Image, part: Tensor) -> None:
+    """Draw dashes on the outermost pixels of an H x W part, 0 or 1."""
+    from skimage.measure import find_contours  # late: it takes long to load
+
+    drawing = ImageDraw.Draw(picture)
+    dash = max(2.0, max(picture.size) / DASHES / 2)
+    padded = F.pad(part.float(), (1, 1, 1, 1)).cpu().numpy()
+    for contour in find_contours(padded, 0.99):  # all but on the centers of the outermost pixels
+        places = (contour - 1).round().astype(int)
+        lengths = np.hypot(*np.diff(contour, axis=0).T)
+        along = np.concatenate(([0.0], lengths.cumsum()))
+        for (row, column), length in zip(places.tolist(), along.tolist(), strict=True):
+            drawing.point((column, row), fill=PAPER if length // dash % 2 else CORE)
+
+
+def divergence_overlay(
+    pixels: Tensor, divergence: Tensor, most: float | None = None
+) -> Image.Image:
+    """Where a stage responds differently: purple for the same to yellow, shaded by the photograph.
+
+    Args:
+        pixels: 3 x H x W in [0, 1].
+        divergence: H x W, 0 or more.
+        most: what is drawn in full yellow, so that stages can share a scale; None: the map's own
+            99th percentile.
+    """
+    if most is None:
+        most = torch.quantile(divergence.flatten(), MOST).item()
+    strength = (divergence / most).clamp(0, 1) if most > 0 else torch.zeros_like(divergence)
+    gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
+    return to_image(viridis(strength) * (SHADE + (1 - SHADE) * gray))
+
+
+def viridis(values: Tensor) -> Tensor:
+    """3 x H x W colors of H x W values in [0, 1], from purple to yellow."""
+    stops = values.new_tensor(VIRIDIS).T / 255  # 3 x 9
+    place = values * (stops.shape[1] - 1)
+    below = place.floor().long().clamp(max=stops.shape[1] - 2)
+    return torch.lerp(stops[:, below], stops[:, below + 1], (place - below)[None])
+
+
+def marked(photograph: Image.Image, box: tuple[int, ...], longest: int = 960) -> Image.Image:
+    """The photograph with everything outside `box` (left, top, right, bottom) darkened."""
+    scale = min(1.0, longest / max(photograph.size))
+    size = tuple(max(1, round(side * scale)) for side in photograph.size)
+    small = photograph.resize(size, Image.Resampling.LANCZOS)
+    corners = [round(edge * scale) for edge in box]
+    if corners == [0, 0, *size]:
+        return small
+    shade = Image.fromarray((np.asarray(small) * 0.35 + 40).astype(np.uint8))
+    left, top, right, bottom = corners
+    shade.paste(small.crop((left, top, right, bottom)), (left, top))
+    ImageDraw.Draw(shade).rectangle((left, top, right - 1, bottom - 1), outline=ACCENT, width=3)
+    return shade
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 5) -> Image.Image:
+    """Pairs of a title and a picture side by side, each in a square of its own under its title.
+
+    Titles too long for their square are cut short.
+    """
+    across = min(columns, len(pictures))
+    down = -(-len(pictures) // across)
+    width, height = PANEL + MARGIN, PANEL + CAPTION + MARGIN
+    sheet = Image.new("RGB", (across * width + MARGIN, down * height + MARGIN), PAPER)
+    drawing, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for place, (title, picture) in enumerate(pictures):
+        left, upper = MARGIN + place % across * width, MARGIN + place // across * height
+        drawing.text((left, upper), _fitting(title, font), INK, font)
+        scale = PANEL / max(picture.size)
+        size = tuple(max(1, round(side * scale)) for side in picture.size)
+        shown = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        sheet.paste(shown, (left, upper + CAPTION))
+    return sheet
+
+
+def _fitting(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The title, or as much of it as a panel is wide."""
+    if font.getlength(title) <= PANEL:
+        return title
+    while title and font.getlength(title + "…") > PANEL:
+        title = title[:-1]
+    return title + "…"

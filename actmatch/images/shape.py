@@ -1,0 +1,137 @@
+"""The shape of a mask: how many pieces, how small a feature, no pinholes and no fringe."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+PIECE = 0.005  # share of the image that each piece has at least, where pieces are limited
+SPECK = 0.001  # share of the image below which a piece is a speck, and a hole a pinhole
+FRINGE = 0.02  # share of a mask's area by which opening and closing it may change it
+ROUNDS = 3  # of opening and closing, until nothing changes
+
+
+class Shape(NamedTuple):
+    """What a mask must look like.
+
+    Attributes:
+        pieces: 4-connected pieces at most, each of at least `PIECE` of the image; None for any
+            number of any size.
+        grain: width in pixels of the smallest feature; 1 for any.
+    """
+
+    pieces: int | None = None
+    grain: int = 1
+
+    @property
+    def free(self) -> bool:
+        """Whether any mask will do."""
+        return self.pieces is None and self.grain <= 1
+
+    def of(self, masks: Tensor) -> Tensor:
+        """N x 1 x H x W masks brought into shape: smoothed, then small parts and pinholes gone."""
+        if self.free:
+            return masks
+        return torch.cat([self._shaped(mask[None]) for mask in masks])
+
+    def _shaped(self, mask: Tensor) -> Tensor:
+        """1 x 1 x H x W mask in shape; again where a part that went had shaped its neighbor."""
+        for _ in range(ROUNDS):
+            mask = self._few(smoothed(mask, self.grain // 2)[0])[None]
+            if self.fits(mask):
+                break
+        return mask
+
+    def _few(self, mask: Tensor) -> Tensor:
+        """1 x H x W mask without pinholes, of no more pieces than are allowed."""
+        least = SPECK if self.pieces is None else PIECE
+        mask = without_small(mask, least, self.pieces)
+        return 1 - without_small(1 - mask, SPECK)
+
+    def fits(self, mask: Tensor) -> bool:
+        """Whether a 1 x 1 x H x W mask has this shape."""
+        if self.free or not mask.any():
+            return True
+        sizes = piece_sizes(mask)
+        if self.pieces is not None and (
+            len(sizes) > self.pieces or sizes.min() < PIECE * mask.numel()
+        ):
+            return False
+        if self.grain <= 1:
+            return True
+        holes = piece_sizes(1 - mask)
+        pinholes = len(holes) and holes.min() < SPECK * mask.numel()
+        return not pinholes and fringe(mask, self.grain // 2) <= FRINGE
+
+
+def fringe(mask: Tensor, radius: int) -> float:
+    """Share of a mask's area by which opening and closing it with a disc changes it."""
+    changed = (smoothed(mask, radius, rounds=1) - mask).abs().sum()
+    return (changed / mask.sum().clamp_min(1)).item()
+
+
+def smoothed(masks: Tensor, radius: int, rounds: int = ROUNDS) -> Tensor:
+    """N x 1 x H x W masks opened and closed with a disc of that radius, in pixels."""
+    if radius < 1:
+        return masks
+    for _ in range(rounds):
+        opened = dilated(eroded(masks, radius), radius)
+        closed = eroded(dilated(opened, radius), radius)
+        if torch.equal(closed, masks):
+            break
+        masks = closed
+    return masks
+
+
+def dilated(masks: Tensor, radius: int) -> Tensor:
+    """N x 1 x H x W masks grown by a disc."""
+    near = F.conv2d(masks, disc(radius, masks.device), padding=radius)
+    return (near > 0.5).to(masks.dtype)
+
+
+def eroded(masks: Tensor, radius: int) -> Tensor:
+    """N x 1 x H x W masks shrunk by a disc; what lies outside the image counts as kept."""
+    return 1 - dilated(1 - masks, radius)
+
+
+@lru_cache(maxsize=16)
+def disc(radius: int, device: torch.device) -> Tensor:
+    """1 x 1 x 2 r + 1 x 2 r + 1: 1 within the radius of the center."""
+    steps = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)
+    return ((steps[:, None] ** 2 + steps**2) <= (radius + 0.5) ** 2).float()[None, None]
+
+
+def without_small(mask: Tensor, least: float, most: int | None = None) -> Tensor:
+    """A 1 x H x W mask without its 4-connected pieces below a share of the image.
+
+    Args:
+        most: keep only so many, the largest.
+    """
+    labels, sizes = pieces(mask)
+    order = sizes.argsort(kind="stable")[::-1]
+    kept = np.zeros(len(sizes) + 1, dtype=bool)
+    kept[1 + order[sizes[order] >= least * mask.numel()][:most]] = True
+    return torch.from_numpy(kept[labels]).to(mask)[None]
+
+
+def piece_sizes(mask: Tensor) -> np.ndarray:
+    """Pixels of each 4-connected piece of a ... x H x W mask."""
+    return pieces(mask)[1]
+
+
+def pieces(mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """H x W number of the 4-connected piece of every pixel, 0 outside, and the size of each."""
+    labels, count = ndimage.label(mask.cpu().numpy().reshape(mask.shape[-2:]) > 0.5)
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
+
+
+def iou(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> float:
+    """Intersection over union of two binary masks; 1 where both are empty."""
+    union = ((a + b) > 0).sum().item()
+    return (a * b).sum().item() / union if union else 1.0

@@ -1,0 +1,4 @@
+"""Attributions by other methods, each a ranking of the pixels; one entry of a registry each.
+
+May import: `problem` and what that may.
+"""

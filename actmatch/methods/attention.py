@@ -1,0 +1,91 @@
+"""Attention maps of transformers, read from a copy that shares the classifier's weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ..classifiers.classifier import Classifier
+
+
+class NoAttention(ValueError):
+    """The classifier has no attention over the whole image."""
+
+
+class Tap(nn.Module):
+    """Takes the place of the dropout after a softmax and keeps what goes through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+
+    def forward(self, attention: Tensor) -> Tensor:
+        """The attention as it is."""
+        self.seen.append(attention)
+        return attention
+
+
+def attention_maps(classifier: Classifier, pixels: Tensor) -> list[Tensor]:
+    """N x T x T attention of every layer over all T tokens, mean over heads, shallow to deep.
+
+    The classifier itself is never touched: timm's unfused attention runs on a copy of its modules
+    that shares the parameters.
+
+    Raises:
+        NoAttention: the classifier is no transformer, or its attention stays within windows.
+    """
+    tapped, taps = _tapped(classifier)
+    with torch.no_grad():
+        stages = tapped(pixels).activations
+    maps = [seen.float().mean(1) for tap in taps for seen in tap.seen if seen.ndim == 4]
+    maps = [each for each in maps if each.shape[-2] == each.shape[-1]]  # pooling by attention goes
+    patches = stages[-1].shape[-2] * stages[-1].shape[-1]
+    if not maps or len({each.shape for each in maps}) > 1 or not _whole(maps[0], pixels, patches):
+        raise NoAttention(
+            "attention rollout needs a transformer whose layers attend to the whole image; "
+            f"{classifier.name} is none."
+        )
+    return maps
+
+
+def _tapped(classifier: Classifier) -> tuple[Classifier, list[Tap]]:
+    """A copy of the modules, with the classifier's own tensors, and a tap in every attention."""
+    own = [*classifier.parameters(), *classifier.buffers()]
+    copied = copy.deepcopy(classifier, {id(tensor): tensor for tensor in own})
+    taps = []
+    for module in list(copied.modules()):
+        if hasattr(module, "fused_attn") and hasattr(module, "attn_drop"):
+            module.fused_attn = False
+            module.attn_drop = Tap()
+            taps.append(module.attn_drop)
+    return copied, taps
+
+
+def _whole(attention: Tensor, pixels: Tensor, patches: int) -> bool:
+    """Whether a map is over all patches of one image, with a few tokens of another kind."""
+    return len(attention) == len(pixels) and patches <= attention.shape[-1] < 2 * patches
+
+
+def rollout(maps: list[Tensor], hops: int | None = None) -> Tensor:
+    """N x T x T share that each token takes of each other, walked back over `hops` layers.
+
+    A layer passes on (A + I) / 2: half is attention, half the residual connection (attention
+    rollout, arXiv 2005.00928).
+
+    Args:
+        maps: of `attention_maps`.
+        hops: layers walked back from the last; None: all of them.
+
+    Raises:
+        ValueError: there are not that many layers.
+    """
+    hops = len(maps) if hops is None else hops
+    if not 1 <= hops <= len(maps):
+        raise ValueError(f"hops must be from 1 to {len(maps)}, the layers; got {hops!r}.")
+    identity = torch.eye(maps[0].shape[-1], device=maps[0].device)
+    walked = identity
+    for attention in reversed(maps[-hops:]):
+        walked = walked @ ((attention + identity) / 2)
+    return walked

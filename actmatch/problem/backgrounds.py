@@ -1,0 +1,184 @@
+"""The kinds of background on which a mask is laid: one registry, each kind one entry.
+
+A kind in `BACKGROUNDS` is trained on, judged, reported, and shown on the screen and in the
+glossary. Only `image`, other photographs, stands apart (`image_infill`): it needs photographs that
+a classifier must be asked about first, and no promise is about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..images.upsampling import upsampling
+from .imputation import impute
+
+BLUR_SIDE, BLUR_TIMES = 31, 3
+NOISE_STD = 0.25
+SHUFFLE_GRID = 8
+CLOUD_GRID = 7
+IMPUTATION_NOISE = 0.002  # published: 0.01, for single pixels; it adds up over large holes
+
+
+class Scene(NamedTuple):
+    """What a background is drawn for.
+
+    Attributes:
+        pixels: 1 x 3 x H x W in [0, 1].
+        gray: 1 x 3 x 1 x 1 pixel value that is zero in the classifier's normalized space.
+    """
+
+    pixels: Tensor
+    gray: Tensor
+
+    def shape(self, count: int) -> tuple[int, ...]:
+        """Of `count` images."""
+        return (count, *self.pixels.shape[1:])
+
+    def normal(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` images of standard normal noise."""
+        return torch.randn(self.shape(count), generator=generator, device=self.pixels.device)
+
+
+@dataclass(frozen=True)
+class Background:
+    """One kind of background.
+
+    Attributes:
+        name: how settings, reports and figures call it.
+        words: what it is, for people; it completes "on ...".
+        draw: (scene, count, generator) -> count x 3 x H x W in [0, 1], or what `fill` needs.
+        random: whether two draws differ; a kind that is not random has a single trial.
+        blank: whether it shows nothing of the photograph.
+        fill: (drawn, masks, pixels) -> N x 3 x H x W, for a kind that depends on the mask: what was
+            drawn, N x 3 x H x W, behind N x 1 x H x W masks. None for the others.
+    """
+
+    name: str
+    words: str
+    draw: Callable[[Scene, int, torch.Generator], Tensor]
+    random: bool = True
+    blank: bool = False
+    fill: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+
+
+def _flat(value: float) -> Callable[[Scene, int, torch.Generator], Tensor]:
+    return lambda scene, count, generator: scene.pixels.new_full((1, 1, 1, 1), value).expand(
+        scene.shape(count)
+    )
+
+
+def _gray(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    return scene.gray.expand(scene.shape(count))
+
+
+def _blur(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    return box_blur(scene.pixels).expand(scene.shape(count))
+
+
+def _noise(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    return (scene.gray + NOISE_STD * scene.normal(count, generator)).clamp(0, 1)
+
+
+def _shuffle(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    lots = torch.rand(count, SHUFFLE_GRID**2, generator=generator, device=scene.pixels.device)
+    return shuffle_patches(scene.pixels, lots.argsort(1))
+
+
+def _color(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    colors = torch.rand(count, 3, 1, 1, generator=generator, device=scene.pixels.device)
+    return colors.expand(scene.shape(count))
+
+
+def _clouds(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    device, sides = scene.pixels.device, scene.pixels.shape[-2:]
+    noise = torch.randn(count, 3, CLOUD_GRID, CLOUD_GRID, generator=generator, device=device)
+    rows, columns = (upsampling(CLOUD_GRID, side, device) for side in sides)
+    return (scene.gray + NOISE_STD * (rows @ noise @ columns.T)).clamp(0, 1)
+
+
+def _phase(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    return scrambled_phases(scene.pixels, scene.normal(count, generator)[:, :1])
+
+
+def _imputed(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
+    return IMPUTATION_NOISE * scene.normal(count, generator)
+
+
+BACKGROUNDS: dict[str, Background] = {
+    background.name: background
+    for background in (
+        Background("gray", "the classifier's mean gray", _gray, random=False, blank=True),
+        Background("black", "black", _flat(0.0), random=False, blank=True),
+        Background("white", "white", _flat(1.0), random=False, blank=True),
+        Background("blur", "a blur of the photograph", _blur, random=False),
+        Background("noise", "noise", _noise, blank=True),
+        Background("shuffle", "the photograph's own patches, shuffled", _shuffle),
+        Background("color", "random colors", _color, blank=True),
+        Background("clouds", "soft clouds", _clouds, blank=True),
+        Background("phase", "the photograph with its phases scrambled", _phase),
+        Background("imputed", "a filling grown from the kept pixels", _imputed, fill=impute),
+    )
+}
+
+
+def kinds(random: bool | None = None) -> tuple[str, ...]:
+    """Names of all kinds, or of the random ones, or of the others."""
+    return tuple(
+        name for name, each in BACKGROUNDS.items() if random is None or each.random == random
+    )
+
+
+def box_blur(pixels: Tensor) -> Tensor:
+    """The image box-blurred three times with a 31-pixel square, edges replicated."""
+    pad = BLUR_SIDE // 2
+    for _ in range(BLUR_TIMES):
+        for window, (down, right) in (((BLUR_SIDE, 1), (pad, 0)), ((1, BLUR_SIDE), (0, pad))):
+            padded = F.pad(pixels, (right, right, down, down), mode="replicate")
+            pixels = F.avg_pool2d(padded, window, stride=1)
+    return pixels
+
+
+def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
+    """The image cut into an 8 x 8 grid whose patches follow `order`, one image per row of it.
+
+    A side that does not divide by 8 keeps its remainder of pixels at the right and the bottom.
+
+    Args:
+        pixels: 1 x 3 x H x W.
+        order: N x 64 permutations.
+    """
+    grid = SHUFFLE_GRID
+    _, channels, height, width = pixels.shape
+    rows, columns = height // grid, width // grid
+    whole = pixels[..., : rows * grid, : columns * grid]
+    patches = whole.reshape(channels, grid, rows, grid, columns).permute(1, 3, 0, 2, 4)
+    patches = patches.reshape(grid * grid, channels, rows, columns)[order]  # N x 64 x C x h x w
+    count = order.shape[0]
+    patches = patches.reshape(count, grid, grid, channels, rows, columns)
+    shuffled = pixels.repeat(count, 1, 1, 1)
+    shuffled[..., : rows * grid, : columns * grid] = patches.permute(0, 3, 1, 4, 2, 5).reshape(
+        count, channels, rows * grid, columns * grid
+    )
+    return shuffled
+
+
+def scrambled_phases(pixels: Tensor, noise: Tensor) -> Tensor:
+    """The image with the phases of noise added to its own: the same spectrum, none of its parts.
+
+    All channels are turned alike, so that the colors stay; values outside [0, 1] are clipped.
+
+    Args:
+        pixels: 1 x 3 x H x W in [0, 1].
+        noise: N x 1 x H x W.
+    """
+    turn = torch.fft.rfft2(noise)
+    turn = turn / turn.abs().clamp_min(torch.finfo(noise.dtype).tiny)
+    turn[..., 0, 0] = 1.0  # the mean color stays
+    spectrum = torch.fft.rfft2(pixels) * turn
+    return torch.fft.irfft2(spectrum, s=pixels.shape[-2:]).clamp(0, 1)

@@ -1,0 +1,64 @@
+"""What a search is asked: one photograph, one classifier, one class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from ..classifiers.classifier import Classifier, Response
+from ..errors import memory_errors_in_words
+from ..images.photograph import Source, read_photograph, to_pixels
+from ..torch_modes import default_modes
+from .config import ExplainConfig
+from .guidance import Guidance
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One photograph as one classifier sees it, and the class to be explained.
+
+    Attributes:
+        pixels: 1 x 3 x H x W in [0, 1].
+        response: of the classifier to `pixels`, computed once.
+        target: index of the class.
+        guidance: what the search is told beforehand; nothing unless `guided`.
+    """
+
+    pixels: Tensor
+    response: Response
+    target: int
+    guidance: Guidance = field(default_factory=Guidance)
+
+    def guided(self, guidance: Guidance | None) -> Problem:
+        """The same problem for a search that is told this; None tells it nothing new.
+
+        Raises:
+            ValueError: the guidance has another size than the pixels.
+        """
+        if guidance is None:
+            return self
+        return replace(self, guidance=guidance.placed(self.pixels))
+
+    @property
+    def log_probability(self) -> Tensor:
+        """log p_y(x)."""
+        return self.response.logits.log_softmax(-1)[0, self.target]
+
+
+@default_modes()
+def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
+    """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
+    with torch.no_grad():
+        response = classifier(pixels)
+    top = response.logits[0].argmax().item() if target is None else classifier.class_index(target)
+    return Problem(pixels, response, top)
+
+
+@default_modes()
+def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
+    """The problem that a photograph poses to a classifier, at its input size and on its device."""
+    with memory_errors_in_words():
+        pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
+        return pose(classifier, pixels.to(classifier.device), config.target)

@@ -1,0 +1,21 @@
+"""Generators that yield signs of progress and return a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+Progress, Result = TypeVar("Progress"), TypeVar("Result")
+
+
+def drain(
+    steps: Generator[Progress, None, Result], on_step: Callable[[Progress], None] | None = None
+) -> Result:
+    """What a generator of steps, or of any other signs of progress, returns at its end."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as done:
+            return done.value
+        if on_step:
+            on_step(step)

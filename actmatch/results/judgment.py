@@ -1,0 +1,229 @@
+"""Judge any region: a photograph and a mask in, the score card out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ..bounds import bounded, check_bounds, choice
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..errors import memory_errors_in_words
+from ..evidence.image_infill import other_photographs, with_photographs
+from ..evidence.keep_rate import TRIALS
+from ..evidence.scorecard import Pictures, ScoreCard, measure
+from ..evidence.threshold import ThresholdCurve, threshold_curve
+from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.region import Region, read_region, to_input
+from ..images.render import divergence_overlay
+from ..problem.config import FITS
+from ..problem.problem import Problem, pose
+from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from .versions import library_versions
+
+ADVICE = "use fewer trials or a smaller classifier"
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How a region is judged.
+
+    Raises:
+        ValueError: a value is outside its bounds or not among the choices; the message names both.
+    """
+
+    # Class index or name, or several as one: "hyena|lion"; None: the top-1 of the photograph.
+    target: int | str | None = None
+    fit: str = "crop"  # how the photograph meets the classifier's input size
+    threshold: float = bounded(
+        0.5, 0, 1, 0.01, "Cut of a soft mask", "More keeps only the surest pixels: those above it."
+    )
+    trials: int = bounded(
+        TRIALS, 1, 256, 1, "Infills of each random kind", "More narrows the intervals; each costs."
+    )
+    seed: int = bounded(
+        0, 0, 2**31 - 1, 1, "Seed", "Another seed, other infills and other random masks."
+    )
+
+    def __post_init__(self) -> None:
+        choice("fit", self.fit, FITS)
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """A region, its score card and what goes with it. Tensors are on the CPU.
+
+    Attributes:
+        pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
+        mask: H x W, 0 or 1.
+        soft_mask: H x W in [0, 1] before the cut; None where the region was binary.
+        gray: 3 x 1 x 1, the infill of the explanation and the complement.
+        curve: the figures at other cuts; None where the region was binary.
+        seconds: wall time of it all.
+    """
+
+    pixels: Tensor
+    mask: Tensor
+    soft_mask: Tensor | None
+    gray: Tensor
+    card: ScoreCard
+    pictures: Pictures
+    curve: ThresholdCurve | None
+    config: ScoreConfig
+    classifier: str
+    device: str
+    seconds: float
+    versions: Mapping[str, str] = field(default_factory=library_versions)
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words."""
+        return " ".join(filter(None, (self.card.sentence(self.classifier), self.card.remark)))
+
+    @property
+    def cut_sentence(self) -> str:
+        """Where a soft mask was cut and at which cuts the label holds; "" for a binary one."""
+        if self.curve is None:
+            return ""
+        first = f"The soft mask was cut at {self.config.threshold:g}"
+        if self.curve.interval is None:
+            return f"{first}; the label holds at no cut that was tried."
+        low, high = self.curve.interval
+        return f"{first}; the label holds at cuts from {low:.2f} to {high:.2f}."
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the pictures, in plain values ready for JSON."""
+        return {
+            **self.card.report(),
+            "sentence": self.sentence,
+            "threshold_curve": self.curve and self.curve.report(),
+            "config": asdict(self.config),
+            "classifier": self.classifier,
+            "device": self.device,
+            "seed": self.config.seed,
+            "seconds": self.seconds,
+            "versions": dict(self.versions),
+        }
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files that `save` writes."""
+        worst = tuple(f"worst-{kind}.png" for kind in self.pictures.worst)
+        stages = range(1, 1 + len(self.pictures.divergence))
+        divergence = tuple(f"divergence-{number}.png" for number in stages)
+        return (*MASK_FILES, *worst, *divergence, REPORT_FILE)
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write the mask and its pictures, the worst composites, the divergence and report.json.
+
+        The files are made aside and moved in when all are complete, the report last; a failed save
+        leaves nothing behind.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ValueError: the folder cannot be written.
+        """
+        return write_folder(folder, self.files, self._write)
+
+    def _write(self, folder: Path) -> None:
+        write_mask(folder, self.pixels, self.mask, self.gray)
+        for kind, picture in self.pictures.worst.items():
+            picture.save(folder / f"worst-{kind}.png")
+        for number, where in enumerate(self.pictures.divergence.values(), start=1):
+            divergence_overlay(self.pixels, where).save(folder / f"divergence-{number}.png")
+        write_report(folder, self.report())
+
+
+def score(
+    classifier: Classifier,
+    photograph: Source,
+    mask: Region,
+    config: ScoreConfig | None = None,
+    backgrounds: Sequence[Source] | None = None,
+) -> ScoreCard:
+    """The score card of a region of a photograph; see `judge`."""
+    return judge(classifier, photograph, mask, config, backgrounds).card
+
+
+def judge(
+    classifier: Classifier,
+    photograph: Source,
+    mask: Region,
+    config: ScoreConfig | None = None,
+    backgrounds: Sequence[Source] | None = None,
+) -> Judgment:
+    """What a classifier sees in a region of a photograph, and how well the region explains it.
+
+    Args:
+        photograph: a path, bytes, an open file or a PIL image.
+        mask: the same, or an array or a tensor of H x W numbers; see `region.read_region`. It has
+            the classifier's input size, or the aspect of the photograph, which it then follows.
+            Soft values are cut at `config.threshold`, and rank the pixels for deletion and
+            insertion.
+        backgrounds: other photographs for the infills of the kind `image`; None: the examples that
+            are installed.
+
+    Raises:
+        ValueError: a photograph, the mask, the target class or a setting is not acceptable, or
+            memory ran out; the message says what is accepted.
+    """
+    started = time.perf_counter()
+    config = config or ScoreConfig()
+    classifier = grouped(classifier, config.target)
+    with memory_errors_in_words(ADVICE):
+        problem, mask, soft_mask = pose_region(classifier, photograph, mask, config)
+        measured = measure(
+            classifier, problem, mask, soft_mask, seed=config.seed, trials=config.trials
+        )
+        others = other_photographs(classifier, problem, backgrounds, config.fit)
+        measured = with_photographs(measured, classifier, problem, mask, others)
+        curve = None if soft_mask is None else threshold_curve(classifier, problem, soft_mask)
+    return Judgment(
+        pixels=problem.pixels[0].cpu(),
+        mask=mask[0, 0].cpu(),
+        soft_mask=None if soft_mask is None else soft_mask[0, 0].cpu(),
+        gray=classifier.gray[0].cpu(),
+        card=measured.card,
+        pictures=measured.pictures,
+        curve=curve,
+        config=config,
+        classifier=classifier.name,
+        device=str(problem.pixels.device),
+        seconds=time.perf_counter() - started,
+    )
+
+
+class PosedRegion(NamedTuple):
+    """A region at a classifier's input size, with the problem that its photograph poses.
+
+    Attributes:
+        mask: 1 x 1 x H x W, 0 or 1.
+        soft_mask: 1 x 1 x H x W in [0, 1] before the cut; None where the region was binary.
+    """
+
+    problem: Problem
+    mask: Tensor
+    soft_mask: Tensor | None
+
+
+def pose_region(
+    classifier: Classifier, photograph: Source, region: Region, config: ScoreConfig
+) -> PosedRegion:
+    """The region, cut at the threshold where it is soft, on the classifier's device."""
+    image, values = read_photograph(photograph), read_region(region)
+    placed = to_input(values, image.size, classifier.data_config, config.fit)
+    pixels = to_pixels(image, classifier.data_config, config.fit)
+    problem = pose(classifier, pixels.to(classifier.device), config.target)
+    placed = placed.to(classifier.device)
+    if ((placed == 0) | (placed == 1)).all():
+        return PosedRegion(problem, placed, None)
+    return PosedRegion(problem, (placed > config.threshold).float(), placed)

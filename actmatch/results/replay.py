@@ -1,0 +1,163 @@
+"""A mask made again from its report, and compared bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..errors import memory_errors_in_words
+from ..images.photograph import Source, read_photograph, to_pixels
+from ..problem.problem import pose
+from ..problem.views import Contrast
+from ..progress import drain
+from ..search.optimize import Step
+from .explain import search
+from .explanation import Explanation
+from .record import Record, pixels_sha256, processor
+from .report import SIMILARITY, Question, Report
+
+AS_IT_IS = "squash"  # the fit that leaves a photograph of the input's own size untouched
+
+
+class Replay(NamedTuple):
+    """An explanation made again.
+
+    Attributes:
+        explanation: the new one.
+        differing: pixels of its mask that are not as recorded.
+        differences: one sentence on everything that is not as it was when the report was made.
+    """
+
+    explanation: Explanation
+    differing: int
+    differences: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Whether the mask is the recorded one, bit for bit."""
+        return self.differing == 0
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in plain words."""
+        pixels = self.explanation.mask.numel()
+        if self.identical:
+            return f"Identical: the mask is the recorded one in all of its {pixels} pixels."
+        return f"Different: {self.differing} of the mask's {pixels} pixels are not as recorded."
+
+
+def replay(
+    classifier: Classifier,
+    report: Report,
+    photograph: Source,
+    on_step: Callable[[Step], None] | None = None,
+) -> Replay:
+    """The explanation of a report made again, by as many threads and as many steps.
+
+    Args:
+        classifier: that of the report, on the device to run on.
+        photograph: the one that was explained, or the photograph.png saved beside the report.
+        on_step: called after every step of the search.
+
+    Raises:
+        ValueError: the report holds no record of its run or of what guided it, or the photograph
+            is another one.
+    """
+    record = report.record
+    if record is None:
+        raise ValueError("The report lacks replay: it was saved by a version that kept no record.")
+    if report.guided:
+        raise ValueError(
+            "The report is of a guided search, whose pixels to keep or to leave out and whose "
+            "start it does not hold, so it cannot be replayed."
+        )
+    config = report.settings.config
+    pixels = _as_seen(classifier, photograph, config.fit, record)
+    steps = 0
+
+    def stopped() -> bool:
+        nonlocal steps
+        steps += 1
+        return record.stopped and steps == record.steps
+
+    with _threads(record.threads), memory_errors_in_words():
+        pixels = pixels.to(classifier.device)
+        classifier = grouped(_asked(classifier, pixels, report.question), config.target)
+        problem = pose(classifier, pixels, config.target)
+        explanation = drain(search(classifier, problem, config, stopped), on_step)
+    mask = explanation.mask.numpy() > 0.5
+    if mask.shape != record.mask.shape:
+        raise ValueError(
+            f"The report's mask has {record.mask.shape[0]} x {record.mask.shape[1]} pixels, but "
+            f"{classifier.name} sees {mask.shape[0]} x {mask.shape[1]}: it is another classifier."
+        )
+    differing = int(np.sum(mask != record.mask))
+    return Replay(explanation, differing, _differences(report, record, explanation))
+
+
+def _asked(classifier: Classifier, pixels: Tensor, question: Question | None) -> Classifier:
+    """The classifier, or the view of it that answers the report's question.
+
+    Raises:
+        ValueError: the question is about another photograph, which the report does not hold.
+    """
+    if question is None:
+        return classifier
+    if question.kind == SIMILARITY:
+        raise ValueError(
+            f"The report is about the similarity to {question.other}, which it does not hold, so "
+            "it cannot be replayed; explain it again with --similar-to."
+        )
+    target, other = map(classifier.class_index, (question.target, question.other))
+    return Contrast(classifier, pixels, target, other)
+
+
+def _as_seen(classifier: Classifier, photograph: Source, fit: str, record: Record) -> Tensor:
+    """1 x 3 x H x W pixels of the recorded content.
+
+    Raises:
+        ValueError: the photograph has another content, whichever way it is read.
+    """
+    image = read_photograph(photograph)
+    ways = [fit]
+    if image.size == tuple(reversed(classifier.size)):
+        ways.append(AS_IT_IS)
+    for way in ways:
+        pixels = to_pixels(image, classifier.data_config, way)
+        if pixels_sha256(pixels[0]) == record.pixels_sha256:
+            return pixels
+    name = Path(photograph).name if isinstance(photograph, (str, Path)) else "This"
+    raise ValueError(
+        f"{name} is another photograph than the report's: {classifier.name} sees other pixels."
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """As many threads of PyTorch as there were: with another number, sums come out otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _differences(report: Report, record: Record, explanation: Explanation) -> tuple[str, ...]:
+    """What is not as it was, in sentences."""
+    recorded = {**report.versions, "device": report.settings.device, "processor": record.processor}
+    device = explanation.device.partition(":")[0]
+    here = {**explanation.versions, "device": device, "processor": processor()}
+    return tuple(
+        f"{name} is {here[name]} here and was {recorded.get(name, 'not recorded')}."
+        for name in here
+        if recorded.get(name) != here[name]
+    )
