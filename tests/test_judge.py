@@ -324,9 +324,9 @@ def test_every_purpose_draws_infills_of_its_own():
 def test_draws_of_selecting_judging_and_reporting_never_share_a_seed(
     quadrant, problem, monkeypatch
 ):
-    seeds = {"panel": set(), "acceptance": set(), "keep_rate": set()}
+    seeds = {"judging.panel": set(), "judging.acceptance": set(), "evidence.keep_rate": set()}
     for place, drawn in seeds.items():
-        module = getattr(__import__(f"actmatch.{place}"), place)
+        module = importlib.import_module(f"actmatch.{place}")
 
         def record(classifier, problem, trials, seed, *names, old=module.infills, drawn=drawn):
             drawn.add(seed)
