@@ -41,10 +41,8 @@ def main() -> None:
     mask = (soft_mask > torch.quantile(soft_mask, 1 - SHARE)).float()
 
     def card() -> None:
-        measured = measure(classifier, problem, mask, soft_mask, trials=options.trials)
-        with_photographs(
-            measured, classifier, problem, mask, other_photographs(classifier, problem)
-        )
+        measured = measure(problem, mask, soft_mask, trials=options.trials)
+        with_photographs(measured, problem, mask, other_photographs(problem))
 
     batches = batches_of(card, classifier)  # these two warm up and count for neither
     passes(classifier, batches)

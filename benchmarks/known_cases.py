@@ -126,16 +126,16 @@ def wired_cases(
         turn, drawn = found % len(quadrants), drawn + 1
         wired = Wired(classifier, region(classifier.size, quadrants[turn]))
         problem = pose_photograph(wired, path, ExplainConfig())
-        if answers_gray(wired, problem):
+        if answers_gray(problem):
             continue
         yield Case(f"{path.name} {QUADRANTS[turn]}", wired, problem, wired.window, drawn=drawn)
         found, drawn = found + 1, 0
 
 
-def answers_gray(classifier: Classifier, problem: Problem) -> bool:
+def answers_gray(problem: Problem) -> bool:
     """Whether the classifier says the target of plain gray."""
     with torch.no_grad():
-        logits = classifier.logits(classifier.gray.expand_as(problem.pixels))
+        logits = problem.classifier.logits(problem.classifier.gray.expand_as(problem.pixels))
     return logits.argmax().item() == problem.target
 
 

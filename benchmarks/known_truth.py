@@ -148,7 +148,7 @@ def add_rows(
 def explained(case: Case, preset: str) -> dict:
     """Figures of a preset's mask."""
     started = time.perf_counter()
-    explanation = drain(search(case.classifier, case.problem, ExplainConfig(preset=preset)))
+    explanation = drain(search(case.problem, ExplainConfig(preset=preset)))
     cost = dict(seconds=time.perf_counter() - started, passes=explanation.passes)
     mask = explanation.mask[None, None].to(case.truth.device)
     return measured(case, mask) | dict(promise_kept=int(explanation.promise_kept)) | cost
@@ -160,9 +160,9 @@ def ranked(case: Case, method: str) -> tuple[Tensor, dict]:
     Raises:
         NoAttention: the method cannot work with this classifier.
     """
-    started, meter = time.perf_counter(), case.classifier.metered()
-    ranking = rank(meter, case.problem, method, seed=0)
-    return ranking, dict(seconds=time.perf_counter() - started, passes=meter.passes)
+    started, problem = time.perf_counter(), case.problem.metered()
+    ranking = rank(problem, method, seed=0)
+    return ranking, dict(seconds=time.perf_counter() - started, passes=problem.classifier.passes)
 
 
 def measured(case: Case, mask: Tensor) -> dict:

@@ -58,9 +58,9 @@ def without(classifier: Classifier, photograph: Path, kind: str) -> dict:
     with patch.dict(BACKGROUNDS):
         BACKGROUNDS.pop(kind, None)
         problem = pose_photograph(classifier, photograph, config)
-        explanation = drain(search(classifier, problem, config))
+        explanation = drain(search(problem, config))
     mask = explanation.mask[None, None].to(classifier.device)
-    row = measured(classifier, problem, mask, PRESETS[DEFAULT].promise)
+    row = measured(problem, mask, PRESETS[DEFAULT].promise)
     return row | dict(
         seconds=explanation.seconds,
         passes=explanation.passes,

@@ -149,10 +149,10 @@ def ours(classifier: Classifier, photograph: Path, variant: str, preset: str) ->
             stack.enter_context(patch(name, stand_in))
         started = time.perf_counter()
         problem = pose_photograph(classifier, photograph, config)
-        explanation = drain(search(classifier, problem, config))
+        explanation = drain(search(problem, config))
     cost = dict(seconds=time.perf_counter() - started, passes=explanation.passes)
     mask = explanation.mask[None, None].to(classifier.device)
-    row = measured(classifier, problem, mask, PRESETS[preset].promise)
+    row = measured(problem, mask, PRESETS[preset].promise)
     if explanation.irreducible:
         tested, necessary = explanation.irreducible
         row |= dict(tiles=tested, necessary_tiles=necessary)
@@ -173,10 +173,10 @@ class Rankings:
         promise = PRESETS[preset].promise
         for place, mask in enumerate(cuts(self.saliency, classifier.size)):
             seed = SELECT_SEED + 1000 * place
-            accepted = put_to_trial(classifier, self.problem, mask, promise, seed).kept
+            accepted = put_to_trial(self.problem, mask, promise, seed).kept
             if accepted:
                 break
-        row = measured(classifier, self.problem, mask, promise)
+        row = measured(self.problem, mask, promise)
         return row | self.cost | dict(claimed=int(accepted))
 
     def rank(self, classifier: Classifier, photograph: Path, method: str) -> None:
@@ -195,15 +195,13 @@ def cuts(saliency: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
         yield top(ranking, round(fraction * ranking.numel()))
 
 
-def measured(
-    classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise | None
-) -> dict:
+def measured(problem: Problem, mask: Tensor, promise: Promise | None) -> dict:
     """The figures of one mask, judged on fresh infills."""
-    card, _, evidence = measure(classifier, problem, mask, seed=REPORT_SEED)
+    card, _, evidence = measure(problem, mask, seed=REPORT_SEED)
     rates = {rate.kind: rate for rate in card.keep_rate}
     kept = promise is not None and promise.slack(evidence)[0].item() >= 0
     return dict(
-        classifier=classifier.name,
+        classifier=problem.classifier.name,
         area=card.area,
         kept=int(kept),
         confidence_ratio=card.confidence_ratio,

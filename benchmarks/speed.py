@@ -58,14 +58,14 @@ def searched(classifier, preset: str, steps: int) -> tuple[int, float, float]:
     config = ExplainConfig(preset=preset, steps=steps + BLOCK, patience=2000)
     problem = pose_photograph(classifier, example_photographs()["lion"], config)
     random = torch.Generator(device=classifier.device).manual_seed(0)
-    rows = Objective(classifier, problem, config, random).rows
-    search = optimize(classifier, problem, config)
+    rows = Objective(problem, config, random).rows
+    search = optimize(problem, config)
     taken = bare = 0.0
     timed(lambda: drain(search), classifier)  # warm up: the first block counts for neither
-    timed(lambda: passes(classifier, problem, rows), classifier)
+    timed(lambda: passes(problem, rows), classifier)
     for _ in range(steps // BLOCK):
         taken += timed(lambda: drain(search), classifier)
-        bare += timed(lambda: passes(classifier, problem, rows), classifier)
+        bare += timed(lambda: passes(problem, rows), classifier)
     return rows, taken / steps, bare / steps
 
 
@@ -78,7 +78,7 @@ def explained(classifier, preset: str, rows: int, runs: int) -> tuple[float, flo
     taken = bare = 0.0
     for _ in range(runs):
         taken += timed(lambda: explain(classifier, photograph, config), classifier)
-        bare += timed(lambda: passes(classifier, problem, rows), classifier)
+        bare += timed(lambda: passes(problem, rows), classifier)
     return explanation.passes, taken / runs, bare / (runs * BLOCK * rows) * explanation.passes
 
 
@@ -87,11 +87,11 @@ def drain(search) -> None:
     assert sum(1 for _ in itertools.islice(search, BLOCK)) == BLOCK
 
 
-def passes(classifier, problem, rows: int) -> None:
+def passes(problem, rows: int) -> None:
     """One block of bare passes."""
     for _ in range(BLOCK):
         pixels = problem.pixels.expand(rows, -1, -1, -1).clone().requires_grad_(True)
-        classifier(pixels).logits[:, problem.target].sum().backward()
+        problem.classifier(pixels).logits[:, problem.target].sum().backward()
 
 
 def timed(work, classifier) -> float:

@@ -41,7 +41,7 @@ def main() -> None:
     config = ExplainConfig(preset="confident")
     explanation = explain(classifier, photograph, config)
     problem = pose_photograph(classifier, photograph, config)
-    curve = threshold_curve(classifier, problem, explanation.soft_mask[None, None])
+    curve = threshold_curve(problem, explanation.soft_mask[None, None])
     draw_mask(explanation)
     draw_worst(explanation)
     draw_divergence(explanation)

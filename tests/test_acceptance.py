@@ -186,7 +186,7 @@ def test_one_demand_that_is_missed_refuses_the_promise():
 
 
 def test_a_trial_ends_early_where_everything_is_kept(quadrant, problem):
-    trial = put_to_trial(quadrant, problem, quadrant_mask(1), PER_KIND, 0)
+    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
     assert trial.kept
     assert len(FIXED) < len(trial.drawn) < len(RANDOM) * MOST_ROUNDS
     assert all(trial.drawn.kinds.count(kind) == 1 for kind in FIXED)
@@ -203,27 +203,27 @@ def test_a_trial_ends_early_where_everything_is_kept(quadrant, problem):
     ],
 )
 def test_what_is_certain_is_asked_first_and_may_end_the_trial(quadrant, problem, share, promise):
-    trial = put_to_trial(quadrant, problem, quadrant_mask(share), promise, 0)
+    trial = put_to_trial(problem, quadrant_mask(share), promise, 0)
     assert not trial.kept
     assert trial.drawn.kinds == FIXED
 
 
 def test_a_promise_about_gray_is_tried_on_gray_alone(quadrant, problem):
-    trial = put_to_trial(quadrant, problem, quadrant_mask(0.5), Promise(confidence=0.5), 0)
+    trial = put_to_trial(problem, quadrant_mask(0.5), Promise(confidence=0.5), 0)
     assert trial.kept
     assert trial.drawn.kinds == ("gray",)
 
 
 def test_what_is_still_open_at_the_end_is_refused(quadrant, problem, monkeypatch):
     monkeypatch.setattr(acceptance, "MOST_ROUNDS", ROUNDS)
-    trial = put_to_trial(quadrant, problem, quadrant_mask(1), PER_KIND, 0)
+    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
     assert not trial.kept
     assert len(trial.drawn) == len(FIXED) + ROUNDS * len(RANDOM)
 
 
 def test_the_margins_of_a_trial_are_those_of_its_draws(quadrant, problem):
     mask = quadrant_mask(11 / 16)
-    trial = put_to_trial(quadrant, problem, mask, PER_KIND, 3)
+    trial = put_to_trial(problem, mask, PER_KIND, 3)
     composites = trial.drawn.composites(mask, problem.pixels)[:, 0]
     by_hand = losses.margin(quadrant.logits(composites), problem.target)
     assert torch.allclose(trial.margins, by_hand, atol=1e-5)
@@ -233,7 +233,7 @@ def test_a_trial_repeats_itself_from_its_seed_and_no_two_of_its_draws_are_one(qu
     torch.manual_seed(1234)
     state = torch.get_rng_state()
     mask = quadrant_mask(11 / 16)
-    one, again, other = (put_to_trial(quadrant, problem, mask, PER_KIND, s) for s in (3, 3, 4))
+    one, again, other = (put_to_trial(problem, mask, PER_KIND, s) for s in (3, 3, 4))
     assert torch.equal(one.drawn.values, again.drawn.values)
     assert torch.equal(one.margins, again.margins)
     assert not torch.equal(one.drawn.values[-1], other.drawn.values[-1])

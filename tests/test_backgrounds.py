@@ -65,15 +65,15 @@ def test_a_new_kind_is_drawn_in_the_search(quadrant, problem, new):
     sampler = InfillSampler(problem.pixels, quadrant.gray, dice(), kinds()[1:])
     every = len(kinds()) - 1
     assert sum(sampler.next(every).kinds.count("sunny") for _ in range(3)) == 3
-    objective = Objective(quadrant, problem, ExplainConfig(preset="robust", draws=every), dice())
+    objective = Objective(problem, ExplainConfig(preset="robust", draws=every), dice())
     assert "sunny" in objective.infills.next(objective.draws).kinds
 
 
 @pytest.mark.parametrize("promise", [PER_KIND, POOLED])
 def test_a_new_kind_is_on_the_panel_and_in_the_trial(quadrant, problem, new, promise):
-    panel = Panel(quadrant, problem, promise, 3, 0)
+    panel = Panel(problem, promise, 3, 0)
     assert panel.drawn.kinds.count("sunny") == (3 if new.random else 1)
-    trial = put_to_trial(quadrant, problem, quadrant_mask(1), promise, 0)
+    trial = put_to_trial(problem, quadrant_mask(1), promise, 0)
     assert trial.kept
     assert trial.drawn.kinds.count("sunny") > 1 if new.random else "sunny" in trial.drawn.kinds
 
@@ -83,7 +83,7 @@ def test_a_new_kind_is_promised_and_reported(quadrant, problem, new):
     assert "sunny" in demanded
     assert (("sunny",) in [demand.kinds for demand in POOLED.demands()]) is new.random
     assert ("sunny",) in [demand.kinds for demand in PER_KIND.demands()]
-    card, pictures, evidence = measure(quadrant, problem, quadrant_mask(1), trials=2)
+    card, pictures, evidence = measure(problem, quadrant_mask(1), trials=2)
     (rate,) = [rate for rate in card.keep_rate if rate.kind == "sunny"]
     assert rate.kept == rate.trials == evidence.kinds.count("sunny") == (2 if new.random else 1)
     assert "sunny" in pictures.worst
@@ -94,11 +94,11 @@ def test_a_mask_that_a_new_kind_breaks_is_refused(quadrant, problem, monkeypatch
     night = Background("night", "night", lambda scene, count, _: scene.pixels.new_full(
         scene.shape(count), -9.0), random=False)  # fmt: skip
     mask = quadrant_mask(0.9)
-    assert put_to_trial(quadrant, problem, mask, PER_KIND, 0).kept
-    assert Panel(quadrant, problem, PER_KIND, 2, 0).holds(mask)
+    assert put_to_trial(problem, mask, PER_KIND, 0).kept
+    assert Panel(problem, PER_KIND, 2, 0).holds(mask)
     monkeypatch.setitem(BACKGROUNDS, "night", night)
-    assert not put_to_trial(quadrant, problem, mask, PER_KIND, 0).kept
-    assert not Panel(quadrant, problem, PER_KIND, 2, 0).holds(mask)
+    assert not put_to_trial(problem, mask, PER_KIND, 0).kept
+    assert not Panel(problem, PER_KIND, 2, 0).holds(mask)
 
 
 # --- every kind ----------------------------------------------------------------------------------

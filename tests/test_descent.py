@@ -23,7 +23,7 @@ def prepared(kind: str, preset: str):
     start = torch.rand(1, 1, 8, 8, generator=random)
     torch.manual_seed(0)
     generator = build_generator(kind, 8, problem.pixels, start)
-    return generator, Objective(classifier, problem, config, random)
+    return generator, Objective(problem, config, random)
 
 
 @pytest.mark.parametrize("kind", GENERATORS)

@@ -25,8 +25,8 @@ def tile(number: int) -> torch.Tensor:
     return (number == INDEX).float()[None, None]
 
 
-def eliminated(classifier, problem, mask, promise=GRAY, shape=FREE, worth=FLAT) -> Elimination:
-    return Elimination(Panel(classifier, problem, promise, 2, 0), mask, shape).run(worth)
+def eliminated(problem, mask, promise=GRAY, shape=FREE, worth=FLAT) -> Elimination:
+    return Elimination(Panel(problem, promise, 2, 0), mask, shape).run(worth)
 
 
 def whole() -> torch.Tensor:
@@ -66,13 +66,13 @@ def test_a_mask_without_tiles_is_brought_back_into_shape():
 @pytest.mark.parametrize("promise", [GRAY, EVERY, MEAN])
 def test_the_decisive_tile_is_left_alone(quadrant, problem, promise):
     """Tile 0 covers 196 of the quadrant's 256 pixels; without it 60 are left, too few."""
-    assert torch.equal(eliminated(quadrant, problem, whole(), promise).mask, tile(0))
+    assert torch.equal(eliminated(problem, whole(), promise).mask, tile(0))
 
 
 @pytest.mark.parametrize("promise", [GRAY, EVERY, MEAN])
 @pytest.mark.parametrize("shape", [FREE, SHAPED])
 def test_a_half_that_the_classifier_does_not_read_goes(quadrant, problem, promise, shape):
-    reduced = eliminated(quadrant, problem, whole(), promise, shape)
+    reduced = eliminated(problem, whole(), promise, shape)
     assert reduced.mask.mean() < 0.5
     assert not reduced.mask[..., HALF + 4 :, :].any()
     assert reduced.panel.holds(reduced.mask)
@@ -80,39 +80,39 @@ def test_a_half_that_the_classifier_does_not_read_goes(quadrant, problem, promis
 
 @pytest.mark.parametrize("shape", [FREE, SHAPED])
 def test_of_two_tiles_both_stay_and_of_either_one(shape):
-    classifier, problem, _ = two_tiles()
-    both = eliminated(classifier, problem, whole(), shape=shape).mask
+    problem, _ = two_tiles()
+    both = eliminated(problem, whole(), shape=shape).mask
     assert all((both * tile(number)).sum() > 98 for number in (0, 4))
-    classifier, problem, _ = either_tile()
+    problem, _ = either_tile()
     worth = INDEX.float()  # tile 0 is worth least
-    one = eliminated(classifier, problem, whole(), shape=shape, worth=worth).mask
+    one = eliminated(problem, whole(), shape=shape, worth=worth).mask
     assert (one * tile(4)).sum() > 147
     assert not (one * tile(0)).any()
 
 
 def test_what_is_worth_least_goes_first_where_either_would_do():
-    classifier, problem, _ = either_tile()
+    problem, _ = either_tile()
     for left, gone in ((0, 4), (4, 0)):
         worth = tile(left)[0, 0] - tile(gone)[0, 0]
-        assert torch.equal(eliminated(classifier, problem, whole(), worth=worth).mask, tile(left))
+        assert torch.equal(eliminated(problem, whole(), worth=worth).mask, tile(left))
 
 
 def test_a_mask_that_is_all_needed_stays_as_it_is():
-    classifier, problem, window = two_tiles()
-    reduced = eliminated(classifier, problem, window)
+    problem, window = two_tiles()
+    reduced = eliminated(problem, window)
     assert len(reduced.path) == 1
     assert reduced.mask is window
 
 
 def test_a_mask_that_nothing_needs_keeps_a_last_tile():
     """On gray the absence of something needs no pixel, and an empty mask is no answer."""
-    classifier, problem, _ = nothing_there()
-    mask = eliminated(classifier, problem, whole()).mask
+    problem, _ = nothing_there()
+    mask = eliminated(problem, whole()).mask
     assert len(by_worth(mask, FLAT)) == 1
 
 
 def test_an_empty_mask_has_nothing_to_lose(quadrant, problem):
-    reduced = eliminated(quadrant, problem, torch.zeros(1, 1, SIDE, SIDE))
+    reduced = eliminated(problem, torch.zeros(1, 1, SIDE, SIDE))
     assert len(reduced.path) == 1
     assert reduced.irreducible(FLAT) == (0, 0)
 
@@ -125,9 +125,9 @@ def test_an_empty_mask_has_nothing_to_lose(quadrant, problem):
 def test_masks_on_the_way_hold_have_their_shape_and_are_ever_smaller(
     quadrant, problem, promise, shape
 ):
-    reduced = eliminated(quadrant, problem, whole(), promise, shape, random_pixels()[0, 0])
+    reduced = eliminated(problem, whole(), promise, shape, random_pixels()[0, 0])
     assert len(reduced.path) > 1
-    fresh = Panel(quadrant, problem, promise, 2, 0)
+    fresh = Panel(problem, promise, 2, 0)
     for mask in reduced.path:
         assert fresh.holds(mask)
         assert shape.fits(mask)
@@ -145,12 +145,12 @@ def test_the_panel_answers_as_before(quadrant, problem, promise, shape):
         quadrant_mask(0.1),
         1 - quadrant_mask(1),
     ]
-    panel = Panel(quadrant, problem, promise, 4, 0)
+    panel = Panel(problem, promise, 4, 0)
     before, drawn = [panel.holds(mask) for mask in masks], panel.drawn.values.clone()
     Elimination(panel, whole(), shape).run(FLAT)
     assert [panel.holds(mask) for mask in masks] == before
     assert torch.equal(panel.drawn.values, drawn)
-    again = Panel(quadrant, problem, promise, 4, 0)
+    again = Panel(problem, promise, 4, 0)
     assert [again.holds(mask) for mask in masks] == before
     assert torch.equal(masks[0], whole())
 
@@ -159,7 +159,7 @@ def test_pixels_to_keep_and_to_drop_stay_so_and_are_no_tiles(quadrant, problem):
     keep, drop = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
     keep[28:, 28:], drop[:14, :7] = True, True  # tile 8, and half of tile 0
     guided = problem.guided(Guidance(keep=keep, drop=drop))
-    reduced = eliminated(quadrant, guided, guided.guidance.apply(whole()))
+    reduced = eliminated(guided, guided.guidance.apply(whole()))
     assert len(reduced.path) > 1
     for mask in reduced.path:
         assert mask[0, 0][keep].all()
@@ -169,7 +169,7 @@ def test_pixels_to_keep_and_to_drop_stay_so_and_are_no_tiles(quadrant, problem):
 
 
 def test_tiles_that_are_spared_are_not_asked_about(quadrant, problem):
-    panel = Panel(quadrant, problem, GRAY, 2, 0)
+    panel = Panel(problem, GRAY, 2, 0)
     spared = [1, 5, 8]
     reduced = Elimination(panel, whole(), FREE).run(FLAT, spared=spared)
     assert INDEX[reduced.mask[0, 0] > 0].unique().tolist() == [0, *spared]
@@ -177,7 +177,7 @@ def test_tiles_that_are_spared_are_not_asked_about(quadrant, problem):
 
 
 def test_without_passes_left_the_mask_stays_as_it_is(quadrant, problem):
-    panel = Panel(quadrant, problem, MEAN, 2, 0)
+    panel = Panel(problem, MEAN, 2, 0)
     reduced = Elimination(panel, whole(), FREE).run(FLAT, passes=0)
     assert len(reduced.path) == 1
 
@@ -188,8 +188,8 @@ def test_without_passes_left_the_mask_stays_as_it_is(quadrant, problem):
 @pytest.mark.parametrize("promise", [GRAY, EVERY, MEAN])
 @pytest.mark.parametrize("shape", [FREE, SHAPED])
 def test_every_kept_tile_is_tested_and_those_counted_cannot_go(quadrant, problem, promise, shape):
-    reduced = eliminated(quadrant, problem, whole(), promise, shape, random_pixels()[0, 0])
-    fresh = Panel(quadrant, problem, promise, 2, 0)
+    reduced = eliminated(problem, whole(), promise, shape, random_pixels()[0, 0])
+    fresh = Panel(problem, promise, 2, 0)
     kept = INDEX[reduced.mask[0, 0] > 0].unique()
     smaller = [without(reduced.mask, number[None], shape) for number in kept]
     can_go = sum(
@@ -201,11 +201,11 @@ def test_every_kept_tile_is_tested_and_those_counted_cannot_go(quadrant, problem
 
 @pytest.mark.parametrize("promise", [GRAY, EVERY, MEAN])
 def test_at_the_end_every_tile_is_necessary(quadrant, problem, promise):
-    reduced = eliminated(quadrant, problem, whole(), promise)
+    reduced = eliminated(problem, whole(), promise)
     tested, necessary = reduced.irreducible(FLAT)
     assert tested == necessary == 1
 
 
 def test_in_the_whole_image_only_the_tile_that_covers_the_quadrant_is_necessary(quadrant, problem):
-    begun = Elimination(Panel(quadrant, problem, GRAY, 2, 0), whole(), FREE)
+    begun = Elimination(Panel(problem, GRAY, 2, 0), whole(), FREE)
     assert begun.irreducible(FLAT) == (9, 1)

@@ -395,7 +395,7 @@ def bright_quadrant():
 
 
 def adopted(quadrant, mask):
-    return adopt(quadrant, pose_photograph(quadrant, bright_quadrant(), SHORT), SHORT, mask)
+    return adopt(pose_photograph(quadrant, bright_quadrant(), SHORT), SHORT, mask)
 
 
 def test_an_adopted_mask_is_judged_as_it_is(quadrant):
@@ -473,7 +473,7 @@ def test_where_the_promise_is_not_kept_a_sentence_says_why_and_what_to_try(quadr
     mask = torch.zeros(32, 32)
     mask[:5, :16] = 1
     problem = pose_photograph(quadrant, bright_quadrant(), config)
-    explanation = adopt(quadrant, problem, config, mask)
+    explanation = adopt(problem, config, mask)
     assert explanation.promise_kept is False
     sentence = explanation.promise_sentence
     held = round(10 * explanation.pooled_keep_rate.rate)

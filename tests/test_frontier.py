@@ -16,7 +16,7 @@ from actmatch.results.explain import explain
 
 @pytest.fixture
 def frontier(quadrant, problem):
-    return measure_frontier(quadrant, problem, [quadrant_mask(s) for s in (1, 0.1875, 0.5)], 0)
+    return measure_frontier(problem, [quadrant_mask(s) for s in (1, 0.1875, 0.5)], 0)
 
 
 def test_points_go_from_small_to_large(frontier):
@@ -53,7 +53,7 @@ def test_a_point_is_picked_by_its_area(frontier):
 
 def test_of_many_masks_some_are_measured_the_smallest_and_the_largest_among_them(quadrant, problem):
     masks = [quadrant_mask(rows / 16) for rows in range(1, 17)]
-    frontier = measure_frontier(quadrant, problem, masks, 0)
+    frontier = measure_frontier(problem, masks, 0)
     assert len(frontier.points) == POINTS
     assert frontier.points[0].area == pytest.approx(1 / 64)
     assert frontier.points[-1].area == pytest.approx(1 / 4)
@@ -66,7 +66,7 @@ def test_the_rate_of_a_point_is_pooled_over_the_kinds_and_inside_its_interval(fr
 
 
 def test_masks_are_measured_on_the_same_draws_together_and_alone(quadrant, problem, frontier):
-    (alone,) = measure_frontier(quadrant, problem, [quadrant_mask(0.5)], 0).points
+    (alone,) = measure_frontier(problem, [quadrant_mask(0.5)], 0).points
     assert alone == pytest.approx(frontier.points[1], abs=1e-5)
 
 
@@ -80,17 +80,17 @@ def test_the_smallest_mask_that_holds_on_enough_backgrounds_is_found(frontier):
 
 def test_the_knee_holds_on_most_backgrounds_for_its_area(quadrant, problem):
     masks = [quadrant_mask(0.05), quadrant_mask(0.75), torch.ones(1, 1, SIDE, SIDE)]
-    assert measure_frontier(quadrant, problem, masks, 0).knee == 1
+    assert measure_frontier(problem, masks, 0).knee == 1
     never = replace(problem, target=2)
-    assert measure_frontier(quadrant, never, masks, 0).knee == 0
+    assert measure_frontier(never, masks, 0).knee == 0
 
 
 def test_the_answer_is_measured_in_any_case(quadrant, problem):
     answer = quadrant_mask(0.5)
-    frontier = measure_frontier(quadrant, problem, [quadrant_mask(0.1)] * POINTS, 0, answer)
+    frontier = measure_frontier(problem, [quadrant_mask(0.1)] * POINTS, 0, answer)
     assert len(frontier.points) == POINTS + 1
     assert torch.equal(frontier.masks[-1], answer[0, 0].bool())
-    alone = measure_frontier(quadrant, problem, [], 0, answer)
+    alone = measure_frontier(problem, [], 0, answer)
     assert len(alone.points) == 1
 
 

@@ -74,7 +74,7 @@ def test_every_step_and_the_answer_keep_and_drop_what_they_must(quadrant, proble
     drop = LEFT if settings.get("preset") == "smallest" else block(slice(20, 32), slice(0, 12))
     steps = []
     result = drain(
-        search(quadrant, problem, ExplainConfig(**settings, **QUICK),
+        search(problem, ExplainConfig(**settings, **QUICK),
                guidance=Guidance(keep=CORNER, drop=drop)),
         steps.append,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def test_every_step_and_the_answer_keep_and_drop_what_they_must(quadrant, proble
     assert result.promise_kept is (True if "preset" in settings else None)
     if "preset" in settings:
         promise = ExplainConfig(**settings).promise
-        assert put_to_trial(quadrant, problem, result.mask[None, None], promise, 999).kept
+        assert put_to_trial(problem, result.mask[None, None], promise, 999).kept
     assert result.report()["guidance"] == {
         "continued": False, "keep": 64 / SIDE**2, "drop": drop.float().mean().item(), "overlap": 0.0
     }  # fmt: skip
@@ -94,13 +94,13 @@ def test_every_step_and_the_answer_keep_and_drop_what_they_must(quadrant, proble
 
 def test_an_unguided_search_says_so(quadrant, problem):
     config = ExplainConfig(preset="smallest", steps=3)
-    assert drain(search(quadrant, problem, config)).report()["guidance"] is None
+    assert drain(search(problem, config)).report()["guidance"] is None
 
 
 def test_without_what_the_classifier_reads_the_promise_is_said_to_be_broken(quadrant, problem):
     guidance = Guidance(drop=quadrant_mask(1)[0, 0].bool())
     config = ExplainConfig(preset="smallest", **QUICK)
-    result = drain(search(quadrant, problem, config, guidance=guidance))
+    result = drain(search(problem, config, guidance=guidance))
     assert result.promise_kept is False
     assert not result.mask[:HALF, :HALF].any()
 
@@ -108,7 +108,7 @@ def test_without_what_the_classifier_reads_the_promise_is_said_to_be_broken(quad
 def test_a_hurried_verdict_obeys_as_well(quadrant, problem):
     guidance = Guidance(keep=CORNER, drop=LEFT)
     config = ExplainConfig(preset="smallest", **QUICK)
-    result = drain(search(quadrant, problem, config, lambda: True, guidance))
+    result = drain(search(problem, config, lambda: True, guidance))
     assert result.stopped
     assert (result.mask[CORNER] == 1).all()
     assert not result.mask[LEFT].any()
@@ -117,8 +117,8 @@ def test_a_hurried_verdict_obeys_as_well(quadrant, problem):
 def test_pixels_to_keep_are_not_eliminated_and_not_counted_as_tiles(quadrant, problem):
     guided = problem.guided(Guidance(keep=CORNER))
     config = ExplainConfig(preset="smallest", **QUICK)
-    *_, step = optimize(quadrant, guided, config)
-    verdict = Judge(quadrant, guided, config).smallest(step.candidates)
+    *_, step = optimize(guided, config)
+    verdict = Judge(guided, config).smallest(step.candidates)
     assert (verdict.mask[0, 0][CORNER] == 1).all()
     tested, necessary = verdict.irreducible
     assert tested == necessary > 0
@@ -181,7 +181,7 @@ def test_masks_of_a_search_overlap_as_far_as_allowed(quadrant, problem, preset):
     guidance = Guidance(drop=LEFT, overlap=0.3)
     config = ExplainConfig(preset=preset, **QUICK)
     steps = []
-    result = drain(search(quadrant, problem, config, guidance=guidance), steps.append)
+    result = drain(search(problem, config, guidance=guidance), steps.append)
     for mask in [step.mask[0, 0] for step in steps] + [result.mask]:
         assert mask[LEFT].sum() <= 0.3 * mask.sum() + 1e-3
     assert any(step.mask[0, 0][LEFT].any() for step in steps)
@@ -205,7 +205,7 @@ def test_the_first_mask_is_the_one_gone_on_from(quadrant, problem, generator, re
     guidance = Guidance(logits=logits_to_continue(mask, mask))
     config = ExplainConfig(preset=preset, generator=generator, resolution=resolution, steps=1,
                            pieces=0, grain=1)  # fmt: skip
-    (step,) = optimize(quadrant, problem.guided(guidance), config)
+    (step,) = optimize(problem.guided(guidance), config)
     assert torch.equal(step.mask, mask)
 
 
@@ -214,7 +214,7 @@ def test_a_short_burst_stays_near_the_start_and_makes_it_smaller(quadrant, probl
     config = ExplainConfig(preset="smallest", steps=8, resolution=16)
     guidance = Guidance(logits=logits_to_continue(start, start))
     steps = []
-    result = drain(search(quadrant, problem, config, guidance=guidance), steps.append)
+    result = drain(search(problem, config, guidance=guidance), steps.append)
     assert iou(steps[-1].mask, start) > 0.6
     assert result.promise_kept
     assert result.mask.mean() < start.mean()
@@ -223,9 +223,9 @@ def test_a_short_burst_stays_near_the_start_and_makes_it_smaller(quadrant, probl
 @pytest.mark.parametrize("preset", ["smallest", "confident"])
 def test_a_search_that_goes_on_never_ends_with_a_larger_mask(quadrant, problem, preset):
     config = ExplainConfig(preset=preset, **QUICK)
-    first = drain(search(quadrant, problem, config))
+    first = drain(search(problem, config))
     wild = ExplainConfig(preset=preset, steps=8, resolution=4, learning_rate=1.0)
-    again = drain(search(quadrant, problem, wild, guidance=Guidance(logits=first.logits)))
+    again = drain(search(problem, wild, guidance=Guidance(logits=first.logits)))
     assert again.promise_kept
     assert again.mask.sum() <= first.mask.sum()
 
@@ -237,10 +237,10 @@ def test_a_search_that_goes_on_never_ends_with_a_larger_mask(quadrant, problem, 
 def test_other_settings_go_on_from_an_explanation_and_from_a_step(quadrant, problem, changes):
     config = ExplainConfig(preset="smallest", **QUICK)
     steps = []
-    first = drain(search(quadrant, problem, config), steps.append)
+    first = drain(search(problem, config), steps.append)
     again = ExplainConfig(**dict(preset="smallest", **QUICK) | changes)
     for logits in (first.logits, steps[-1].logits):
-        result = drain(search(quadrant, problem, again, guidance=Guidance(logits=logits)))
+        result = drain(search(problem, again, guidance=Guidance(logits=logits)))
         assert result.card.label_kept or "area" in changes
         assert result.report()["guidance"]["continued"]
         assert result.mask.mean() <= 0.3
@@ -249,16 +249,16 @@ def test_other_settings_go_on_from_an_explanation_and_from_a_step(quadrant, prob
 def test_an_area_is_reached_from_an_earlier_mask(quadrant, problem):
     start = quadrant_mask(1)
     guidance = Guidance(logits=logits_to_continue(start, start))
-    steps = list(optimize(quadrant, problem.guided(guidance), ExplainConfig(area=0.1, **QUICK)))
+    steps = list(optimize(problem.guided(guidance), ExplainConfig(area=0.1, **QUICK)))
     assert steps[0].area.item() <= 0.25
     assert steps[-1].area.item() <= 0.1
 
 
 def test_the_same_seed_gives_the_same_guided_mask():
-    classifier, problem, window = two_tiles()
+    problem, window = two_tiles()
     guidance = Guidance(keep=CORNER, drop=~window[0, 0].bool() & ~CORNER, overlap=0.2)
     config = ExplainConfig(preset="smallest", seed=3, **QUICK)
-    one, two = (drain(search(classifier, problem, config, guidance=guidance)) for _ in range(2))
+    one, two = (drain(search(problem, config, guidance=guidance)) for _ in range(2))
     assert torch.equal(one.mask, two.mask)
 
 
@@ -268,6 +268,6 @@ def test_a_real_architecture_obeys(no_network):
     keep, drop = torch.zeros(2, *network.size, dtype=torch.bool)
     keep[:10, :10], drop[50:, :] = True, True
     config = ExplainConfig(preset="necessary", steps=4, resolution=8)
-    for step in optimize(network, problem.guided(Guidance(keep=keep, drop=drop)), config):
+    for step in optimize(problem.guided(Guidance(keep=keep, drop=drop)), config):
         assert (step.mask[0, 0][keep] == 1).all()
         assert not step.mask[0, 0][drop].any()

@@ -113,7 +113,7 @@ def test_a_new_kind_of_background_is_in_the_glossary_and_the_tables(quadrant, pr
     new = Background("stripes", "thin white stripes", stripes, random=False)
     monkeypatch.setitem(BACKGROUNDS, "stripes", new)
     assert "stripes, thin white stripes" in glossary.how_to_read("kinds of background")
-    card = measure(quadrant, problem, quadrant_mask(1.0), trials=2).card
+    card = measure(problem, quadrant_mask(1.0), trials=2).card
     shown = markup.backgrounds_table(card)
     assert "stripes<small>thin white stripes</small>" in shown
     assert shown.index("stripes") < shown.index("all kinds together")

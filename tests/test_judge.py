@@ -37,7 +37,7 @@ from actmatch.judging.judge import (
 )
 from actmatch.problem.guidance import Guidance
 from actmatch.problem.infill import composite
-from actmatch.problem.problem import pose
+from actmatch.problem.problem import Problem, pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
 from actmatch.results.explain import explain, search
@@ -49,8 +49,8 @@ SHORT = dict(steps=30, resolution=8, seed=0)
 TOY = dict(steps=40, patience=40, resolution=16)
 
 
-def judge_of(classifier, problem, preset="robust", **settings) -> Judge:
-    return Judge(classifier, problem, ExplainConfig(preset=preset, **settings))
+def judge_of(problem, preset="robust", **settings) -> Judge:
+    return Judge(problem, ExplainConfig(preset=preset, **settings))
 
 
 def seen(ranking: torch.Tensor) -> Candidates:
@@ -67,11 +67,11 @@ def quadrant_first(share: float = 0.25) -> torch.Tensor:
     return cut(-torch.maximum(rows, columns) - 1e-3 * rows - 1e-5 * columns, share)
 
 
-def whole_window() -> tuple:
+def whole_window() -> Problem:
     """A toy that asks for three quarters of all the pixels, more than an answer may have."""
     model = WindowModel(torch.ones(1, 1, SIDE, SIDE), 2.0, -3.0)
     classifier = Classifier(model, "all", ("all", "not all", "never"))
-    return classifier, pose(classifier, torch.ones(1, 3, SIDE, SIDE), "all")
+    return pose(classifier, torch.ones(1, 3, SIDE, SIDE), "all")
 
 
 # --- cuts ----------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_a_cut_keeps_no_more_than_the_area_and_never_everything(area):
 
 
 def test_cuts_go_up_to_the_largest_answer_and_down_in_strides(quadrant, problem):
-    judge, ranking = judge_of(quadrant, problem), quadrant_first()
+    judge, ranking = judge_of(problem), quadrant_first()
     areas = [mask.mean().item() for mask in judge.cuts(ranking, 0.1, 1.5)]
     assert areas == sorted(areas)
     assert LARGEST_ANSWER / 1.1 < areas[-1] <= LARGEST_ANSWER
@@ -116,7 +116,7 @@ def test_masks_are_chosen_for_somewhat_more_than_is_promised():
 @pytest.mark.parametrize("area", [0.03, 0.2, 0.4, 0.9])
 def test_the_smallest_cut_that_holds_is_selected_from_wherever_it_begins(quadrant, problem, area):
     """Five eighths of the quadrant hold on black: 5/32 of the image."""
-    judge = judge_of(quadrant, problem, "recognizable")
+    judge = judge_of(problem, "recognizable")
     mask = judge.select(quadrant_first(), area)
     assert judge.panel.holds(mask)
     assert 5 / 32 < mask.mean() < 1.35 * 5 / 32
@@ -124,14 +124,14 @@ def test_the_smallest_cut_that_holds_is_selected_from_wherever_it_begins(quadran
 
 def test_where_no_cut_holds_none_is_selected(quadrant, problem):
     never = replace(problem, target=2)
-    assert judge_of(quadrant, never).select(quadrant_first(), 0.3) is None
+    assert judge_of(never).select(quadrant_first(), 0.3) is None
     upside_down = quadrant_first().flip((0, 1))
-    assert judge_of(quadrant, problem).select(upside_down, 0.1) is None
+    assert judge_of(problem).select(upside_down, 0.1) is None
 
 
 @pytest.mark.parametrize("preset", PROMISED)
 def test_the_smallest_verdict_is_small_irreducible_and_kept(quadrant, problem, preset):
-    judge = judge_of(quadrant, problem, preset)
+    judge = judge_of(problem, preset)
     verdict = judge.smallest(seen(quadrant_first()))
     assert verdict.kept
     assert judge.shape.fits(verdict.mask)
@@ -160,7 +160,7 @@ def refused(judge: Judge, monkeypatch, learn: bool) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("preset", ON_DRAWS)
 def test_a_refused_mask_is_followed_by_a_larger_one(quadrant, problem, monkeypatch, preset):
-    asked = refused(judge_of(quadrant, problem, preset), monkeypatch, learn=True)
+    asked = refused(judge_of(problem, preset), monkeypatch, learn=True)
     areas = [mask.mean().item() for mask in asked]
     assert 1 < len(areas) <= ATTEMPTS
     assert all(after > before for before, after in pairwise(areas))
@@ -169,7 +169,7 @@ def test_a_refused_mask_is_followed_by_a_larger_one(quadrant, problem, monkeypat
 @pytest.mark.parametrize("preset", ON_DRAWS)
 def test_a_refused_mask_is_not_put_to_the_test_again(quadrant, problem, monkeypatch, preset):
     """Every further test of one and the same mask would be another chance to be accepted."""
-    asked = refused(judge_of(quadrant, problem, preset), monkeypatch, learn=False)
+    asked = refused(judge_of(problem, preset), monkeypatch, learn=False)
     assert len({mask.numpy().tobytes() for mask in asked}) == len(asked)
 
 
@@ -178,7 +178,7 @@ def test_where_nothing_holds_on_the_panel_the_knee_is_put_to_the_test(
     quadrant, problem, monkeypatch, kept
 ):
     """More is asked on the panel than is promised, so that what fails there may still be kept."""
-    judge, asked = judge_of(quadrant, problem, "recognizable"), []
+    judge, asked = judge_of(problem, "recognizable"), []
     monkeypatch.setattr(judge.panel, "holds", lambda mask: False)
     monkeypatch.setattr(judge, "accepts", lambda mask: asked.append(mask) or kept)
     verdict = judge.smallest(seen(quadrant_first()))
@@ -188,14 +188,14 @@ def test_where_nothing_holds_on_the_panel_the_knee_is_put_to_the_test(
 
 
 def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one(quadrant, problem):
-    judge = judge_of(quadrant, problem, "recognizable")
+    judge = judge_of(problem, "recognizable")
     before = len(judge.panel.drawn)
     assert judge.accepts(quadrant_mask(1))
     assert len(judge.panel.drawn) == before
     assert not judge.accepts(quadrant_mask(5 / 16))
     assert len(judge.panel.drawn) > before
     assert judge.judged == 2
-    fewer = judge_of(quadrant, problem, "smallest")
+    fewer = judge_of(problem, "smallest")
     assert not fewer.accepts(1 - quadrant_mask(1))
     assert fewer.panel.drawn.kinds == ("gray",)
 
@@ -206,9 +206,9 @@ def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one
 @pytest.mark.parametrize("preset", PROMISED)
 @pytest.mark.parametrize("hurried", [False, True])
 def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried):
-    classifier, problem = whole_window()
+    problem = whole_window()
     ranking = cut(random_pixels()[0, 0], 0.9)
-    judge = judge_of(classifier, problem, preset, pieces=0, grain=1)
+    judge = judge_of(problem, preset, pieces=0, grain=1)
     verdict = (judge.quickest if hurried else judge.smallest)(seen(ranking))
     assert verdict.kept is False
     assert verdict.mask.any()
@@ -218,7 +218,7 @@ def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried
 
 def test_where_nothing_keeps_the_promise_the_mask_at_the_knee_is_returned(quadrant, problem):
     """More of a ranking than three quarters of the quadrant holds on no more backgrounds."""
-    judge = judge_of(quadrant, problem)
+    judge = judge_of(problem)
     verdict = judge.none(quadrant_first())
     enough = min(area for area in KNEE_AREAS if area >= 5 / 32)
     assert verdict.kept is False
@@ -228,14 +228,14 @@ def test_where_nothing_keeps_the_promise_the_mask_at_the_knee_is_returned(quadra
 
 
 def test_where_no_background_keeps_the_label_the_knee_is_the_smallest_cut(quadrant, problem):
-    verdict = judge_of(quadrant, replace(problem, target=2)).none(quadrant_first())
+    verdict = judge_of(replace(problem, target=2)).none(quadrant_first())
     assert 0 < verdict.mask.mean() <= KNEE_AREAS[0]
 
 
 def test_a_ranking_of_dust_alone_has_an_answer_too(quadrant, problem):
     """Of no cut of it anything is left in shape, but for what is large."""
     dust = random_pixels(seed=4)[0, 0]
-    judge = judge_of(quadrant, replace(problem, target=2), pieces=1, grain=15)
+    judge = judge_of(replace(problem, target=2), pieces=1, grain=15)
     verdict = judge.smallest(seen(dust))
     assert verdict.kept is False
     assert verdict.mask.shape == (1, 1, SIDE, SIDE)
@@ -250,7 +250,7 @@ def test_a_ranking_of_dust_alone_has_an_answer_too(quadrant, problem):
 def test_the_core_keeps_the_label_on_gray_and_lies_inside_the_mask(
     quadrant, problem, preset, noise, shape
 ):
-    judge = judge_of(quadrant, problem, preset, **shape)
+    judge = judge_of(problem, preset, **shape)
     mask = judge.shape.of(quadrant_mask(1))
     mask[..., 20:30, 20:30] = 1
     ranking = quadrant_first() / SIDE + noise * random_pixels()[0, 0]
@@ -262,17 +262,17 @@ def test_the_core_keeps_the_label_on_gray_and_lies_inside_the_mask(
 
 
 def test_the_core_is_much_smaller_where_more_than_gray_is_promised(quadrant, problem):
-    judge = judge_of(quadrant, problem, "robust", pieces=0, grain=1)
+    judge = judge_of(problem, "robust", pieces=0, grain=1)
     core = judge.core(quadrant_mask(1), quadrant_first())
     assert 1 / 16 <= core.mean() < 0.7 * 1 / 4  # a quarter of the quadrant is enough on gray
     mask = quadrant_mask(0.5)
-    assert judge_of(quadrant, problem, "smallest").core(mask, quadrant_first()) is mask
+    assert judge_of(problem, "smallest").core(mask, quadrant_first()) is mask
 
 
 def test_masks_of_other_sizes_come_from_the_path_from_inside_the_mask_and_the_core(
     quadrant, problem
 ):
-    judge, mask = judge_of(quadrant, problem), quadrant_mask(1)
+    judge, mask = judge_of(problem), quadrant_mask(1)
     path, core = (torch.ones_like(mask),), quadrant_mask(0.3)
     verdict = Verdict(mask, quadrant_first().sigmoid()[None, None], True, None, path, core)
     first, *inside, last = judge.parts(verdict)
@@ -290,17 +290,17 @@ def test_masks_of_other_sizes_come_from_the_path_from_inside_the_mask_and_the_co
 @pytest.mark.parametrize("preset", PROMISED)
 def test_a_hurried_judgment_never_claims_a_promise_that_does_not_hold(quadrant, problem, preset):
     config = ExplainConfig(preset=preset, steps=12, resolution=8)
-    *_, step = optimize(quadrant, problem, config)
-    judge = Judge(quadrant, problem, config)
+    *_, step = optimize(problem, config)
+    judge = Judge(problem, config)
     verdict = judge.quickest(step.candidates)
     assert judge.judged <= HURRIED
     assert verdict.irreducible is None
     if verdict.kept:
-        assert put_to_trial(quadrant, problem, verdict.mask, config.promise, 12345).kept
+        assert put_to_trial(problem, verdict.mask, config.promise, 12345).kept
 
 
 def test_a_hurried_judgment_of_a_good_ranking_keeps_the_promise(quadrant, problem):
-    verdict = judge_of(quadrant, problem).quickest(seen(quadrant_first()))
+    verdict = judge_of(problem).quickest(seen(quadrant_first()))
     assert verdict.kept
     assert verdict.path == ()
     assert verdict.core is None
@@ -328,12 +328,12 @@ def test_draws_of_selecting_judging_and_reporting_never_share_a_seed(
     for place, drawn in seeds.items():
         module = importlib.import_module(f"actmatch.{place}")
 
-        def record(classifier, problem, trials, seed, *names, old=module.infills, drawn=drawn):
+        def record(problem, trials, seed, *names, old=module.infills, drawn=drawn):
             drawn.add(seed)
-            return old(classifier, problem, trials, seed, *names)
+            return old(problem, trials, seed, *names)
 
         monkeypatch.setattr(module, "infills", record)
-    drain(search(quadrant, problem, ExplainConfig(preset="robust", **SHORT | dict(seed=5))))
+    drain(search(problem, ExplainConfig(preset="robust", **SHORT | dict(seed=5))))
     assert all(seeds.values())
     every = [5, *(seed for drawn in seeds.values() for seed in drawn)]
     assert len(set(every)) == len(every)
@@ -369,7 +369,7 @@ def test_the_infills_that_judge_are_not_those_that_trained(photograph):
 def test_judging_leaves_the_global_random_state_alone(quadrant, problem):
     torch.manual_seed(1234)
     state = torch.get_rng_state()
-    judge_of(quadrant, problem).smallest(seen(quadrant_first()))
+    judge_of(problem).smallest(seen(quadrant_first()))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -383,10 +383,10 @@ def kept_of(window: torch.Tensor, mask: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("preset", PROMISED)
 def test_a_promise_said_to_be_kept_is_kept_on_fresh_backgrounds(quadrant, problem, preset):
-    result = drain(search(quadrant, problem, ExplainConfig(preset=preset, **TOY)))
+    result = drain(search(problem, ExplainConfig(preset=preset, **TOY)))
     mask, promise = result.mask[None, None], PRESETS[preset].promise
     assert result.promise_kept is True
-    assert put_to_trial(quadrant, problem, mask, promise, 1_000).kept
+    assert put_to_trial(problem, mask, promise, 1_000).kept
     assert mask.mean() <= LARGEST_ANSWER
     assert result.promise_sentence.startswith("Promise kept")
 
@@ -410,7 +410,7 @@ def test_a_preset_without_a_promise_claims_none(quadrant, photograph):
 
 def test_of_a_quadrant_little_more_than_the_quarter_that_decides_is_kept(quadrant, problem):
     """On gray a quarter of the quadrant is enough: 1/16 of the image."""
-    result = drain(search(quadrant, problem, ExplainConfig(preset="smallest", **TOY)))
+    result = drain(search(problem, ExplainConfig(preset="smallest", **TOY)))
     assert result.promise_kept
     assert 1 / 16 <= result.mask.mean() < 2 / 16
     assert kept_of(result.mask, quadrant_mask(1)) > 0.9  # of what is kept lies in the quadrant
@@ -418,8 +418,8 @@ def test_of_a_quadrant_little_more_than_the_quarter_that_decides_is_kept(quadran
 
 
 def test_of_two_separate_tiles_neither_is_left_out():
-    classifier, problem, window = two_tiles()
-    result = drain(search(classifier, problem, ExplainConfig(preset="smallest", **TOY)))
+    problem, window = two_tiles()
+    result = drain(search(problem, ExplainConfig(preset="smallest", **TOY)))
     assert result.promise_kept
     assert kept_of(window, result.mask[None, None]) >= 0.75
     assert result.mask.mean() < 1.5 * 0.75 * window.mean()
@@ -428,28 +428,27 @@ def test_of_two_separate_tiles_neither_is_left_out():
 
 
 def test_where_the_average_of_a_search_keeps_nothing_larger_cuts_are_tried(quadrant, problem):
-    judge = judge_of(quadrant, problem, "smallest")
+    judge = judge_of(problem, "smallest")
     assert judge.smallest(seen(quadrant_first() - SIDE)).kept
 
 
 def test_the_absence_of_something_takes_few_pixels_on_gray():
-    classifier, problem, _ = nothing_there()
-    result = drain(search(classifier, problem, ExplainConfig(preset="smallest", **TOY)))
+    problem, _ = nothing_there()
+    result = drain(search(problem, ExplainConfig(preset="smallest", **TOY)))
     assert result.promise_kept
     assert result.mask.mean() < 0.1
 
 
 def test_the_absence_of_something_has_to_be_shown_on_other_backgrounds():
-    classifier, problem, window = nothing_there()
-    result = drain(search(classifier, problem, ExplainConfig(preset="robust", **TOY)))
+    problem, window = nothing_there()
+    result = drain(search(problem, ExplainConfig(preset="robust", **TOY)))
     assert result.promise_kept
     assert kept_of(window, result.mask[None, None]) >= 0.75
 
 
 def test_the_same_seed_gives_the_same_mask(quadrant, problem):
     first, again = (
-        drain(search(quadrant, problem, ExplainConfig(preset="robust", seed=3, **TOY)))
-        for _ in range(2)
+        drain(search(problem, ExplainConfig(preset="robust", seed=3, **TOY))) for _ in range(2)
     )
     assert torch.equal(first.mask, again.mask)
     assert torch.equal(first.core, again.core)
@@ -462,7 +461,7 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
     guidance = Guidance(keep=keep, drop=drop)
     ranking = guidance.rank(quadrant_first())
     for preset in ("smallest", "recognizable"):
-        judge = judge_of(quadrant, problem.guided(guidance), preset)
+        judge = judge_of(problem.guided(guidance), preset)
         good, quick, none = (
             judge.smallest(seen(ranking)), judge.quickest(seen(ranking)), judge.none(ranking)
         )  # fmt: skip
@@ -486,22 +485,22 @@ def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
     """Five eighths of the quadrant hold on black: 5/32 of the image."""
     monkeypatch.setattr(importlib.import_module("actmatch.judging.judge"), "SMALL", small)
     step = SimpleNamespace(index=index, candidates=seen(quadrant_first()))
-    assert judge_of(quadrant, problem, "recognizable").is_done(step) is done
+    assert judge_of(problem, "recognizable").is_done(step) is done
 
 
 def test_where_no_cut_holds_a_search_goes_on(quadrant, problem):
     step = SimpleNamespace(index=2 * LOOK, candidates=seen(quadrant_first()))
-    assert not judge_of(quadrant, replace(problem, target=2), "recognizable").is_done(step)
+    assert not judge_of(replace(problem, target=2), "recognizable").is_done(step)
 
 
 def test_the_smallest_of_all_that_was_looked_at_is_remembered(quadrant, problem):
     """A later ranking that begins at the far corner of the quadrant needs more of it."""
-    judge = judge_of(quadrant, problem, "recognizable")
+    judge = judge_of(problem, "recognizable")
     early = judge.look(seen(quadrant_first()))
     wasteful = quadrant_first().roll(SIDE // 4, 1)
     late = judge.look(seen(wasteful))
     assert late is early
-    alone = judge_of(quadrant, problem, "recognizable").look(seen(wasteful))
+    alone = judge_of(problem, "recognizable").look(seen(wasteful))
     assert alone is None or alone.mask.sum() > early.mask.sum()
 
 
@@ -512,7 +511,7 @@ def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_w
     for _ in range(40):  # the running average forgets the first one
         upside_down = quadrant_first().flip((0, 1))[None, None]
         candidates.offer(upside_down, (upside_down > 0).float().mean(), torch.tensor(-1.0))
-    judge = judge_of(quadrant, problem, "smallest")
+    judge = judge_of(problem, "smallest")
     last = judge.select(candidates.average, 0.25)
     assert last is None or last.mean() > 0.5
     assert judge.look(candidates).mask.mean() <= 0.25
@@ -520,4 +519,4 @@ def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_w
 
 def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
     step = SimpleNamespace(index=LOOK, candidates=seen(quadrant_first()))
-    assert not judge_of(quadrant, problem, "smallest").is_done(step)
+    assert not judge_of(problem, "smallest").is_done(step)

@@ -23,9 +23,9 @@ FEW = ScoreConfig(trials=2)
 
 def test_a_region_has_the_card_of_its_mask(quadrant, photograph):
     problem, mask = quadrant_problem(quadrant), quadrant_mask(0.5)
-    others = other_photographs(quadrant, problem)
-    measured = measure(quadrant, problem, mask, trials=2)
-    expected = with_photographs(measured, quadrant, problem, mask, others).card
+    others = other_photographs(problem)
+    measured = measure(problem, mask, trials=2)
+    expected = with_photographs(measured, problem, mask, others).card
     assert expected.reported
     assert score(quadrant, photograph, mask, FEW) == expected
 

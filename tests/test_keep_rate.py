@@ -23,7 +23,7 @@ from actmatch.problem.backgrounds import BACKGROUNDS, kinds
 
 
 def rates_of(quadrant, problem, share: float, seed: int = 0) -> dict:
-    return {r.kind: r for r in keep_rates(quadrant, problem, quadrant_mask(share), seed)}
+    return {r.kind: r for r in keep_rates(problem, quadrant_mask(share), seed)}
 
 
 def test_keep_rates_cover_every_kind_and_deterministic_ones_are_tried_once(quadrant, problem):
@@ -51,7 +51,7 @@ def test_keep_rates_of_flat_backgrounds_are_as_computed_by_hand(
 
 def test_a_random_color_keeps_an_empty_mask_as_often_as_it_is_bright(quadrant, problem):
     """The toy says bright when a color's mean is above 5/8: 24 % of uniform ones (Irwin-Hall)."""
-    drawn = infills(quadrant, problem, 700, 0, ("color",))
+    drawn = infills(problem, 700, 0, ("color",))
     composites = drawn.composites(quadrant_mask(0), problem.pixels)[:, 0]
     share = (quadrant.logits(composites).argmax(-1) == problem.target).float().mean().item()
     exact = ((3 - 1.875) ** 3 - 3 * 0.125**3) / 6
@@ -76,8 +76,8 @@ def test_the_same_seed_judges_the_same(quadrant, problem):
 def test_the_worst_composite_of_a_kind_is_the_one_with_the_least_margin(quadrant, problem, kind):
     """The toy's margin is twice the quadrant's mean, so the darkest quadrant is the worst."""
     mask = quadrant_mask(0.25)
-    (tried,) = [each for each in try_infills(quadrant, problem, mask, 5) if each.kind == kind]
-    drawn = infills(quadrant, problem, TRIALS, 5)
+    (tried,) = [each for each in try_infills(problem, mask, 5) if each.kind == kind]
+    drawn = infills(problem, TRIALS, 5)
     rows = [row for row, name in enumerate(drawn.kinds) if name == kind]
     composites = drawn[rows].composites(mask, problem.pixels)[:, 0]
     darkest = composites[..., :HALF, :HALF].mean((1, 2, 3)).argmin()
@@ -86,14 +86,14 @@ def test_the_worst_composite_of_a_kind_is_the_one_with_the_least_margin(quadrant
 
 def test_the_worst_composite_of_a_flat_kind_is_its_only_one(quadrant, problem):
     mask = quadrant_mask(0.25)
-    worst = {each.kind: each.worst for each in try_infills(quadrant, problem, mask, 0, trials=2)}
+    worst = {each.kind: each.worst for each in try_infills(problem, mask, 0, trials=2)}
     assert worst["black"] == to_image((problem.pixels * mask)[0])
 
 
 def test_keep_rates_are_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
-    together = try_infills(quadrant, problem, quadrant_mask(0.4), 0)
+    together = try_infills(problem, quadrant_mask(0.4), 0)
     monkeypatch.setattr(batches, "CPU_BATCH", 1)
-    assert try_infills(quadrant, problem, quadrant_mask(0.4), 0) == together
+    assert try_infills(problem, quadrant_mask(0.4), 0) == together
 
 
 # --- pooled --------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def test_exactly_the_templates_keep_the_label_on_every_kind_of_background(index,
     planting = planted.plant(index)
     problem = pose(detector, planting.pixels, None)
     assert detector.class_names[problem.target] == planting.target
-    card = measure(detector, problem, planting.truth, trials=24).card
+    card = measure(problem, planting.truth, trials=24).card
     assert card.label_kept
     assert card.confidence_ratio >= 1
     assert card.necessary

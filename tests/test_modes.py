@@ -60,13 +60,13 @@ def test_a_card_and_a_ranking_are_the_same(mode):
     mask = torch.zeros(1, 1, *classifier.size)
     mask[..., : classifier.size[0] // 2, :] = 1
     methods = ("rise", "grad_cam")
-    card, rankings = measure(classifier, problem, mask).card, [
-        rank(classifier, problem, method, 0) for method in methods
+    card, rankings = measure(problem, mask).card, [
+        rank(problem, method, 0) for method in methods
     ]  # fmt: skip
     with mode():
-        assert measure(classifier, problem, mask).card == card
+        assert measure(problem, mask).card == card
         for method, ranking in zip(methods, rankings, strict=True):
-            assert torch.equal(rank(classifier, problem, method, 0), ranking)
+            assert torch.equal(rank(problem, method, 0), ranking)
 
 
 def test_modes_are_off_inside_and_on_again_afterwards():

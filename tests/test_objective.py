@@ -30,8 +30,8 @@ def network_and_problem():
     return network, pose(network, random_pixels(network.size), None)
 
 
-def objective_of(classifier, problem, preset: str, draws: int) -> Objective:
-    return Objective(classifier, problem, ExplainConfig(preset=preset, draws=draws), dice())
+def objective_of(problem, preset: str, draws: int) -> Objective:
+    return Objective(problem, ExplainConfig(preset=preset, draws=draws), dice())
 
 
 @pytest.fixture
@@ -44,16 +44,16 @@ def needed():
 def test_each_kind_takes_its_turn_gray_among_them_and_a_step_shows_no_more(
     quadrant, problem, needed, preset
 ):
-    objective = objective_of(quadrant, problem, preset, 2)
+    objective = objective_of(problem, preset, 2)
     shown = [objective(needed).response.logits for _ in range(EVERY // 2)]
     assert {len(rows) for rows in shown} == {2}
-    again = objective_of(quadrant, problem, preset, EVERY)
+    again = objective_of(problem, preset, EVERY)
     dealt = again.infills.next(EVERY).kinds
     assert sorted(dealt) == sorted(kinds())
 
 
 def test_the_complement_is_shown_beside_them_where_it_is_promised(quadrant, problem, needed):
-    objective = objective_of(quadrant, problem, "necessary", 3)
+    objective = objective_of(problem, "necessary", 3)
     rows = objective(needed).response.logits
     rest = composite(1 - needed.shown, problem.pixels, quadrant.gray)
     assert len(rows) == 4
@@ -61,7 +61,7 @@ def test_the_complement_is_shown_beside_them_where_it_is_promised(quadrant, prob
 
 
 def test_what_is_needed_holds_on_all_and_what_is_not_on_none(quadrant, problem, needed):
-    objective = objective_of(quadrant, problem, "recognizable", EVERY)
+    objective = objective_of(problem, "recognizable", EVERY)
     outcome = objective(needed)
     assert outcome.held == 1.0
     assert outcome.slack >= 0
@@ -72,11 +72,11 @@ def test_what_is_needed_holds_on_all_and_what_is_not_on_none(quadrant, problem, 
 
 def test_held_is_the_share_of_composites_with_the_margin_needed(network_and_problem):
     network, problem = network_and_problem
-    objective = objective_of(network, problem, "recognizable", EVERY)
+    objective = objective_of(problem, "recognizable", EVERY)
     half = torch.zeros(1, 1, *network.size)
     half[..., : network.size[1] // 2] = 4.0
     mask = relax(half - 2, 1.0)
-    twin = objective_of(network, problem, "recognizable", EVERY)
+    twin = objective_of(problem, "recognizable", EVERY)
     infills = twin.infills.next(EVERY)
     logits = network.logits(infills.composites(mask.shown, problem.pixels)[:, 0])
     kept = margin(logits, problem.target) >= NEEDED
@@ -89,7 +89,7 @@ def test_held_is_the_share_of_composites_with_the_margin_needed(network_and_prob
 def test_the_match_is_asked_for_on_every_composite(network_and_problem):
     """The photograph itself matches itself on any background: nothing is seen of these."""
     network, problem = network_and_problem
-    objective = objective_of(network, problem, "recognizable", 4)
+    objective = objective_of(problem, "recognizable", 4)
     whole = relax(torch.full((1, 1, *network.size), 100.0), 1.0)
     outcome = objective(whole)
     assert outcome.terms["activation"].item() == pytest.approx(0, abs=1e-6)

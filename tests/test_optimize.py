@@ -80,7 +80,7 @@ def test_a_class_that_does_not_exist_is_refused(quadrant, problem):
 def test_fault_1_every_term_alone_moves_the_mask(network, generic, term, generator):
     """Adam stands still where the gradient is zero, so a second mask that differs proves one."""
     config = config_of(generator=generator, weights=OFF | {term: 1.0})
-    first, second = optimize(network, generic, config)
+    first, second = optimize(generic, config)
     assert 0 < first.area < 1, "not generic: a full or an empty mask"
     assert term in first.terms
     assert not torch.equal(first.soft_mask, second.soft_mask)
@@ -88,7 +88,7 @@ def test_fault_1_every_term_alone_moves_the_mask(network, generic, term, generat
 
 def test_fault_1_without_any_weight_the_mask_stands_still(network, generic):
     tiny = {"area": 1e-30}  # something must be on; its gradient vanishes in float32
-    first, second = optimize(network, generic, config_of(weights=OFF | tiny))
+    first, second = optimize(generic, config_of(weights=OFF | tiny))
     assert torch.allclose(first.soft_mask, second.soft_mask, atol=1e-6)
 
 
@@ -116,7 +116,7 @@ def test_faults_1_and_2_the_gradient_of_a_term_passes_through_the_binary_mask(
 def test_fault_2_necessity_takes_the_evidence_out_of_the_complement(quadrant, problem):
     weights = OFF | dict(necessity=1.0, total_variation=0.1)
     config = config_of(steps=40, start="none", weights=weights)
-    *_, last = optimize(quadrant, problem, config)
+    *_, last = optimize(problem, config)
     kept = last.mask * quadrant_mask(1)
     assert kept.sum() / quadrant_mask(1).sum() > 0.75  # the hand's edge of necessity
     assert last.terms["necessity"] < 0.5
@@ -180,7 +180,7 @@ def test_fault_4_a_step_is_one_pass_and_the_photograph_is_never_passed_again(mon
                            learning_rate=0.2)  # fmt: skip
     passes.clear()
     counts, photographs = [], 0
-    for step in optimize(classifier, problem, config):
+    for step in optimize(problem, config):
         counts.append(sum(with_gradient for _, with_gradient in passes))
         if 0 < step.area < 1:  # else e or k is the photograph itself
             rows = torch.cat([pixels for pixels, _ in passes])
@@ -193,9 +193,9 @@ def test_fault_4_a_step_is_one_pass_and_the_photograph_is_never_passed_again(mon
 # --- fault 5: seeds, amplitude, and what the result says of the label ----------------------------
 
 
-def masks_of(classifier, problem, **changes) -> torch.Tensor:
+def masks_of(problem, **changes) -> torch.Tensor:
     settings = dict(preset="robust", steps=8, resolution=8, start="none") | changes
-    steps = optimize(classifier, problem, ExplainConfig(**settings))
+    steps = optimize(problem, ExplainConfig(**settings))
     return torch.cat([step.soft_mask for step in steps])
 
 
@@ -208,19 +208,19 @@ def test_fault_5_the_same_seed_gives_the_same_masks_whatever_the_global_seeds(
         torch.manual_seed(global_seed)
         np.random.seed(global_seed)
         random.seed(global_seed)
-        results.append(masks_of(network, generic, seed=7, generator=generator))
+        results.append(masks_of(generic, seed=7, generator=generator))
     assert torch.equal(*results)
 
 
 def test_fault_5_another_seed_gives_other_masks(network, generic):
-    one, two = (masks_of(network, generic, seed=s, generator="autoencoder") for s in (0, 1))
+    one, two = (masks_of(generic, seed=s, generator="autoencoder") for s in (0, 1))
     assert not torch.equal(one, two)
 
 
 def test_fault_5_two_searches_at_once_do_not_disturb_one_another(network, generic):
-    alone = masks_of(network, generic, seed=3)
+    alone = masks_of(generic, seed=3)
     config = ExplainConfig(preset="robust", steps=8, resolution=8, start="none", seed=3)
-    one, two = (optimize(network, generic, config) for _ in range(2))
+    one, two = (optimize(generic, config) for _ in range(2))
     paired = [(a.soft_mask, b.soft_mask) for a, b in zip(one, two, strict=True)]
     for together in zip(*paired, strict=True):
         assert torch.equal(torch.cat(together), alone)
@@ -267,7 +267,7 @@ def test_a_step_says_what_its_mask_does(network, generic, estimator):
     config = ExplainConfig(
         preset="robust", steps=3, resolution=8, pieces=0, grain=1, estimator=estimator
     )
-    steps = list(optimize(network, generic, config))
+    steps = list(optimize(generic, config))
     assert [step.index for step in steps] == [1, 2, 3]
     for step in steps:
         assert step.mask.shape == step.soft_mask.shape == (1, 1, *network.size)
@@ -307,7 +307,7 @@ def test_the_share_settles_where_as_many_composites_hold_as_are_promised(generic
 
 def test_a_step_names_the_active_terms_and_their_total(network, generic):
     weights = OFF | dict(area=2.0, kl=3.0)
-    (step,) = optimize(network, generic, config_of(steps=1, weights=weights))
+    (step,) = optimize(generic, config_of(steps=1, weights=weights))
     assert set(step.terms) == {"area", "kl", "total"}
     assert step.terms["area"].item() == pytest.approx(step.soft_mask.mean().item())
     total = 2 * step.terms["area"] + 3 * step.terms["kl"]
@@ -315,18 +315,18 @@ def test_a_step_names_the_active_terms_and_their_total(network, generic):
 
 
 def test_the_masks_of_earlier_steps_are_not_overwritten(network, generic):
-    kept = [(step.mask, step.mask.clone()) for step in optimize(network, generic, config_of())]
+    kept = [(step.mask, step.mask.clone()) for step in optimize(generic, config_of())]
     assert all(torch.equal(*pair) for pair in kept)
 
 
 def test_a_search_that_gets_nowhere_stops_early(quadrant, problem):
     config = ExplainConfig(preset="smallest", steps=400, patience=5, resolution=8)
-    assert len(list(optimize(quadrant, problem, config))) < 400
+    assert len(list(optimize(problem, config))) < 400
 
 
 def test_a_search_takes_no_more_steps_than_asked(quadrant, problem):
     config = ExplainConfig(preset="robust", steps=7, resolution=8)
-    assert len(list(optimize(quadrant, problem, config))) == 7
+    assert len(list(optimize(problem, config))) == 7
 
 
 @pytest.mark.parametrize("preset", ["robust", "paper"])
@@ -334,7 +334,7 @@ def test_the_global_random_state_is_untouched(network, generic, preset):
     torch.manual_seed(1234)
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     config = ExplainConfig(preset=preset, steps=3, resolution=8, generator="autoencoder")
-    list(optimize(network, generic, config))
+    list(optimize(generic, config))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()
     assert random.getstate() == before[2]
@@ -343,7 +343,7 @@ def test_the_global_random_state_is_untouched(network, generic, preset):
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_closing_the_search_leaves_the_classifier_as_it_was(network, generic, after):
     before = state_of(network)
-    steps = optimize(network, generic, ExplainConfig(preset="necessary", resolution=8))
+    steps = optimize(generic, ExplainConfig(preset="necessary", resolution=8))
     for _ in range(after):
         next(steps)
         assert torch.is_grad_enabled()
@@ -365,14 +365,14 @@ def test_an_exception_in_the_search_leaves_the_classifier_as_it_was(network, gen
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "forward", fails_later)
         with pytest.raises(RuntimeError, match="cosmic ray"):
-            list(optimize(network, generic, ExplainConfig(resolution=8)))
+            list(optimize(generic, ExplainConfig(resolution=8)))
     assert same_state(before, state_of(network))
     assert torch.is_grad_enabled()
 
 
 def test_the_problem_is_left_as_it_was(network, generic):
     before = [t.clone() for t in (generic.pixels, *generic.response.activations)]
-    list(optimize(network, generic, config_of()))
+    list(optimize(generic, config_of()))
     after = (generic.pixels, *generic.response.activations)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert generic.pixels.grad is None
@@ -380,7 +380,7 @@ def test_the_problem_is_left_as_it_was(network, generic):
 
 def test_a_search_works_inside_no_grad(quadrant, problem):
     with torch.no_grad():
-        first, second = optimize(quadrant, problem, config_of())
+        first, second = optimize(problem, config_of())
     assert not torch.equal(first.soft_mask, second.soft_mask)
 
 
@@ -389,7 +389,7 @@ def test_a_search_works_inside_no_grad(quadrant, problem):
 
 @pytest.mark.parametrize("area", [0.05, 0.2])
 def test_an_area_asked_for_is_reached_and_held(network, generic, area):
-    steps = list(optimize(network, generic, config_of(steps=20, area=area)))
+    steps = list(optimize(generic, config_of(steps=20, area=area)))
     assert steps[-1].area <= area
     assert steps[-1].area > 0.95 * area
     assert steps[0].area > 2 * area

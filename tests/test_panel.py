@@ -32,8 +32,8 @@ def some_masks() -> torch.Tensor:
 @pytest.mark.parametrize("promise", PROMISES)
 def test_a_mask_asked_about_bit_by_bit_gets_the_answer_of_all_at_once(quadrant, problem, promise):
     masks = some_masks()
-    slack = Panel(quadrant, problem, promise, 3, 0).slack(masks)
-    panel = Panel(quadrant, problem, promise, 3, 0)
+    slack = Panel(problem, promise, 3, 0).slack(masks)
+    panel = Panel(problem, promise, 3, 0)
     for _ in range(2):  # what is remembered is no other answer
         assert [panel.holds(mask[None]) for mask in masks] == (slack >= 0).tolist()
     assert 0 < (slack >= 0).sum() < len(masks)
@@ -41,10 +41,10 @@ def test_a_mask_asked_about_bit_by_bit_gets_the_answer_of_all_at_once(quadrant, 
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_the_evidence_on_many_masks_is_that_on_each(quadrant, problem, promise):
-    masks, drawn = some_masks(), Panel(quadrant, problem, EVERY, 2, 0).drawn
-    together = evidence_on(quadrant, problem, masks, drawn, True)
+    masks, drawn = some_masks(), Panel(problem, EVERY, 2, 0).drawn
+    together = evidence_on(problem, masks, drawn, True)
     for column, mask in enumerate(masks):
-        alone = evidence_on(quadrant, problem, mask[None], drawn, True)
+        alone = evidence_on(problem, mask[None], drawn, True)
         assert torch.allclose(together.margins[:, [column]], alone.margins, atol=1e-5)
         assert torch.allclose(together.log_ratio[[column]], alone.log_ratio, atol=1e-5)
         assert torch.allclose(together.leftover[[column]], alone.leftover, atol=1e-5)
@@ -52,8 +52,8 @@ def test_the_evidence_on_many_masks_is_that_on_each(quadrant, problem, promise):
 
 def test_the_evidence_is_as_computed_by_hand(quadrant, problem):
     """A share q on gray gives logits 4 q - 1, 0 and -1; on black 8 q - 5; the rest 3 - 4 q."""
-    drawn = Panel(quadrant, problem, EVERY, 1, 0).drawn[:2]
-    found = evidence_on(quadrant, problem, quadrant_mask(0.75), drawn, leftover=True)
+    drawn = Panel(problem, EVERY, 1, 0).drawn[:2]
+    found = evidence_on(problem, quadrant_mask(0.75), drawn, leftover=True)
     assert found.kinds == ("gray", "black")
     assert found.margins[:, 0].tolist() == pytest.approx([2, 1], abs=1e-5)
     p, p_x = (torch.tensor([z, 0.0, -1]).log_softmax(0)[0].item() for z in (2, 3))
@@ -69,38 +69,38 @@ def passes_of(meter, ask) -> int:
 
 
 def test_a_promise_about_gray_takes_gray_alone(quadrant, problem):
-    meter = quadrant.metered()
-    panel = Panel(meter, problem, Promise(confidence=0.9), 4, 0)
+    problem = problem.metered()
+    panel = Panel(problem, Promise(confidence=0.9), 4, 0)
     assert panel.drawn.kinds == ("gray",)
-    assert passes_of(meter, lambda: panel.holds(quadrant_mask(1))) == 1
-    panel = Panel(meter, problem, Promise(necessary=True), 4, 0)
-    assert passes_of(meter, lambda: panel.holds(quadrant_mask(1))) == 2
+    assert passes_of(problem.classifier, lambda: panel.holds(quadrant_mask(1))) == 1
+    panel = Panel(problem, Promise(necessary=True), 4, 0)
+    assert passes_of(problem.classifier, lambda: panel.holds(quadrant_mask(1))) == 2
 
 
 def test_no_mask_is_asked_twice(quadrant, problem):
-    meter = quadrant.metered()
-    panel = Panel(meter, problem, EVERY, 4, 0)
+    problem = problem.metered()
+    panel = Panel(problem, EVERY, 4, 0)
     every = len(kinds(random=False)) + 4 * len(kinds(random=True))
     whole, too_small = quadrant_mask(1), quadrant_mask(0.5)
-    assert passes_of(meter, lambda: panel.holds(whole)) == every
-    assert passes_of(meter, lambda: panel.holds(too_small)) <= every
-    assert passes_of(meter, lambda: (panel.holds(whole), panel.holds(too_small))) == 0
+    assert passes_of(problem.classifier, lambda: panel.holds(whole)) == every
+    assert passes_of(problem.classifier, lambda: panel.holds(too_small)) <= every
+    assert passes_of(problem.classifier, lambda: (panel.holds(whole), panel.holds(too_small))) == 0
     assert panel.evidence(whole).margins.shape == (every, 1)
     assert panel.evidence(too_small) is None
 
 
 def test_where_the_masks_before_did_worst_a_mask_is_asked_first(quadrant, problem):
-    meter = quadrant.metered()
-    panel = Panel(meter, problem, EVERY, 4, 0)
+    problem = problem.metered()
+    panel = Panel(problem, EVERY, 4, 0)
     panel.holds(quadrant_mask(1))  # black is darkest
-    assert passes_of(meter, lambda: panel.holds(quadrant_mask(0.5))) == AT_ONCE
+    assert passes_of(problem.classifier, lambda: panel.holds(quadrant_mask(0.5))) == AT_ONCE
 
 
 def test_draws_of_random_kinds_join_and_what_held_is_asked_again(quadrant, problem):
-    panel, mask = Panel(quadrant, problem, EVERY, 1, 0), quadrant_mask(11 / 16)
+    panel, mask = Panel(problem, EVERY, 1, 0), quadrant_mask(11 / 16)
     assert panel.holds(mask)
     before = panel.drawn.kinds
-    trial = put_to_trial(quadrant, problem, mask, EVERY, 1)
+    trial = put_to_trial(problem, mask, EVERY, 1)
     dark = trial.drawn[:]  # as if every draw had lost the label
     dark.values.fill_(-9.0)
     panel.add(dark, torch.full_like(trial.margins, -9.0))
@@ -113,7 +113,7 @@ def test_draws_of_random_kinds_join_and_what_held_is_asked_again(quadrant, probl
 def test_the_same_seed_draws_the_same_panel_and_leaves_the_global_state_alone(quadrant, problem):
     torch.manual_seed(1234)
     state = torch.get_rng_state()
-    one, again, other = (Panel(quadrant, problem, EVERY, 2, seed).drawn for seed in (0, 0, 1))
+    one, again, other = (Panel(problem, EVERY, 2, seed).drawn for seed in (0, 0, 1))
     assert torch.equal(one.values, again.values)
     assert not torch.equal(one.values, other.values)
     assert torch.equal(torch.get_rng_state(), state)
@@ -121,11 +121,11 @@ def test_the_same_seed_draws_the_same_panel_and_leaves_the_global_state_alone(qu
 
 def test_a_panel_asks_a_mask_as_it_is_guided(quadrant, problem):
     upper = quadrant_mask(0.5)
-    assert Panel(quadrant, problem, Promise(), 1, 0).holds(upper)
+    assert Panel(problem, Promise(), 1, 0).holds(upper)
     for guidance, held in (
         (Guidance(drop=upper[0, 0].bool()), False), (Guidance(keep=upper[0, 0].bool()), True),
     ):  # fmt: skip
-        panel = Panel(quadrant, problem.guided(guidance), Promise(), 1, 0)
+        panel = Panel(problem.guided(guidance), Promise(), 1, 0)
         mask = torch.zeros_like(upper) if held else upper
         assert panel.holds(mask) is held
         assert bool(panel.slack(mask)[0] >= 0) is held
@@ -136,21 +136,21 @@ def test_a_panel_refuses_a_mask_that_overlaps_too_much(quadrant, problem):
     left[:, : SIDE // 4] = True
     for overlap, held in ((0.5, True), (0.49, False)):
         guided = problem.guided(Guidance(drop=left, overlap=overlap))
-        panel = Panel(quadrant, guided, Promise(), 1, 0)
+        panel = Panel(guided, Promise(), 1, 0)
         assert panel.holds(mask) is held
         assert bool(panel.slack(mask)[0] >= 0) is held
 
 
 @pytest.mark.parametrize("toy", [two_tiles, nothing_there])
 def test_a_panel_holds_for_what_the_toys_need(toy):
-    classifier, problem, window = toy()
-    panel = Panel(classifier, problem, EVERY, 4, 0)
+    problem, window = toy()
+    panel = Panel(problem, EVERY, 4, 0)
     assert panel.holds(window)
     assert not panel.holds(1 - window)
 
 
 def test_a_kind_that_depends_on_the_mask_is_grown_from_each_mask(quadrant, problem):
     drawn = draw("imputed", problem.pixels, quadrant.gray, 2, torch.Generator().manual_seed(0))
-    bright = evidence_on(quadrant, problem, quadrant_mask(3 / 16), drawn)
+    bright = evidence_on(problem, quadrant_mask(3 / 16), drawn)
     assert (bright.margins > 1).all()  # what is kept is white, and so is what grows from it
     assert bright.log_ratio.isinf().all()  # nobody asked on gray

@@ -152,7 +152,7 @@ def test_a_promise_about_gray_demands_nothing_else():
 
 def quadrant_toy():
     classifier = quadrant_classifier()
-    return classifier, quadrant_problem(classifier), quadrant_mask(1)
+    return quadrant_problem(classifier), quadrant_mask(1)
 
 
 def first_tile(window):
@@ -186,18 +186,18 @@ def test_every_preset_with_a_promise_is_asked_about():
 @pytest.mark.parametrize("case", CASES)
 def test_search_panel_trial_and_report_agree_on_a_promise(case):
     toy, mask_of, keeping = CASES[case]
-    classifier, problem, window = toy()
+    problem, window = toy()
     mask = mask_of(window)
-    report = measure(classifier, problem, mask, seed=3).evidence
+    report = measure(problem, mask, seed=3).evidence
     for preset in PROMISED:
         promise, config = PRESETS[preset].promise, ExplainConfig(preset=preset, draws=16)
-        objective = Objective(classifier, problem, config, torch.Generator().manual_seed(0))
-        panel = Panel(classifier, problem, promise, 8, 1)
+        objective = Objective(problem, config, torch.Generator().manual_seed(0))
+        panel = Panel(problem, promise, 8, 1)
         answers = dict(
             search=objective(binarize(20 * mask - 10)).slack.item() >= 0,
             panel=panel.holds(mask),
             batch=panel.slack(torch.cat((1 - mask, mask)))[1].item() >= 0,
-            trial=put_to_trial(classifier, problem, mask, promise, 2).kept,
+            trial=put_to_trial(problem, mask, promise, 2).kept,
             report=promise.slack(report).item() >= 0,
         )
         assert set(answers.values()) == {preset in keeping}, (preset, answers)
@@ -206,7 +206,7 @@ def test_search_panel_trial_and_report_agree_on_a_promise(case):
 @pytest.mark.parametrize("rows", range(SIDE // 2 + 1))
 def test_the_edge_of_a_promise_about_gray_is_where_the_hand_puts_it(quadrant, problem, rows):
     mask, enough = quadrant_mask(rows / 16), rows >= 4
-    assert Panel(quadrant, problem, Promise(), 1, 0).holds(mask) is enough
-    assert put_to_trial(quadrant, problem, mask, Promise(), 0).kept is enough
+    assert Panel(problem, Promise(), 1, 0).holds(mask) is enough
+    assert put_to_trial(problem, mask, Promise(), 0).kept is enough
     necessary = Promise(necessary=True)
-    assert put_to_trial(quadrant, problem, mask, necessary, 0).kept is (rows >= 12)
+    assert put_to_trial(problem, mask, necessary, 0).kept is (rows >= 12)

@@ -51,7 +51,7 @@ SURE, HALF, GONE = softmax(3, 0, -1), softmax(1, 0, -1), softmax(-1, 0, -1)
 
 
 def test_the_card_of_the_whole_quadrant_is_as_computed_by_hand(quadrant, problem):
-    card = score(quadrant, problem, quadrant_mask(1))
+    card = score(problem, quadrant_mask(1))
     assert (card.target, card.label) == (0, "bright")
     assert card.probability == pytest.approx(SURE[0])
     assert card.explanation_probability == pytest.approx(SURE[0])
@@ -64,7 +64,7 @@ def test_the_card_of_the_whole_quadrant_is_as_computed_by_hand(quadrant, problem
 
 
 def test_the_card_of_half_the_quadrant_is_as_computed_by_hand(quadrant, problem):
-    card = score(quadrant, problem, quadrant_mask(0.5))
+    card = score(problem, quadrant_mask(0.5))
     assert card.area == 0.125
     assert card.confidence_ratio == pytest.approx(HALF[0] / SURE[0])
     assert card.leftover == pytest.approx(HALF[0] / SURE[0])
@@ -76,7 +76,7 @@ def test_the_card_of_half_the_quadrant_is_as_computed_by_hand(quadrant, problem)
 
 
 def test_top_five_lists_names_and_probabilities_of_x_e_and_k(quadrant, problem):
-    top = score(quadrant, problem, quadrant_mask(1)).top5
+    top = score(problem, quadrant_mask(1)).top5
     assert list(top) == ["photograph", "explanation", "complement"]
     assert [p.name for p in top["photograph"]] == ["bright", "dark", "never"]
     assert [p.probability for p in top["photograph"]] == pytest.approx(SURE)
@@ -85,7 +85,7 @@ def test_top_five_lists_names_and_probabilities_of_x_e_and_k(quadrant, problem):
 
 
 def test_a_full_mask_matches_every_layer_perfectly(quadrant, problem):
-    card = score(quadrant, problem, torch.ones(1, 1, SIDE, SIDE))
+    card = score(problem, torch.ones(1, 1, SIDE, SIDE))
     assert (card.area, card.confidence_ratio) == (1, pytest.approx(1))
     for layer in card.layers:
         assert layer.cosine == pytest.approx(1, abs=1e-5)
@@ -94,7 +94,7 @@ def test_a_full_mask_matches_every_layer_perfectly(quadrant, problem):
 
 
 def test_an_empty_mask_has_a_card_too(quadrant, problem):
-    card = score(quadrant, problem, torch.zeros(1, 1, SIDE, SIDE))
+    card = score(problem, torch.zeros(1, 1, SIDE, SIDE))
     assert (card.area, card.components, card.largest_component) == (0, 0, 0)
     assert (card.label_kept, card.necessary) == (False, False)
     assert card.leftover == pytest.approx(1)
@@ -102,13 +102,13 @@ def test_an_empty_mask_has_a_card_too(quadrant, problem):
 
 
 def test_the_right_quadrant_matches_beyond_random_masks_of_equal_area(quadrant, problem):
-    (layer,) = score(quadrant, problem, quadrant_mask(1)).layers
+    (layer,) = score(problem, quadrant_mask(1)).layers
     assert layer.cosine > layer.random_cosine
     assert layer.relative_l2 < layer.random_relative_l2
 
 
 def test_the_same_seed_draws_the_same_controls(quadrant, problem):
-    one, again, other = (score(quadrant, problem, quadrant_mask(0.5), seed=s) for s in (3, 3, 4))
+    one, again, other = (score(problem, quadrant_mask(0.5), seed=s) for s in (3, 3, 4))
     assert one == again
     assert one.layers != other.layers
 
@@ -116,7 +116,7 @@ def test_the_same_seed_draws_the_same_controls(quadrant, problem):
 def test_scoring_leaves_the_global_random_state_alone(quadrant, problem):
     torch.manual_seed(1234)
     state = torch.get_rng_state()
-    score(quadrant, problem, quadrant_mask(0.5))
+    score(problem, quadrant_mask(0.5))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -130,7 +130,7 @@ def linear() -> Measured:
     rows = torch.linspace(0.9, 0.6, SIDE).view(1, 1, SIDE, 1).expand(-1, -1, -1, SIDE)
     ranking = rows * left_mask() + (rows - 0.5) * (1 - left_mask())
     problem = pose(classifier, halves_pixels(2, 0.5), "left")
-    return measure(classifier, problem, left_mask(), ranking, trials=3)
+    return measure(problem, left_mask(), ranking, trials=3)
 
 
 def test_every_prediction_of_a_linear_card_is_as_derived_by_hand(linear):
@@ -276,7 +276,7 @@ def test_a_linear_card_with_a_speck_is_as_derived_by_hand():
     mask[..., 4, : SIDE // 4] = 1  # half of a row
     mask[..., 10, 25] = 1
     problem = pose(linear_classifier(), halves_pixels(2, 0.5), "left")
-    card = score(linear_classifier(), problem, mask)
+    card = score(problem, mask)
     assert card.area == 73 / 1024
     assert (card.components, card.largest_component) == (2, pytest.approx(72 / 73))
     expected = softmax(2 * 72 / 512, 0.5 / 512, 0)[0]
@@ -287,7 +287,7 @@ def test_a_linear_card_with_a_speck_is_as_derived_by_hand():
 
 
 def test_a_card_without_a_soft_mask_has_no_curves(quadrant, problem):
-    card = score(quadrant, problem, quadrant_mask(0.5))
+    card = score(problem, quadrant_mask(0.5))
     assert card.deletion is card.insertion is None
 
 
@@ -310,14 +310,14 @@ def test_the_mean_of_a_divergence_map_is_the_relative_l2():
 
 def test_the_keep_rates_are_part_of_the_card(quadrant, problem):
     mask = quadrant_mask(0.5)
-    card = score(quadrant, problem, mask, seed=3, trials=7)
-    assert card.keep_rate == keep_rates(quadrant, problem, mask, 3, trials=7)
+    card = score(problem, mask, seed=3, trials=7)
+    assert card.keep_rate == keep_rates(problem, mask, 3, trials=7)
     assert card.pooled == pooled(card.keep_rate)
 
 
 def test_the_evidence_of_a_card_is_what_its_figures_say(quadrant, problem):
     mask = quadrant_mask(0.5)
-    card, _, evidence = measure(quadrant, problem, mask, seed=3, trials=7)
+    card, _, evidence = measure(problem, mask, seed=3, trials=7)
     assert evidence.log_ratio.exp().item() == pytest.approx(card.confidence_ratio)
     assert (evidence.leftover.item() < 0) is card.necessary
     for rate in card.keep_rate:
@@ -328,9 +328,9 @@ def test_the_evidence_of_a_card_is_what_its_figures_say(quadrant, problem):
 
 def test_a_card_is_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
     soft = random_pixels()[:, :1]
-    together = measure(quadrant, problem, quadrant_mask(0.5), soft)
+    together = measure(problem, quadrant_mask(0.5), soft)
     monkeypatch.setattr(batches, "CPU_BATCH", 1)
-    alone = measure(quadrant, problem, quadrant_mask(0.5), soft)
+    alone = measure(problem, quadrant_mask(0.5), soft)
     assert alone.card.keep_rate == together.card.keep_rate
     assert alone.pictures.worst == together.pictures.worst
     assert alone.card.layers[0] == pytest.approx(together.card.layers[0])
@@ -355,7 +355,7 @@ def test_the_report_of_a_card_is_json_that_gives_every_figure_back(linear):
 def test_an_empty_and_a_full_mask_are_remarked_upon(quadrant, problem, share, word):
     mask = torch.zeros(1, 1, SIDE, SIDE)
     mask[..., : round(share * SIDE), :] = 1
-    remark = score(quadrant, problem, mask).remark
+    remark = score(problem, mask).remark
     assert word in remark if word else remark == ""
 
 
@@ -376,7 +376,7 @@ def test_a_card_needs_few_forward_passes_beside_those_of_its_keep_rate(quadrant,
 
     problem = pose(quadrant, quadrant_pixels(), None)
     monkeypatch.setattr(type(quadrant), "forward", counting)
-    measure(quadrant, problem, quadrant_mask(0.5), random_pixels()[:, :1])
+    measure(problem, quadrant_mask(0.5), random_pixels()[:, :1])
     tried = sum(TRIALS if each.random else 1 for each in BACKGROUNDS.values())
     assert tried < sum(seen) <= tried + 60
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,14 +22,12 @@ TOY = dict(preset="smallest", steps=30, patience=30, resolution=16)
 
 def found_of(toy, limits=None, **changes):
     """The explanations of a toy and its problem."""
-    classifier, problem, _ = toy
-    return drain(
-        search_several(classifier, problem, ExplainConfig(**TOY | changes), limits or Limits())
-    )
+    problem, _ = toy
+    return drain(search_several(problem, ExplainConfig(**TOY | changes), limits or Limits()))
 
 
 def test_where_either_of_two_regions_suffices_both_are_found_and_no_third():
-    classifier, problem, windows = toy = either_tile()
+    problem, windows = toy = either_tile()
     several = found_of(toy)
     assert len(several.found) == 2
     assert several.exhausted
@@ -41,7 +40,7 @@ def test_where_either_of_two_regions_suffices_both_are_found_and_no_third():
         assert max(kept) >= 0.75
         assert min(kept) < 0.2
     for mask in (first, second):
-        assert put_to_trial(classifier, problem, mask, ExplainConfig(**TOY).promise, 77).kept
+        assert put_to_trial(problem, mask, ExplainConfig(**TOY).promise, 77).kept
     assert several.iou == ((1, 0), (0, 1))
     assert several.shared == ((1, 0), (0, 1))
 
@@ -63,9 +62,9 @@ def test_where_any_pixels_will_do_others_are_found_until_no_more_are_looked_for(
 
 
 def test_where_the_promise_cannot_be_kept_there_is_none():
-    classifier, problem, _ = two_tiles()
-    never = type(problem)(problem.pixels, problem.response, 2)
-    several = found_of((classifier, never, None), steps=10)
+    problem, _ = two_tiles()
+    never = replace(problem, target=2)
+    several = found_of((never, None), steps=10)
     assert several.found == ()
     words = "No disjoint explanation was found that keeps the promise smallest."
     assert several.sentence == words
@@ -96,11 +95,11 @@ def test_the_same_seed_finds_the_same():
 
 
 def test_steps_say_which_explanation_is_looked_for_and_a_stop_ends_all():
-    classifier, problem, _ = either_tile()
+    problem, _ = either_tile()
     findings = []
     several = drain(
         search_several(
-            classifier, problem, ExplainConfig(**TOY), Limits(),
+            problem, ExplainConfig(**TOY), Limits(),
             lambda: findings[-1].number == 2 and findings[-1].step.index == 3,
         ),
         findings.append,
@@ -135,10 +134,10 @@ def test_an_overlap_of_everything_is_refused(quadrant, photograph):
 
 
 def test_everything_is_written_or_nothing(tmp_path):
-    classifier, problem, _ = either_tile()
+    problem, _ = either_tile()
     photograph = to_image(problem.pixels[0])
     config = ExplainConfig(**TOY, target="seen", fit="squash")
-    several = drain(explain_several_steps(classifier, photograph, config))
+    several = drain(explain_several_steps(problem.classifier, photograph, config))
     folder = several.save(tmp_path / "several")
     report = json.loads((folder / "report.json").read_text())
     assert {path.name for path in folder.iterdir()} == set(several.files)

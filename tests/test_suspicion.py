@@ -102,7 +102,7 @@ def test_disturbing_a_mask_of_everything_changes_nothing():
 
 def test_a_shift_that_loses_the_label_is_found(quadrant, problem):
     """Five rows keep the label from 1/4 on: 5/16; two rows fewer do not: 3/16."""
-    (_, shift, *_) = measure(quadrant, problem, quadrant_mask(5 / 16)).card.checks
+    (_, shift, *_) = measure(problem, quadrant_mask(5 / 16)).card.checks
     assert (shift.name, shift.figure, shift.light) == ("shift", 1, "amber")
 
 
@@ -128,7 +128,7 @@ def test_parameter_randomization_lowers_the_gain():
     classifier = linear_classifier(weight=((1, 0), (0, 0), (-1, 0)))
     problem = pose(classifier, halves_pixels(2, 2), "left")
     for seed in range(10):
-        card = measure(classifier, problem, left_mask(), seed=seed).card
+        card = measure(problem, left_mask(), seed=seed).card
         assert card.gain == 1
         assert card.randomized_gain < 1
         assert card.checks[-1].figure == card.randomized_gain
@@ -136,7 +136,7 @@ def test_parameter_randomization_lowers_the_gain():
 
 def test_an_explanation_that_survives_randomization_is_red(quadrant, problem):
     """The toy's only parameter is a single number, which no permutation changes."""
-    check = measure(quadrant, problem, quadrant_mask(1)).card.checks[-1]
+    check = measure(problem, quadrant_mask(1)).card.checks[-1]
     assert (check.name, check.light, check.figure) == ("parameters", "red", 1)
 
 

@@ -11,7 +11,7 @@ from actmatch.results.table import card_table
 
 @pytest.fixture
 def lines(quadrant, problem):
-    card = measure(quadrant, problem, quadrant_mask(0.5), random_pixels()[:, :1], trials=4).card
+    card = measure(problem, quadrant_mask(0.5), random_pixels()[:, :1], trials=4).card
     return card_table(card).splitlines()
 
 
@@ -31,7 +31,7 @@ def test_figures_stand_beside_their_names(lines):
 
 
 def test_a_stage_is_compared_with_random_masks_in_the_order_of_its_heading(quadrant, problem):
-    card = measure(quadrant, problem, quadrant_mask(0.5)).card
+    card = measure(problem, quadrant_mask(0.5)).card
     layer = card.layers[0]
     figures = (layer.cosine, layer.random_cosine, layer.relative_l2, layer.random_relative_l2)
     assert starting(card_table(card).splitlines(), "pool")[1:] == [f"{f:.2f}" for f in figures]
@@ -42,5 +42,5 @@ def test_a_suspect_check_names_what_would_mend_it(lines):
 
 
 def test_a_mask_without_a_ranking_says_so(quadrant, problem):
-    card = measure(quadrant, problem, quadrant_mask(0.5)).card
+    card = measure(problem, quadrant_mask(0.5)).card
     assert "the mask has no ranking" in card_table(card)

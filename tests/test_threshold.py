@@ -21,7 +21,7 @@ def falling() -> torch.Tensor:
 
 def test_the_curve_of_a_falling_mask_is_as_computed_by_hand(quadrant, problem):
     """At cut c the share 1 - c of the quadrant stays, and the label needs a quarter of it."""
-    curve = threshold_curve(quadrant, problem, falling(), cuts=7)
+    curve = threshold_curve(problem, falling(), cuts=7)
     assert curve.cuts == tuple(n / 8 for n in range(1, 8))
     assert curve.areas == pytest.approx([(1 - c) / 4 for c in curve.cuts])
     kept = [4 * (1 - c) - 1 >= 0 for c in curve.cuts]
@@ -36,17 +36,17 @@ def test_the_curve_of_a_falling_mask_is_as_computed_by_hand(quadrant, problem):
 
 
 def test_a_curve_is_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
-    together = threshold_curve(quadrant, problem, falling())
+    together = threshold_curve(problem, falling())
     monkeypatch.setattr(batches, "CPU_BATCH", 1)
-    assert threshold_curve(quadrant, problem, falling()).matches == pytest.approx(together.matches)
+    assert threshold_curve(problem, falling()).matches == pytest.approx(together.matches)
 
 
 def test_one_of_the_default_cuts_is_a_half(quadrant, problem):
-    assert 0.5 in threshold_curve(quadrant, problem, falling()).cuts
+    assert 0.5 in threshold_curve(problem, falling()).cuts
 
 
 def test_a_mask_that_never_holds_has_no_interval(quadrant, problem):
-    curve = threshold_curve(quadrant, problem, 0 * falling())
+    curve = threshold_curve(problem, 0 * falling())
     assert curve.interval is None
     assert json.loads(json.dumps(curve.report(), allow_nan=False))["areas"] == [0] * 31
 

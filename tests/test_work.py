@@ -28,10 +28,10 @@ from actmatch.screen.work import (
 CONFIG = ExplainConfig(preset="smallest", steps=12, resolution=8)
 
 
-def searched(classifier, problem, config, earlier=None):
+def searched(problem, config, earlier=None):
     """The work after a run, and its explanation."""
-    recorder = Recorder(classifier, problem, earlier)
-    steps = search(classifier, problem, config)
+    recorder = Recorder(problem.classifier, problem, earlier)
+    steps = search(problem, config)
     while True:
         try:
             recorder.add(next(steps))
@@ -43,7 +43,7 @@ def searched(classifier, problem, config, earlier=None):
 def run(quadrant):
     from toys import quadrant_problem
 
-    return searched(quadrant, quadrant_problem(quadrant), CONFIG)
+    return searched(quadrant_problem(quadrant), CONFIG)
 
 
 def test_every_step_of_a_short_run_and_its_result_are_remembered(run):
@@ -82,7 +82,7 @@ def test_work_is_of_its_own_photograph_classifier_and_class(run, quadrant, probl
 def test_a_second_run_adds_to_the_first(run, quadrant, problem):
     work, _ = run
     config = ExplainConfig(preset="smallest", steps=6, resolution=8)
-    again, _ = searched(quadrant, problem.guided(guidance_of((), quadrant.size, work.logits)),
+    again, _ = searched(problem.guided(guidance_of((), quadrant.size, work.logits)),
                         config, work)  # fmt: skip
     names = [moment.name for moment in again.moments]
     assert names.count(RESULT) == 2
@@ -164,7 +164,7 @@ def test_marks_that_leave_no_choice_are_refused_in_words():
 def test_a_search_obeys_its_marks(quadrant, problem):
     marks = [Mark(24, 24, 3, True), Mark(4, 4, 3, False)]
     guided = problem.guided(guidance_of(marks, quadrant.size))
-    work, _ = searched(quadrant, guided, CONFIG)
+    work, _ = searched(guided, CONFIG)
     guidance = guidance_of(marks, quadrant.size)
     assert work.mask[guidance.keep].all()
     assert not work.mask[guidance.drop].any()

@@ -201,7 +201,7 @@ class WindowModel(nn.Module):
         return self.forward_head(self.forward_intermediates(pixels)[0])
 
 
-def two_tiles() -> tuple[Classifier, Problem, Tensor]:
+def two_tiles() -> tuple[Problem, Tensor]:
     """Says "both" of two white tiles when three quarters of their pixels are kept on gray.
 
     Logit 2 * brightness - 3, where a kept share q of the tiles has brightness 2 q: q > 3/4. One
@@ -210,10 +210,10 @@ def two_tiles() -> tuple[Classifier, Problem, Tensor]:
     window = torch.zeros(1, 1, SIDE, SIDE)
     window[..., :14, :14] = window[..., 14:28, 14:28] = 1
     classifier = Classifier(WindowModel(window, 2.0, -3.0), "tiles", ("both", "not both", "never"))
-    return classifier, pose(classifier, 0.5 + 0.5 * window.expand(1, 3, -1, -1), "both"), window
+    return pose(classifier, 0.5 + 0.5 * window.expand(1, 3, -1, -1), "both"), window
 
 
-def either_tile() -> tuple[Classifier, Problem, Tensor]:
+def either_tile() -> tuple[Problem, Tensor]:
     """Says "seen" when three quarters of one of two white tiles are kept on gray: q > 3/4.
 
     The third value is the 2 x 1 x 32 x 32 window of each tile.
@@ -222,10 +222,10 @@ def either_tile() -> tuple[Classifier, Problem, Tensor]:
     window[0, :, :14, :14] = window[1, :, 14:28, 14:28] = 1
     classifier = Classifier(WindowModel(window, 2.0, -3.0), "either", ("seen", "unseen", "never"))
     white = 0.5 + 0.5 * window.amax(0).expand(1, 3, -1, -1)
-    return classifier, pose(classifier, white, "seen"), window
+    return pose(classifier, white, "seen"), window
 
 
-def nothing_there() -> tuple[Classifier, Problem, Tensor]:
+def nothing_there() -> tuple[Problem, Tensor]:
     """Says "nothing" of an all gray picture unless its upper left quadrant is bright.
 
     Logit 1 - 2 * brightness. On gray an empty mask is enough; white shines through the removed
@@ -234,7 +234,7 @@ def nothing_there() -> tuple[Classifier, Problem, Tensor]:
     window = torch.zeros(1, 1, SIDE, SIDE)
     window[..., :HALF, :HALF] = 1
     classifier = Classifier(WindowModel(window, -2.0, 1.0), "absence", ("nothing", "bright", "no"))
-    return classifier, pose(classifier, torch.full((1, 3, SIDE, SIDE), 0.5), "nothing"), window
+    return pose(classifier, torch.full((1, 3, SIDE, SIDE), 0.5), "nothing"), window
 
 
 def tiny_model(name: str, seed: int = 0, size: int = 64, **settings) -> nn.Module:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier
 from ..problem import losses
 from ..problem.infill import Infills, composite
 from ..problem.problem import Problem
@@ -15,7 +14,6 @@ BATCH = 32  # composites a forward pass
 
 
 def evidence_on(
-    classifier: Classifier,
     problem: Problem,
     masks: Tensor,
     drawn: Infills,
@@ -31,13 +29,13 @@ def evidence_on(
     target, pixels = problem.target, problem.pixels
     margins, log_ratio = [], masks.new_full((len(masks),), torch.inf)
     for part in drawn.split(max(1, BATCH // len(masks))):
-        logits = classifier.logits(part.composites(masks, pixels).flatten(0, 1))
+        logits = problem.classifier.logits(part.composites(masks, pixels).flatten(0, 1))
         margins.append(losses.margin(logits, target).unflatten(0, (len(part), len(masks))))
         if "gray" in part.kinds:
             rows = logits.unflatten(0, (len(part), len(masks)))[part.kinds.index("gray")]
             log_ratio = rows.log_softmax(-1)[:, target] - problem.log_probability
     left = None
     if leftover:
-        rest = composite(1 - masks, pixels.expand(len(masks), -1, -1, -1), classifier.gray)
-        left = losses.margin(classifier.logits(rest), target)
+        rest = composite(1 - masks, pixels.expand(len(masks), -1, -1, -1), problem.classifier.gray)
+        left = losses.margin(problem.classifier.logits(rest), target)
     return Evidence(drawn.kinds, torch.cat(margins), log_ratio, left)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ..classifiers.batches import respond
-from ..classifiers.classifier import Classifier
 from ..problem import losses
 from ..problem.problem import Problem
 from .answers import evidence_on
@@ -39,11 +38,6 @@ class FrontierPoint(NamedTuple):
     low: float
     high: float
     match: float
-
-    @property
-    def gain(self) -> tuple[bool, float]:
-        """What is most at the knee: first that the label is kept, then the keep-rate less area."""
-        return self.label_kept, self.keep_rate - self.area
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Frontier:
 
         Among those that keep the label on gray, if there are any.
         """
-        gains = [point.gain for point in self.points]
+        gains = [(point.label_kept, point.keep_rate - point.area) for point in self.points]
         return gains.index(max(gains))
 
     def report(self) -> list[dict[str, float]]:
@@ -89,7 +83,6 @@ class Frontier:
 
 
 def measure_frontier(
-    classifier: Classifier,
     problem: Problem,
     masks: list[Tensor],
     seed: int,
@@ -107,10 +100,10 @@ def measure_frontier(
     if answer is not None:
         found = sorted([*found, answer], key=lambda mask: mask.mean().item())
     chosen = torch.cat(found)
-    drawn = infills(classifier, problem, DRAWS, seed)
+    drawn = infills(problem, DRAWS, seed)
     with torch.no_grad():
-        margins = evidence_on(classifier, problem, chosen, drawn).margins.T
-    response = respond(classifier, on_gray(classifier, problem, chosen))
+        margins = evidence_on(problem, chosen, drawn).margins.T
+    response = respond(problem.classifier, on_gray(problem, chosen))
     cosines = losses.similarity(problem.response.activations[-1], response.activations[-1])
     log_p = response.logits.double().log_softmax(-1)[:, problem.target]
     columns = (chosen.mean((1, 2, 3)), ratios(log_p, problem.log_probability),

@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from ..classifiers.batches import logits_of
-from ..classifiers.classifier import Classifier
 from ..images.examples import example_photographs
 from ..images.photograph import Source, read_photograph, to_pixels
 from ..problem.infill import composite
@@ -24,7 +23,6 @@ SAME = 1 / 255  # pixels that differ by no more are the same
 
 
 def other_photographs(
-    classifier: Classifier,
     problem: Problem,
     sources: Sequence[Source] | None = None,
     fit: str = "crop",
@@ -43,10 +41,10 @@ def other_photographs(
     """
     given = _examples() if sources is None else [read_photograph(source) for source in sources]
     explained = problem.pixels.cpu()
-    every = [to_pixels(image, classifier.data_config) for image in given]
+    every = [to_pixels(image, problem.classifier.data_config) for image in given]
     fitted = every
     if fit != "crop":
-        fitted = [to_pixels(image, classifier.data_config, fit) for image in given]
+        fitted = [to_pixels(image, problem.classifier.data_config, fit) for image in given]
     others = [
         cropped
         for cropped, alike in zip(every, fitted, strict=True)
@@ -54,19 +52,18 @@ def other_photographs(
     ]
     others = torch.cat((*others, explained[:0])).to(problem.pixels.device)
     if len(others):
-        others = others[logits_of(classifier, [others]).argmax(-1) != problem.target]
+        others = others[logits_of(problem.classifier, [others]).argmax(-1) != problem.target]
     if sources is not None and not len(others):
         raise ValueError(
             "None of the photographs given for the background can serve as one: each must be "
             "another photograph than the one explained, and the classifier must not say "
-            f"{classifier.class_names[problem.target]} of it."
+            f"{problem.classifier.class_names[problem.target]} of it."
         )
     return others
 
 
 def with_photographs(
     measured: Measured,
-    classifier: Classifier,
     problem: Problem,
     mask: Tensor,
     photographs: Tensor,
@@ -75,7 +72,7 @@ def with_photographs(
     if not len(photographs):
         return measured
     composites = composite(mask, problem.pixels.expand_as(photographs), photographs)
-    (tried,) = try_each(classifier, problem, (IMAGE,) * len(photographs), [composites])
+    (tried,) = try_each(problem, (IMAGE,) * len(photographs), [composites])
     card = replace(measured.card, reported=(tried.keep_rate,))
     worst = {**measured.pictures.worst, IMAGE: tried.worst}
     return measured._replace(card=card, pictures=replace(measured.pictures, worst=worst))

@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from ..classifiers.batches import in_batches
-from ..classifiers.classifier import Classifier
 from ..images.photograph import to_image
 from ..problem import losses
 from ..problem.backgrounds import BACKGROUNDS, kinds
@@ -91,7 +90,6 @@ def pooled(rates: Sequence[KeepRate]) -> Rate:
 
 
 def infills(
-    classifier: Classifier,
     problem: Problem,
     trials: int,
     seed: int,
@@ -100,7 +98,7 @@ def infills(
     """The draws of all kinds, or of some: `trials` of each random one and one of each other."""
     random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     return Infills.joined(
-        draw(kind, problem.pixels, classifier.gray,
+        draw(kind, problem.pixels, problem.classifier.gray,
              trials if BACKGROUNDS[kind].random else 1, random)
         for kind in (kinds() if names is None else names)
     )  # fmt: skip
@@ -126,18 +124,17 @@ class Trials(NamedTuple):
 
 
 def try_infills(
-    classifier: Classifier, problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
+    problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
 ) -> tuple[Trials, ...]:
     """The trials of every promised kind; deterministic kinds are tried once."""
-    drawn = infills(classifier, problem, trials, seed)
+    drawn = infills(problem, trials, seed)
     composites = (
         part.composites(mask, problem.pixels)[:, 0] for part in drawn.split(COMPOSITES_AT_ONCE)
     )
-    return try_each(classifier, problem, drawn.kinds, composites)
+    return try_each(problem, drawn.kinds, composites)
 
 
 def try_each(
-    classifier: Classifier,
     problem: Problem,
     owners: Sequence[str],
     composites: Iterable[Tensor],
@@ -151,7 +148,7 @@ def try_each(
     margins: dict[str, list[float]] = {kind: [] for kind in owners}
     worst: dict[str, Tensor] = {}
     rest: Iterator[str] = iter(owners)
-    for batch, response in in_batches(classifier, composites):
+    for batch, response in in_batches(problem.classifier, composites):
         found = losses.margin(response.logits, problem.target).tolist()
         for row, margin in zip(batch, found, strict=True):
             kind = next(rest)
@@ -164,8 +161,8 @@ def try_each(
 
 
 def keep_rates(
-    classifier: Classifier, problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
+    problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
 ) -> tuple[KeepRate, ...]:
     """The keep-rate of a mask for every promised kind, with exact intervals."""
-    tried = try_infills(classifier, problem, mask, seed, trials)
+    tried = try_infills(problem, mask, seed, trials)
     return tuple(each.keep_rate for each in tried)

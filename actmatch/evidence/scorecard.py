@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..classifiers.batches import logits_of, respond
-from ..classifiers.classifier import Classifier, Response
+from ..classifiers.classifier import Response
 from ..images.shape import piece_sizes
 from ..problem import losses
 from ..problem.infill import composite
@@ -221,7 +221,6 @@ class Measured(NamedTuple):
 
 @default_modes()
 def measure(
-    classifier: Classifier,
     problem: Problem,
     mask: Tensor,
     soft_mask: Tensor | None = None,
@@ -238,10 +237,10 @@ def measure(
     """
     random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     controls = random_masks(mask, RANDOM_MASKS, random)
-    response = respond(classifier, on_gray(classifier, problem, mask, 1 - mask, controls))
-    tried = try_infills(classifier, problem, mask, seed, trials)
-    deletion, insertion, disturbed = _probe(classifier, problem, mask, soft_mask)
-    figures = _predictions(classifier, problem, response)
+    response = respond(problem.classifier, on_gray(problem, mask, 1 - mask, controls))
+    tried = try_infills(problem, mask, seed, trials)
+    deletion, insertion, disturbed = _probe(problem, mask, soft_mask)
+    figures = _predictions(problem, response)
     components, largest = count_components(mask)
     speck_count, speck_share = suspicion.specks(piece_sizes(mask), mask.numel())
     logits = response.logits
@@ -253,14 +252,14 @@ def measure(
         specks=speck_count,
         speck_share=speck_share,
         gain=suspicion.gain(problem.response.logits, logits[:1], logits[2:]),
-        randomized_gain=_randomized_gain(classifier, problem, torch.cat((mask, controls)), seed),
+        randomized_gain=_randomized_gain(problem, torch.cat((mask, controls)), seed),
     )
     card = ScoreCard(
         **figures,
         area=mask.mean().item(),
         components=components,
         largest_component=largest,
-        layers=_layer_matches(classifier, problem, response),
+        layers=_layer_matches(problem, response),
         keep_rate=tuple(each.keep_rate for each in tried),
         deletion=deletion,
         insertion=insertion,
@@ -269,7 +268,7 @@ def measure(
         checks=suspicion.suspicions(evidence),
     )
     worst = {each.kind: each.worst for each in tried}
-    pictures = Pictures(worst, _divergences(classifier, problem, response))
+    pictures = Pictures(worst, _divergences(problem, response))
     return Measured(card, pictures, _evidence(problem, logits, tried))
 
 
@@ -289,14 +288,14 @@ def _evidence(problem: Problem, logits: Tensor, tried: tuple[Trials, ...]) -> Ev
     )
 
 
-def on_gray(classifier: Classifier, problem: Problem, *masks: Tensor) -> Tensor:
+def on_gray(problem: Problem, *masks: Tensor) -> Tensor:
     """N x 3 x H x W composites on gray of masks, each N_i x 1 x H x W."""
     together = torch.cat(masks)
     pixels = problem.pixels.expand(len(together), -1, -1, -1)
-    return composite(together, pixels, classifier.gray)
+    return composite(together, pixels, problem.classifier.gray)
 
 
-def _predictions(classifier: Classifier, problem: Problem, response: Response) -> dict[str, Any]:
+def _predictions(problem: Problem, response: Response) -> dict[str, Any]:
     """What the classifier says of x, e and k; e and k are the first rows of the response."""
     target = problem.target
     logits = torch.cat((problem.response.logits, response.logits[:2]))
@@ -308,7 +307,7 @@ def _predictions(classifier: Classifier, problem: Problem, response: Response) -
     names = ("photograph", "explanation", "complement")
     return dict(
         target=target,
-        label=classifier.class_names[target],
+        label=problem.classifier.class_names[target],
         probability=p_x,
         explanation_probability=p_e,
         complement_probability=p_k,
@@ -319,10 +318,10 @@ def _predictions(classifier: Classifier, problem: Problem, response: Response) -
         leftover_entropy=entropy,
         leftover_entropy_share=entropy / math.log(logits.shape[-1]),
         top5={
-            name: tuple(Prediction(*pair) for pair in classifier.top(row))
+            name: tuple(Prediction(*pair) for pair in problem.classifier.top(row))
             for name, row in zip(names, logits, strict=True)
         },
-        question=classifier.answer(logits),
+        question=problem.classifier.answer(logits),
     )
 
 
@@ -332,7 +331,7 @@ def ratios(log_p: Tensor, original: Tensor) -> Tensor:
 
 
 def _probe(
-    classifier: Classifier, problem: Problem, mask: Tensor, soft_mask: Tensor | None
+    problem: Problem, mask: Tensor, soft_mask: Tensor | None
 ) -> tuple[Curve | None, Curve | None, list[int]]:
     """Deletion, insertion, and the top-1 of every disturbed mask; their composites go together."""
     disturbed = suspicion.disturbed(mask)
@@ -340,7 +339,7 @@ def _probe(
     if soft_mask is not None:
         inserted = top_ranked(soft_mask, CURVE_STEPS)
         masks += [inserted, 1 - inserted[1:-1]]  # none and all of the pixels are in it already
-    logits = logits_of(classifier, (on_gray(classifier, problem, part) for part in masks))
+    logits = logits_of(problem.classifier, (on_gray(problem, part) for part in masks))
     top = logits[: len(disturbed)].argmax(-1).tolist()
     if soft_mask is None:
         return None, None, top
@@ -351,12 +350,10 @@ def _probe(
     return Curve(shares, deletion), Curve(shares, insertion), top
 
 
-def _randomized_gain(
-    classifier: Classifier, problem: Problem, masks: Tensor, seed: int
-) -> float | None:
+def _randomized_gain(problem: Problem, masks: Tensor, seed: int) -> float | None:
     """The gain of a mask, the first of `masks`, on a randomized copy of the classifier."""
-    copy = suspicion.randomized(classifier, seed)
-    logits = logits_of(copy, (problem.pixels, on_gray(classifier, problem, masks)))
+    copy = suspicion.randomized(problem.classifier, seed)
+    logits = logits_of(copy, (problem.pixels, on_gray(problem, masks)))
     return suspicion.gain(logits[:1], logits[1:2], logits[2:])
 
 
@@ -372,12 +369,10 @@ def top_ranked(soft_mask: Tensor, steps: int) -> Tensor:
     return (ranks < counts[:, None]).to(soft_mask).view(-1, *soft_mask.shape[1:])
 
 
-def _layer_matches(
-    classifier: Classifier, problem: Problem, response: Response
-) -> tuple[LayerMatch, ...]:
+def _layer_matches(problem: Problem, response: Response) -> tuple[LayerMatch, ...]:
     """Rows of the response: explanation, complement, then the random masks."""
     matches = []
-    for name, a, stage in _stages(classifier, problem, response):
+    for name, a, stage in _stages(problem, response):
         b = torch.cat((stage[:1], stage[2:]))
         cosines = losses.similarity(a, b).flatten(1).mean(1)
         differences = (a - b).square().flatten(1).sum(1) / (a.square().sum() + losses.EPSILON)
@@ -386,21 +381,18 @@ def _layer_matches(
     return tuple(matches)
 
 
-def _divergences(classifier: Classifier, problem: Problem, response: Response) -> dict[str, Tensor]:
+def _divergences(problem: Problem, response: Response) -> dict[str, Tensor]:
     """Per stage, where the explanation, the first row of the response, diverges; on the CPU."""
     size = problem.pixels.shape[-2:]
     return {
-        name: divergence(a, stage[:1], size).cpu()
-        for name, a, stage in _stages(classifier, problem, response)
+        name: divergence(a, stage[:1], size).cpu() for name, a, stage in _stages(problem, response)
     }
 
 
-def _stages(
-    classifier: Classifier, problem: Problem, response: Response
-) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _stages(problem: Problem, response: Response) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Name of each stage, its activations on the photograph, and on the rows of the response."""
     originals = problem.response.activations
-    return zip(classifier.layer_names, originals, response.activations, strict=True)
+    return zip(problem.classifier.layer_names, originals, response.activations, strict=True)
 
 
 def divergence(original: Tensor, other: Tensor, size: tuple[int, int]) -> Tensor:

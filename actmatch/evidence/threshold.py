@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from ..classifiers.batches import in_batches
-from ..classifiers.classifier import Classifier
 from ..problem import losses
 from ..problem.infill import composite
 from ..problem.problem import Problem
@@ -45,16 +44,14 @@ class ThresholdCurve:
         return asdict(self)
 
 
-def threshold_curve(
-    classifier: Classifier, problem: Problem, soft_mask: Tensor, cuts: int = CUTS
-) -> ThresholdCurve:
+def threshold_curve(problem: Problem, soft_mask: Tensor, cuts: int = CUTS) -> ThresholdCurve:
     """The curve of a 1 x 1 x H x W soft mask at evenly spaced cuts; all composites in batches."""
     levels = [(number + 1) / (cuts + 1) for number in range(cuts)]
     masks = (soft_mask > soft_mask.new_tensor(levels).view(-1, 1, 1, 1)).float()
     deepest = problem.response.activations[-1]
     logits, matches = [], []
-    pieces = (composite(mask, problem.pixels, classifier.gray) for mask in masks.split(1))
-    for _, response in in_batches(classifier, pieces):
+    pieces = (composite(mask, problem.pixels, problem.classifier.gray) for mask in masks.split(1))
+    for _, response in in_batches(problem.classifier, pieces):
         logits.append(response.logits)
         matches.append(losses.similarity(deepest, response.activations[-1]).flatten(1).mean(1))
     together = torch.cat(logits)
@@ -64,7 +61,7 @@ def threshold_curve(
     return ThresholdCurve(
         cuts=tuple(levels),
         areas=tuple(masks.mean((1, 2, 3)).tolist()),
-        labels=tuple(classifier.class_names[index] for index in top),
+        labels=tuple(problem.classifier.class_names[index] for index in top),
         label_kept=tuple(kept),
         confidence_ratios=tuple(ratios(log_p, problem.log_probability).tolist()),
         matches=tuple(torch.cat(matches).tolist()),

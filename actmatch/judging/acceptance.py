@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from ..classifiers.batches import logits_of
-from ..classifiers.classifier import Classifier
 from ..evidence.answers import evidence_on
 from ..evidence.keep_rate import infills
 from ..problem import losses
@@ -155,9 +154,7 @@ def _test_of(demand: Demand, fixed: dict[str, bool], demands: int) -> Sequential
 
 
 @default_modes()
-def put_to_trial(
-    classifier: Classifier, problem: Problem, mask: Tensor, promise: Promise, seed: int
-) -> Trial:
+def put_to_trial(problem: Problem, mask: Tensor, promise: Promise, seed: int) -> Trial:
     """Whether a 1 x 1 x H x W mask keeps the promise, on backgrounds drawn from this seed.
 
     What is certain is asked first: gray, confidence, the complement, and the kinds that are not
@@ -166,9 +163,9 @@ def put_to_trial(
     mask = problem.guidance.apply(mask)
     certain = [kind for kind, each in BACKGROUNDS.items() if not each.random]
     names = ["gray"] if promise.gray_alone else certain
-    drawn = infills(classifier, problem, 1, seed, names)
+    drawn = infills(problem, 1, seed, names)
     with torch.no_grad():
-        evidence = evidence_on(classifier, problem, mask, drawn, promise.necessary)
+        evidence = evidence_on(problem, mask, drawn, promise.necessary)
     margins = evidence.margins[:, 0]
     fixed = {kind: margin >= 0 for kind, margin in zip(drawn.kinds, margins.tolist(), strict=True)}
     certain_held = bool(promise.alone.slack(evidence)[0] >= 0)
@@ -178,8 +175,8 @@ def put_to_trial(
     for number in range(MOST_ROUNDS // ROUNDS):
         if testing.met is not None:
             break
-        more = infills(classifier, problem, ROUNDS, seed + 1 + number, testing.undecided)
-        logits = logits_of(classifier, [more.composites(mask, problem.pixels)[:, 0]])
+        more = infills(problem, ROUNDS, seed + 1 + number, testing.undecided)
+        logits = logits_of(problem.classifier, [more.composites(mask, problem.pixels)[:, 0]])
         found = losses.margin(logits, problem.target)
         drawn, margins = Infills.joined((drawn, more)), torch.cat((margins, found))
         for row in found.view(-1, ROUNDS).T >= 0:

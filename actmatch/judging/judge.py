@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier
 from ..evidence.frontier import measure_frontier
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem
@@ -89,12 +88,10 @@ class Judge:
     """
 
     @default_modes()
-    def __init__(self, classifier: Classifier, problem: Problem, config: ExplainConfig) -> None:
-        self.classifier, self.problem = classifier, problem
+    def __init__(self, problem: Problem, config: ExplainConfig) -> None:
+        self.classifier, self.problem = problem.classifier, problem
         self.promise, self.shape, self.seed = config.promise, config.shape, config.seed
-        self.panel = Panel(
-            classifier, problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed)
-        )
+        self.panel = Panel(problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed))
         self.judged = 0
         self.selected: Selected | None = None
 
@@ -110,7 +107,7 @@ class Judge:
         """
         start, ranking = self.look(candidates) or (None, candidates.average)
         if start is None:
-            best = self.none(*candidates.rankings)
+            best = self.none(ranking)
             small = best.mask.mean().item() <= LARGEST_ANSWER
             return replace(best, kept=small and self.accepts(best.mask))
         left, necessary = float(MOST_PASSES), set()
@@ -151,13 +148,13 @@ class Judge:
     def look(self, candidates: Candidates) -> Selected | None:
         """The smallest mask that holds on the panel of all that were looked at; None for none.
 
-        By now, or at an earlier look: a later start need not be better. On gray alone, where a mask
-        costs little, those at which the promise held on the way are looked at, too.
+        By now, or at an earlier look: a ranking of later steps need not be better. On gray alone,
+        where a mask costs little, those at which the promise held on the way are looked at, too.
         """
-        for ranking in candidates.rankings:
-            mask = self.select(ranking, kept_share(ranking), most=self.most)
-            if mask is not None:
-                self.selected = Selected(mask, ranking)
+        ranking = candidates.average
+        mask = self.select(ranking, kept_share(ranking), most=self.most)
+        if mask is not None:
+            self.selected = Selected(mask, ranking)
         for logits in candidates.smallest_first() if self.promise.gray_alone else ():
             mask = self.shaped(logits)
             if mask.any() and mask.mean() <= self.most and self.panel.holds(mask):
@@ -181,7 +178,7 @@ class Judge:
         if self.promise == Promise():
             return mask
         inside = torch.where(mask[0, 0] > 0, ranking, ranking.amin() - 1)
-        panel = Panel(self.classifier, self.problem, Promise(), 1, Draws.CORE.seed(self.seed))
+        panel = Panel(self.problem, Promise(), 1, Draws.CORE.seed(self.seed))
         found = mask
         for part in self.cuts(inside, mask.mean().item() / CORE_STRIDE, 1 / CORE_STRIDE):
             part = part * mask
@@ -202,23 +199,16 @@ class Judge:
         if verdict.core is not None:
             yield verdict.core
 
-    def none(self, *rankings: Tensor) -> Verdict:
+    def none(self, ranking: Tensor) -> Verdict:
         """The verdict where no mask that is small enough is known to keep the promise: at the knee.
 
-        Of cuts of the rankings at several sizes, the one that holds on most backgrounds for its
-        area.
+        Of cuts of several sizes, the one that holds on most backgrounds for its area.
         """
-        knees = []
-        for ranking in rankings:
-            masks = [self.shaped(cut(ranking, area)) for area in KNEE_AREAS]
-            masks = [mask for mask in masks if mask.any()] or [self.largest(ranking)]
-            frontier = measure_frontier(
-                self.classifier, self.problem, masks, Draws.SELECT.seed(self.seed)
-            )
-            knees.append((frontier.points[frontier.knee].gain, frontier.masks[frontier.knee]))
-        place = max(range(len(knees)), key=lambda place: knees[place][0])
-        mask = knees[place][1].to(rankings[place])[None, None]
-        return self._verdict(mask, rankings[place], False)
+        masks = [self.shaped(cut(ranking, area)) for area in KNEE_AREAS]
+        masks = [mask for mask in masks if mask.any()] or [self.largest(ranking)]
+        frontier = measure_frontier(self.problem, masks, Draws.SELECT.seed(self.seed))
+        mask = frontier.masks[frontier.knee].to(ranking)[None, None]
+        return self._verdict(mask, ranking, False)
 
     def _verdict(self, mask: Tensor, ranking: Tensor, kept: bool) -> Verdict:
         logits = cut(ranking, mask.mean().item())
@@ -288,7 +278,7 @@ class Judge:
         """
         self.judged += 1
         seed = Draws.JUDGE.seed(self.seed) + 1000 * self.judged
-        trial = put_to_trial(self.classifier, self.problem, mask, self.promise, seed)
+        trial = put_to_trial(self.problem, mask, self.promise, seed)
         if not trial.kept:
             self.panel.add(trial.drawn, trial.margins)
         return trial.kept

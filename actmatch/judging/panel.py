@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier
 from ..evidence.answers import evidence_on
 from ..evidence.keep_rate import infills
 from ..problem.infill import Infills
@@ -27,12 +26,10 @@ class Panel:
         known: evidence on all of them, for each mask evaluated on all of them.
     """
 
-    def __init__(
-        self, classifier: Classifier, problem: Problem, promise: Promise, draws: int, seed: int
-    ) -> None:
-        self.classifier, self.problem, self.promise = classifier, problem, promise
+    def __init__(self, problem: Problem, promise: Promise, draws: int, seed: int) -> None:
+        self.classifier, self.problem, self.promise = problem.classifier, problem, promise
         names = ("gray",) if promise.gray_alone else None
-        self.drawn = infills(classifier, problem, draws, seed, names)
+        self.drawn = infills(problem, draws, seed, names)
         self.known: dict[bytes, Evidence] = {}
         self.failed: set[bytes] = set()
         self.refused: set[bytes] = set()
@@ -62,7 +59,7 @@ class Panel:
         """By how much the promise holds for each of N x 1 x H x W masks, in logits."""
         masks = self.problem.guidance.apply(masks)
         necessary = self.promise.necessary
-        evidence = evidence_on(self.classifier, self.problem, masks, self.drawn, necessary)
+        evidence = evidence_on(self.problem, masks, self.drawn, necessary)
         allowed = self.problem.guidance.allows(masks)
         return self.promise.slack(evidence).where(allowed, -torch.inf)
 
@@ -130,7 +127,7 @@ class Panel:
     def _asked(self, mask: Tensor, rows: list[int], evidence: Evidence, first: bool) -> Evidence:
         """The evidence with some more rows of it filled in."""
         leftover = first and self.promise.necessary
-        some = evidence_on(self.classifier, self.problem, mask, self.drawn[rows], leftover)
+        some = evidence_on(self.problem, mask, self.drawn[rows], leftover)
         evidence.margins[rows] = some.margins
         self.latest[rows] = some.margins[:, 0]
         self.latest[evidence.kinds.index("gray")] = -torch.inf

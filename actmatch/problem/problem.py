@@ -15,17 +15,19 @@ from .config import ExplainConfig
 from .guidance import Guidance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """One photograph as one classifier sees it, and the class to be explained.
 
     Attributes:
+        classifier: that is asked, on the device of `pixels`.
         pixels: 1 x 3 x H x W in [0, 1].
         response: of the classifier to `pixels`, computed once.
         target: index of the class.
         guidance: what the search is told beforehand; nothing unless `guided`.
     """
 
+    classifier: Classifier
     pixels: Tensor
     response: Response
     target: int
@@ -41,6 +43,10 @@ class Problem:
             return self
         return replace(self, guidance=guidance.placed(self.pixels))
 
+    def metered(self) -> Problem:
+        """The same problem for a classifier with a meter of its own; see `Classifier.metered`."""
+        return replace(self, classifier=self.classifier.metered())
+
     @property
     def log_probability(self) -> Tensor:
         """log p_y(x)."""
@@ -53,7 +59,7 @@ def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Pr
     with torch.no_grad():
         response = classifier(pixels)
     top = response.logits[0].argmax().item() if target is None else classifier.class_index(target)
-    return Problem(pixels, response, top)
+    return Problem(classifier, pixels, response, top)
 
 
 @default_modes()

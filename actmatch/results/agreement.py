@@ -48,7 +48,7 @@ def explain_with_agreement(
     problem = pose_photograph(classifier, read_photograph(photograph), config)
     return with_agreement(
         [
-            drain(search(classifier, problem, replace(config, seed=config.seed + offset)), on_step)
+            drain(search(problem, replace(config, seed=config.seed + offset)), on_step)
             for offset in range(seeds)
         ]
     )

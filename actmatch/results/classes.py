@@ -120,11 +120,10 @@ def explain_classes_steps(
     check_most(most)
     config = replace(config or ExplainConfig(), target=None)
     problem = pose_photograph(classifier, photograph, config)
-    return (yield from search_classes(classifier, problem, config, most, stopped))
+    return (yield from search_classes(problem, config, most, stopped))
 
 
 def search_classes(
-    classifier: Classifier,
     problem: Problem,
     config: ExplainConfig,
     most: int = USUAL,
@@ -136,7 +135,7 @@ def search_classes(
     found: list[Explanation] = []
     for target in targets:
         asked = replace(config, target=target)
-        steps = search(classifier, replace(problem, target=target), asked, stopped)
+        steps = search(replace(problem, target=target), asked, stopped)
         found.append((yield from numbered(steps, tuple(found))))
         if found[-1].stopped:
             break
@@ -146,7 +145,7 @@ def search_classes(
         stopped=found[-1].stopped,
         most=len(targets),
         config=config,
-        classifier=classifier.name,
+        classifier=problem.classifier.name,
         seconds=sum(explanation.seconds for explanation in found),
         passes=sum(explanation.passes for explanation in found),
     )

@@ -323,7 +323,7 @@ def compare_rows(
     with memory_errors_in_words(ADVICE):
         asked = ScoreConfig(target=config.target, fit=config.fit)
         problem, mask, soft_mask = pose_region(classifier, photograph, mask, asked)
-        bench = Bench(classifier, problem, config)
+        bench = Bench(problem, config)
         yield OURS
         rows, left_out = [bench.ours(mask, soft_mask)], []
         count = int(rows[0].mask.sum().item())
@@ -348,9 +348,9 @@ def compare_rows(
 class Bench:
     """Runs, cuts and judges methods on one problem."""
 
-    def __init__(self, classifier: Classifier, problem: Problem, config: CompareConfig) -> None:
-        self.classifier, self.problem, self.config = classifier, problem, config
-        self.others = other_photographs(classifier, problem, fit=config.fit)
+    def __init__(self, problem: Problem, config: CompareConfig) -> None:
+        self.classifier, self.problem, self.config = problem.classifier, problem, config
+        self.others = other_photographs(problem, fit=config.fit)
 
     def ours(self, mask: Tensor, soft_mask: Tensor | None) -> Row:
         """The row of the 1 x 1 x H x W mask handed in."""
@@ -360,7 +360,7 @@ class Bench:
     def row(self, method: str, count: int) -> Row:
         """The row of a method, cut at `count` pixels or at the promise."""
         started = time.perf_counter()
-        ranking = rank(self.classifier, self.problem, method, self.config.seed, self.config.hops)
+        ranking = rank(self.problem, method, self.config.seed, self.config.hops)
         seconds = time.perf_counter() - started
         counts = [count]
         if self.config.cut == "promise":
@@ -378,19 +378,16 @@ class Bench:
 
     def _holds(self, mask: Tensor) -> bool:
         seed = self.config.seed + PROMISE_SEED
-        return put_to_trial(self.classifier, self.problem, mask, self.config.promise, seed).kept
+        return put_to_trial(self.problem, mask, self.config.promise, seed).kept
 
     def _card(self, mask: Tensor, ranking: Tensor | None) -> ScoreCard:
-        classifier, problem, seed = self.classifier, self.problem, self.config.seed
-        trials = self.config.trials
-        measured = measure(classifier, problem, mask, ranking, seed=seed, trials=trials)
-        return with_photographs(measured, classifier, problem, mask, self.others).card
+        problem, config = self.problem, self.config
+        measured = measure(problem, mask, ranking, seed=config.seed, trials=config.trials)
+        return with_photographs(measured, problem, mask, self.others).card
 
 
 @default_modes()
-def rank(
-    classifier: Classifier, problem: Problem, method: str, seed: int, hops: int | None = None
-) -> Tensor:
+def rank(problem: Problem, method: str, seed: int, hops: int | None = None) -> Tensor:
     """1 x 1 x H x W: how important a method finds each pixel; only the order counts.
 
     Args:
@@ -400,8 +397,8 @@ def rank(
         NoAttention: the method cannot work with this classifier.
     """
     more = {"hops": hops} if method == "attention_rollout" else {}
-    saliency = METHODS[method](classifier, problem.pixels, problem.target, seed, **more)
-    return F.interpolate(saliency, classifier.size, mode="bilinear")
+    saliency = METHODS[method](problem.classifier, problem.pixels, problem.target, seed, **more)
+    return F.interpolate(saliency, problem.classifier.size, mode="bilinear")
 
 
 def region_of_method(
@@ -425,7 +422,7 @@ def region_of_method(
     with memory_errors_in_words(ADVICE):
         pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
         problem = pose(classifier, pixels.to(classifier.device), config.target)
-        ranking = rank(classifier, problem, method, config.seed)
+        ranking = rank(problem, method, config.seed)
         return top(ranking, max(1, round(share * ranking.numel())))[0, 0].cpu()
 
 

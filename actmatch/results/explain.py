@@ -63,11 +63,10 @@ def explain_steps(
     config = config or ExplainConfig()
     classifier = grouped(classifier, config.target)
     problem = pose_photograph(classifier, photograph, config)
-    return (yield from search(classifier, problem, config, stopped, guidance))
+    return (yield from search(problem, config, stopped, guidance))
 
 
 def search(
-    classifier: Classifier,
     problem: Problem,
     config: ExplainConfig,
     stopped: Callable[[], bool] = lambda: False,
@@ -75,19 +74,18 @@ def search(
 ) -> Generator[Step, None, Explanation]:
     """The steps of one problem; see `explain_steps`."""
     started = time.perf_counter()
-    problem = problem.guided(guidance)
-    classifier = classifier.metered()
+    problem = problem.guided(guidance).metered()
     history = History()
     with memory_errors_in_words():
-        judge = Judge(classifier, problem, config) if config.promise else None
-        for step in optimize(classifier, problem, config):
+        judge = Judge(problem, config) if config.promise else None
+        for step in optimize(problem, config):
             history.add(step)
             yield step
             hurried = stopped()
             if hurried or (judge and judge.is_done(step)):
                 break
         verdict, others = _verdict(problem, config, step.candidates, judge, hurried)
-        explanation = _scored(classifier, problem, config, verdict, others)
+        explanation = _scored(problem, config, verdict, others)
     return replace(
         explanation,
         irreducible=verdict.irreducible,
@@ -97,9 +95,7 @@ def search(
     )
 
 
-def adopt(
-    classifier: Classifier, problem: Problem, config: ExplainConfig, mask: Tensor
-) -> Explanation:
+def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:
     """The explanation by a mask chosen by hand: judged and scored like any other, not changed.
 
     Args:
@@ -110,19 +106,17 @@ def adopt(
     """
     started = time.perf_counter()
     chosen = mask.float().to(problem.pixels.device)[None, None]
-    problem = problem.guided(Guidance(logits=logits_to_continue(chosen, chosen)))
-    classifier = classifier.metered()
+    problem = problem.guided(Guidance(logits=logits_to_continue(chosen, chosen))).metered()
     with memory_errors_in_words():
         promise = config.promise
-        kept = promise and Judge(classifier, problem, config).accepts(chosen)
+        kept = promise and Judge(problem, config).accepts(chosen)
         verdict = Verdict(chosen, chosen, bool(kept))
-        explanation = _scored(classifier, problem, config, verdict, ())
+        explanation = _scored(problem, config, verdict, ())
     return replace(explanation, seconds=time.perf_counter() - started)
 
 
 @default_modes()
 def _scored(
-    classifier: Classifier,
     problem: Problem,
     config: ExplainConfig,
     verdict: Verdict,
@@ -134,26 +128,26 @@ def _scored(
         seen: 1 x 1 x H x W masks that are measured for the frontier beside it.
     """
     seed = Draws.REPORT.seed(config.seed)
-    measured = measure(classifier, problem, verdict.mask, verdict.soft_mask, seed=seed)
-    others = other_photographs(classifier, problem, fit=config.fit)
-    measured = with_photographs(measured, classifier, problem, verdict.mask, others)
+    measured = measure(problem, verdict.mask, verdict.soft_mask, seed=seed)
+    others = other_photographs(problem, fit=config.fit)
+    measured = with_photographs(measured, problem, verdict.mask, others)
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
         soft_mask=verdict.soft_mask[0, 0].cpu(),
         core=None if verdict.core is None else verdict.core[0, 0].cpu(),
-        gray=classifier.gray[0].cpu(),
+        gray=problem.classifier.gray[0].cpu(),
         card=measured.card,
         pictures=measured.pictures,
         promise_kept=verdict.kept if config.promise else None,
         irreducible=None,
-        frontier=measure_frontier(classifier, problem, [*seen], seed, verdict.mask),
+        frontier=measure_frontier(problem, [*seen], seed, verdict.mask),
         history=(),
         config=config,
-        classifier=classifier.name,
+        classifier=problem.classifier.name,
         device=str(problem.pixels.device),
         seconds=0.0,
-        passes=classifier.passes,
+        passes=problem.classifier.passes,
         guidance=problem.guidance.report(),
     )
 

@@ -181,12 +181,10 @@ def judge(
     classifier = grouped(classifier, config.target)
     with memory_errors_in_words(ADVICE):
         problem, mask, soft_mask = pose_region(classifier, photograph, mask, config)
-        measured = measure(
-            classifier, problem, mask, soft_mask, seed=config.seed, trials=config.trials
-        )
-        others = other_photographs(classifier, problem, backgrounds, config.fit)
-        measured = with_photographs(measured, classifier, problem, mask, others)
-        curve = None if soft_mask is None else threshold_curve(classifier, problem, soft_mask)
+        measured = measure(problem, mask, soft_mask, seed=config.seed, trials=config.trials)
+        others = other_photographs(problem, backgrounds, config.fit)
+        measured = with_photographs(measured, problem, mask, others)
+        curve = None if soft_mask is None else threshold_curve(problem, soft_mask)
     return Judgment(
         pixels=problem.pixels[0].cpu(),
         mask=mask[0, 0].cpu(),

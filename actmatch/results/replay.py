@@ -92,7 +92,7 @@ def replay(
         pixels = pixels.to(classifier.device)
         classifier = grouped(_asked(classifier, pixels, report.question), config.target)
         problem = pose(classifier, pixels, config.target)
-        explanation = drain(search(classifier, problem, config, stopped), on_step)
+        explanation = drain(search(problem, config, stopped), on_step)
     mask = explanation.mask.numpy() > 0.5
     if mask.shape != record.mask.shape:
         raise ValueError(

@@ -137,7 +137,7 @@ def explain_several_steps(
     check_several(config, limits)
     classifier = grouped(classifier, config.target)
     problem = pose_photograph(classifier, photograph, config)
-    return (yield from search_several(classifier, problem, config, limits, stopped))
+    return (yield from search_several(problem, config, limits, stopped))
 
 
 def check_several(config: ExplainConfig, limits: Limits) -> None:
@@ -153,7 +153,6 @@ def check_several(config: ExplainConfig, limits: Limits) -> None:
 
 
 def search_several(
-    classifier: Classifier,
     problem: Problem,
     config: ExplainConfig,
     limits: Limits,
@@ -164,7 +163,7 @@ def search_several(
     found: list[Explanation] = []
     seconds, passes, ended, exhausted = 0.0, 0.0, False, False
     while len(found) < limits.most and not ended and not exhausted:
-        steps = search(classifier, _beside(problem, found, limits.overlap), config, stopped)
+        steps = search(_beside(problem, found, limits.overlap), config, stopped)
         explanation = yield from numbered(steps, tuple(found))
         seconds, passes = seconds + explanation.seconds, passes + explanation.passes
         ended = explanation.stopped
@@ -178,7 +177,7 @@ def search_several(
         stopped=ended,
         limits=limits,
         config=config,
-        classifier=classifier.name,
+        classifier=problem.classifier.name,
         seconds=seconds,
         passes=passes,
     )

@@ -115,7 +115,7 @@ def transfer(
     for own, (classifier, problem) in enumerate(zip(classifiers, problems, strict=True)):
         placed = [place(values, image.size, classifier.data_config, fit) for values in laid]
         placed[own] = masks[own].detach().float().cpu().view(1, 1, *classifier.size)
-        columns.append(_answers(classifier, problem, torch.cat(placed), labels))
+        columns.append(_answers(problem, torch.cat(placed), labels))
     rows = list(zip(*columns, strict=True))
     return Transfer(
         tuple(classifier.name for classifier in classifiers),
@@ -178,20 +178,20 @@ def _sight(size: tuple[int, int], classifier: Classifier, fit: str) -> np.ndarra
 
 
 def _answers(
-    classifier: Classifier, problem: Problem, masks: Tensor, labels: Sequence[str]
+    problem: Problem, masks: Tensor, labels: Sequence[str]
 ) -> list[tuple[bool | None, float | None]]:
     """Per mask of N x 1 x H x W: whether its label is kept, and p_y(e) / p_y(x)."""
-    pixels, gray = problem.pixels, classifier.gray
+    pixels, gray = problem.pixels, problem.classifier.gray
     pieces = (composite(mask.to(pixels.device), pixels, gray) for mask in masks.split(1))
-    logits = logits_of(classifier, pieces)
+    logits = logits_of(problem.classifier, pieces)
     before = problem.response.logits.double().log_softmax(-1)[0]
     after = logits.double().log_softmax(-1)
     answers: list[tuple[bool | None, float | None]] = []
     for row, label in enumerate(labels):
-        if label not in classifier.class_names:
+        if label not in problem.classifier.class_names:
             answers.append((None, None))
             continue
-        index = classifier.class_names.index(label)
+        index = problem.classifier.class_names.index(label)
         kept = logits[row].argmax().item() == index
         answers.append((kept, ratios(after[row, index], before[index]).item()))
     return answers

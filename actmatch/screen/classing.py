@@ -58,7 +58,7 @@ def run(session: str | None, asked: Asked) -> Iterator[tuple]:
     classes = [name for name, _ in classifier.top(problem.response.logits[0], most)]
     names = [f"the mask of {name} ({i} of {len(classes)})" for i, name in enumerate(classes, 1)]
     watch = Watch(problem.pixels[0].cpu(), config, names, title)
-    steps = search_classes(classifier, problem, config, most, watch.is_stopped)
+    steps = search_classes(problem, config, most, watch.is_stopped)
     made = yield from watched(StopSignal(session), steps, watch)
     yield finished(watch, made, (made.sentence, made.overlap_sentence))
 

@@ -250,7 +250,7 @@ def take(**asked: Any) -> Iterator[tuple]:
     classifier, config, photograph = posed(asked)
     mask = region_of(asked["mask"], photograph, classifier, config.fit)
     problem = pose_photograph(classifier, photograph, config)
-    yield explained(adopt(classifier, problem, config, mask))
+    yield explained(adopt(problem, config, mask))
 
 
 def explained(explanation: Explanation) -> tuple:

@@ -217,7 +217,7 @@ def searched(session: str | None, watch: Watch, guidance: Guidance | None) -> It
     """The frames of a search until it ends, is stopped, or has to make room for another."""
     stop, moved = StopSignal(session), StopSignal(session, MOVED)
     stopped = False  # what was shown decides, so that no Stop goes unsaid
-    steps = search(watch.classifier, watch.problem, watch.config, lambda: stopped, guidance)
+    steps = search(watch.problem, watch.config, lambda: stopped, guidance)
     while True:
         try:
             step = next(steps)
@@ -251,7 +251,7 @@ def taken(
         raise ValueError(CHANGED)
     yield shown(status=panels.status("Judging the mask that you picked …", 1.0))
     mask = work.mask_at(len(work.moments) - 1 if place is None else place)
-    explanation = adopt(stoppable(classifier, session, LEFT), problem, config, mask)
+    explanation = adopt(problem, config, mask)
     yield finished(explanation, work.with_result(explanation))
 
 

@@ -169,7 +169,7 @@ def searched(
     problem = pose_photograph(classifier, photograph, config)
     pixels = problem.pixels[0].cpu()
     stopped, last_frame = False, 0.0  # what was shown decides, so that no Stop goes unsaid
-    steps = search(classifier, problem, config, lambda: stopped)
+    steps = search(problem, config, lambda: stopped)
     while True:
         try:
             step = next(steps)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier, Response
+from ..classifiers.classifier import Response
 from ..problem import losses
 from ..problem.backgrounds import kinds
 from ..problem.config import ExplainConfig
@@ -60,18 +60,17 @@ class Objective:
 
     def __init__(
         self,
-        classifier: Classifier,
         problem: Problem,
         config: ExplainConfig,
         random: torch.Generator,
     ) -> None:
-        self.classifier, self.problem, self.config = classifier, problem, config
+        self.classifier, self.problem, self.config = problem.classifier, problem, config
         weights, promise = config.weights, config.promise or Promise()
         self.draws = config.draws if weights.robustness or not promise.gray_alone else 0
         self.in_turn = config.estimator == "relaxed" and not promise.gray_alone
         if self.draws:
             names = [kind for kind in kinds() if self.in_turn or kind != "gray"]
-            self.infills = InfillSampler(problem.pixels, classifier.gray, random, names)
+            self.infills = InfillSampler(problem.pixels, problem.classifier.gray, random, names)
         self.kept = self.draws if self.in_turn else 1 + self.draws  # rows that show the mask
         self.matched = self.kept if self.in_turn else 1  # of them, the first
         leftover = weights.necessity or weights.leftover_entropy or promise.necessary

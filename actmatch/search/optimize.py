@@ -10,13 +10,11 @@ seen at every size is kept (`Candidates`), not the last one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier
 from ..images.shape import Shape
 from ..methods.registry import grad_cam
 from ..problem.config import ExplainConfig
@@ -36,7 +34,7 @@ REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reach
 AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
 SHRINKING, GROWING = 0.8, 10.0  # of the rate, where drawn infills decide: most draws must hold
 SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask at the first step, and later
-LOOK = 60  # steps of one start, where drawn backgrounds decide; then a mask is looked for
+LOOK = 60  # steps after which a mask is looked for, where drawn backgrounds decide
 AVERAGE = 0.9  # memory of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
@@ -71,7 +69,6 @@ class Candidates:
         self.slack = torch.full((count,), -torch.inf, device=device)
         self.sum = torch.zeros(size, device=device)
         self.weight = 0.0
-        self.earlier: list[Tensor] = []  # averages of the starts before
         self.first: Tensor | None = None  # H x W logits of the first mask
 
     def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
@@ -87,20 +84,10 @@ class Candidates:
         self.logits.index_copy_(0, place, kept)
         self.slack.index_copy_(0, place, torch.where(better, slack, self.slack[place]))
 
-    def restart(self) -> None:
-        """Begin another running average: the next logits belong to another start."""
-        self.earlier.append(self.average)
-        self.sum, self.weight = torch.zeros_like(self.sum), 0.0
-
     @property
     def average(self) -> Tensor:
-        """H x W running average of the logits of this start, the late ones weighing most."""
+        """H x W running average of the logits offered, the late ones weighing most."""
         return self.guidance.rank(self.sum / self.weight)
-
-    @property
-    def rankings(self) -> list[Tensor]:
-        """The H x W averages of all starts, the latest first."""
-        return [self.average, *reversed(self.earlier)]
 
     def best(self, area: float = 1.0) -> Tensor:
         """H x W logits of the mask with the most slack, of those no larger than `area`.
@@ -150,51 +137,29 @@ class Step(NamedTuple):
         return logits_to_continue(self.mask, self.soft_mask)
 
 
-class Start(NamedTuple):
-    """One start of a search: what makes its logits, what moves them and what cuts them."""
-
-    generator: MaskGenerator
-    descend: Descent
-    steering: Steering
-
-    @classmethod
-    def of(cls, classifier: Classifier, problem: Problem, config: ExplainConfig) -> Start:
-        """A start with weights drawn from the seed."""
-        generator = seeded_generator(classifier, problem, config)
-        rate = config.learning_rate * (1.0 if problem.guidance.logits is None else CALM)
-        return cls(generator, Descent(generator, rate), steering_for(config, problem))
-
-
-def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) -> Iterator[Step]:
+def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     """Steps towards the smallest mask that keeps the preset's promise, as the problem is guided.
-
-    Where drawn backgrounds decide, a search that goes on for more than `LOOK` steps starts afresh,
-    with another seed: two starts find a smaller mask than one of twice the steps. It goes on from
-    where it is where it began at an earlier mask.
 
     The same seed gives the same steps on the same device. Nothing is left changed when the
     generator is closed: the classifier is frozen, and all randomness is local.
     """
     device = problem.pixels.device
+    generator = seeded_generator(problem, config)
     random = torch.Generator(device=device).manual_seed(config.seed)
-    objective = Objective(classifier, problem, config, random)
+    objective = Objective(problem, config, random)
     guidance, promised = problem.guidance, config.promise is not None
-    candidates = Candidates(classifier.size, device, promised, guidance=guidance)
-    length = LOOK if restarts(problem, config) else config.steps
+    candidates = Candidates(problem.classifier.size, device, promised, guidance=guidance)
+    rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
+    descend = Descent(generator, rate)
+    steering = steering_for(config, problem)
     for index in range(1, config.steps + 1):
-        begun, within = divmod(index - 1, length)
-        if not within:
-            if begun:
-                candidates.restart()
-            seeded = replace(config, seed=config.seed + begun)
-            generator, descend, steering = Start.of(classifier, problem, seeded)
         with torch.enable_grad(), default_modes():
             logits = steering.cut(guidance.rank(generator()))
-            mask = steering.shown(within + 1, logits)
+            mask = steering.shown(index, logits)
             outcome = objective(mask)
             descend(mask, outcome)
         area = mask.hard.mean()
-        held = steering.follow(within + 1, area, outcome)
+        held = steering.follow(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)
         last = index == config.steps
         if index % CHECK_EVERY == 0:  # the one place where the device is waited for
@@ -214,12 +179,6 @@ def optimize(classifier: Classifier, problem: Problem, config: ExplainConfig) ->
         if last:
             return
         del mask, outcome  # and their graphs, before the next ones are made
-
-
-def restarts(problem: Problem, config: ExplainConfig) -> bool:
-    """Whether a search starts afresh every `LOOK` steps."""
-    drawn = config.promise is not None and not config.promise.gray_alone
-    return drawn and problem.guidance.logits is None
 
 
 def shaped(mask: Mask, shape: Shape, guidance: Guidance) -> Mask:
@@ -358,16 +317,14 @@ def steering_for(config: ExplainConfig, problem: Problem) -> Steering:
 
 
 @default_modes()
-def seeded_generator(
-    classifier: Classifier, problem: Problem, config: ExplainConfig
-) -> MaskGenerator:
+def seeded_generator(problem: Problem, config: ExplainConfig) -> MaskGenerator:
     """The mask generator with weights drawn from the seed, the global random state untouched.
 
     It begins at the logits of the problem's guidance where there are any.
     """
     start, earlier = None, problem.guidance.logits
     if config.start == "gradcam" and earlier is None:
-        start = grad_cam(classifier, problem.pixels, problem.target)
+        start = grad_cam(problem.classifier, problem.pixels, problem.target)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)  # the CPU's alone: modules start there
         generator = build_generator(config.generator, config.resolution, problem.pixels, start)
