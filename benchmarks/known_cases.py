@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 from timm.data import ImageNetInfo, infer_imagenet_subset
-from torch import Tensor, nn
+from torch import Tensor
 
 from actmatch.classifiers.classifier import Classifier
+from actmatch.classifiers.derived import Derived
 from actmatch.images.photograph import read_photograph, to_pixels
 from actmatch.problem.config import ExplainConfig
 from actmatch.problem.infill import composite
@@ -50,24 +51,18 @@ class Case:
     drawn: int = 1
 
 
-class Wired(Classifier):
+class Wired(Derived):
     """A classifier that is made to see one cell of its input: the rest is gray before it looks.
 
     It shares the model of the classifier that it is made from. After DiFull, arXiv 2205.10435.
     """
 
+    derived = False  # its classes are those of the classifier
+
     def __init__(self, classifier: Classifier, window: Tensor) -> None:
         """The classifier behind a 1 x 1 x H x W window, 1 where it sees."""
-        nn.Module.__init__(self)  # neither copied nor prepared again
-        self.name, self.data_config, self.size = (
-            classifier.name, classifier.data_config, classifier.size
-        )  # fmt: skip
-        self.layer_names, self.class_names = classifier.layer_names, classifier.class_names
-        self.model, self.passes = classifier.model, 0.0
-        self.register_buffer("mean", classifier.mean)
-        self.register_buffer("std", classifier.std)
+        super().__init__(classifier, classifier.class_names)
         self.register_buffer("window", window.to(classifier.device))
-        self.eval()
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """As the classifier's, of the pixels within the window on gray."""

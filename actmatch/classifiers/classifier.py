@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, count, pairwise
 from typing import Any, NamedTuple
 
@@ -79,6 +79,7 @@ class Classifier(nn.Module):
             )
         self.name = name
         self.passes = 0.0  # images seen, a forward and a backward counting 1
+        self.before_pass: Callable[[], None] | None = None
         self.data_config = resolve_model_data_config(model, use_test_size=True)
         self.size = tuple(self.data_config["input_size"][-2:])
         for key in ("mean", "std"):
@@ -119,6 +120,8 @@ class Classifier(nn.Module):
 
     def forward(self, pixels: Tensor) -> Response:
         """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        if self.before_pass:
+            self.before_pass()
         final, stages = self.features(pixels)
         return Response(self.head(final).float(), tuple(stage.float() for stage in stages))
 
@@ -142,6 +145,12 @@ class Classifier(nn.Module):
         meter = copy.copy(self)
         meter.passes = 0.0
         return meter
+
+    def interrupted_by(self, check: Callable[[], None]) -> Classifier:
+        """The same network, which calls `check` before every pass; what that raises ends it."""
+        own = copy.copy(self)
+        own.before_pass = check
+        return own
 
     def logits(self, pixels: Tensor) -> Tensor:
         """N x K logits alone."""

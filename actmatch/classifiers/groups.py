@@ -12,17 +12,17 @@ classes stood, in the order of the classifier; all other classes keep their name
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from .classifier import Classifier
+from .derived import Derived
 
 GROUP = "|"  # between the classes of a group
 
 
-class Group(Classifier):
+class Group(Derived):
     """A classifier some of whose classes are one; `group` makes it.
 
     Attributes:
@@ -31,13 +31,16 @@ class Group(Classifier):
         spelled: the class names of the target text that defined the group.
     """
 
-    derived = True
-    members: tuple[int, ...]
-    spelled: tuple[str, ...]
+    def __init__(self, base: Classifier, members: Sequence[int], text: str) -> None:
+        first, *others = sorted(members)
+        names = list(base.class_names)
+        names[first] = _in_words([names[member] for member in members])
+        super().__init__(base, [name for i, name in enumerate(names) if i not in others])
+        self.members, self.spelled = (first, *others), _spelled(text)
 
     def head(self, final: Tensor) -> Tensor:
         """N x (K - members + 1) logits of the final features."""
-        logits = super().head(final).float()
+        logits = self.base.head(final).float()
         first, *others = self.members
         merged = torch.stack([logits[:, member] for member in self.members], dim=1)
         between = zip(self.members, (*others, logits.shape[1]), strict=True)
@@ -68,15 +71,7 @@ def group(classifier: Classifier, names: str | Sequence[int | str]) -> Group:
             f"The group {text} must be asked of a classifier itself, not of a contrast, a "
             "similarity or another group."
         )
-    members = _members(classifier, names, text)
-    first, *others = sorted(members)
-    classes = list(classifier.class_names)
-    classes[first] = _in_words([classes[member] for member in members])
-    own: Any = classifier.metered()  # whatever its class overrides, the group does too
-    own.__class__ = type("Group", (Group, type(classifier)), {})
-    own.members, own.spelled = (first, *others), _spelled(text)
-    own.class_names = tuple(name for i, name in enumerate(classes) if i not in others)
-    return own
+    return Group(classifier, _members(classifier, names, text), text)
 
 
 def grouped(classifier: Classifier, target: int | str | None) -> Classifier:

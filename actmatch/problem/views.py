@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..classifiers.classifier import Classifier
+from ..classifiers.derived import Derived
 from ..classifiers.groups import refuse_group
 from ..errors import memory_errors_in_words
 from ..images.photograph import Source, read_photograph, to_pixels
@@ -73,7 +74,7 @@ class Answer(NamedTuple):
         )
 
 
-class View(Classifier):
+class View(Derived):
     """A classifier of two classes that shares the model of another.
 
     Subclasses say what the score is, and call `place` once they can.
@@ -89,7 +90,6 @@ class View(Classifier):
     kind: str
     about: str | None = None
     least = -torch.inf  # the bar is no lower
-    derived = True
 
     def __init__(self, classifier: Classifier, class_names: tuple[str, str], other: str) -> None:
         if classifier.derived:
@@ -98,15 +98,8 @@ class View(Classifier):
                 "A contrast or similarity needs a plain classifier; "
                 f"got one that is a {kind} already."
             )
-        nn.Module.__init__(self)  # neither copied nor prepared again
-        self.name, self.data_config, self.size = (
-            classifier.name, classifier.data_config, classifier.size
-        )  # fmt: skip
-        self.layer_names, self.class_names = classifier.layer_names, class_names
-        self.model, self.other, self.passes = classifier.model, other, 0.0
-        self.register_buffer("mean", classifier.mean)
-        self.register_buffer("std", classifier.std)
-        self.eval()
+        super().__init__(classifier, class_names)
+        self.other = other
 
     def score(self, final: Tensor) -> Tensor:
         """N scores of the final features."""

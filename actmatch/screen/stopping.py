@@ -6,7 +6,6 @@ A file rather than an event, because on ZeroGPU the run is in another process.
 from __future__ import annotations
 
 import atexit
-import copy
 import hashlib
 import shutil
 import tempfile
@@ -15,9 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from torch import Tensor
-
-from ..classifiers.classifier import Classifier, Response
+from ..classifiers.classifier import Classifier
 
 
 @cache
@@ -100,12 +97,8 @@ def stoppable(classifier: Classifier, session: str | None, *whats: str) -> Class
     """
     signals = [StopSignal(session, what) for what in whats]
 
-    class Stoppable(type(classifier)):
-        def forward(self, pixels: Tensor) -> Response:
-            if any(signal.is_set() for signal in signals):
-                raise Stopped
-            return super().forward(pixels)
+    def check() -> None:
+        if any(signal.is_set() for signal in signals):
+            raise Stopped
 
-    own = copy.copy(classifier)
-    own.__class__ = Stoppable
-    return own
+    return classifier.interrupted_by(check)

@@ -1,0 +1,39 @@
+"""Classifiers made of another one: the same network, other questions asked of its features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .classifier import FORWARD, Classifier
+
+
+class Derived(Classifier):
+    """A classifier that shares the network of another one; subclasses give it another `head`.
+
+    Attributes:
+        base: the other classifier, with a meter of its own.
+    """
+
+    derived = True
+
+    def __init__(self, base: Classifier, class_names: Sequence[str]) -> None:
+        nn.Module.__init__(self)  # the network is neither copied nor prepared again
+        self.base, self.passes, self.before_pass = base.metered(), 0.0, base.before_pass
+        self.name, self.data_config, self.size = base.name, base.data_config, base.size
+        self.layer_names, self.class_names = base.layer_names, tuple(class_names)
+        self.register_buffer("mean", base.mean)
+        self.register_buffer("std", base.std)
+        self.eval()
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self.base.model
+
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As of the other classifier."""
+        self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
+        return self.base.features(pixels)
