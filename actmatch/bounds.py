@@ -29,7 +29,7 @@ def bounded(default: Any, *bounds: Any, **more: Any) -> Any:
 
 def bounds_of(settings: type, name: str) -> Bounds:
     """The `Bounds` of one field of `Weights` or `ExplainConfig`."""
-    return settings.__dataclass_fields__[name].metadata["bounds"]
+    return next(entry for entry in fields(settings) if entry.name == name).metadata["bounds"]
 
 
 def choice(argument: str, value: Any, accepted: Iterable[str]) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-Progress, Result = TypeVar("Progress"), TypeVar("Result")
+Progress = TypeVar("Progress")
+Result = TypeVar("Result")
 
 
 def drain(

@@ -47,9 +47,9 @@ def spin_briefly() -> None:
 def has_gnu_openmp() -> bool:
     """Whether the installed PyTorch brings GNU's OpenMP; PyTorch is not imported for it."""
     torch = find_spec("torch")
-    return bool(torch and torch.origin) and any(
-        (Path(torch.origin).parent / "lib").glob("libgomp*")
-    )
+    if torch is None or torch.origin is None:
+        return False
+    return any((Path(torch.origin).parent / "lib").glob("libgomp*"))
 
 
 @functools.cache

@@ -60,10 +60,13 @@ class Classifier(nn.Module):
     """
 
     derived = False
+    model: Any
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         name: str,
         class_names: Sequence[str] | None = None,
         device: torch.device | str = "cpu",
@@ -193,7 +196,7 @@ class Classifier(nn.Module):
         ]
 
 
-def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
+def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
     """The eval-mode model with every adjacent Conv2d + BatchNorm2d made one convolution.
 
     Neighbors in a module's list of children are taken to follow one another in the forward pass;
@@ -215,7 +218,7 @@ def fold_batch_norm(model: nn.Module, probe: Tensor) -> nn.Module:
     return folded.requires_grad_(False) if close else model
 
 
-def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+def _foldable(conv: Any, norm: Any) -> bool:
     from timm.layers import BatchNormAct2d
 
     plain_conv = type(conv) is nn.Conv2d or type(conv).__name__ == "Conv2dSame"
@@ -243,7 +246,7 @@ def _check_finite(name: str, classifier: Classifier, response: Response) -> None
         raise ValueError(f"{name} answers a plain image with NaN or infinity.")
 
 
-def _inside(model: nn.Module) -> nn.Module:
+def _inside(model: Any) -> Any:
     """The model inside what torch.compile and data parallelism wrap around it."""
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         return _inside(model.module)
@@ -252,7 +255,7 @@ def _inside(model: nn.Module) -> nn.Module:
     return model
 
 
-def _without_inplace(model: nn.Module) -> nn.Module:
+def _without_inplace(model: Any) -> Any:
     """The model with in-place activations off, which would overwrite the maps it returns."""
     for module in model.modules():
         if getattr(module, "inplace", False) is True:
@@ -260,12 +263,12 @@ def _without_inplace(model: nn.Module) -> nn.Module:
     return model
 
 
-def _layer_names(model: nn.Module, count: int) -> tuple[str, ...]:
+def _layer_names(model: Any, count: int) -> tuple[str, ...]:
     info = [entry["module"] for entry in getattr(model, "feature_info", []) if "module" in entry]
     return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
 
 
-def _imagenet_names(model: nn.Module) -> list[str]:
+def _imagenet_names(model: Any) -> list[str]:
     """Short class names where the number of classes tells the ImageNet subset, else numbers."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Derived(Classifier):
         self.eval()
 
     @property
-    def model(self) -> nn.Module:
+    def model(self) -> Any:
         """The network."""
         return self.base.model
 

@@ -12,6 +12,7 @@ classes stood, in the order of the classifier; all other classes keep their name
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ def grouped(classifier: Classifier, target: int | str | None) -> Classifier:
     return group(classifier, target)
 
 
-def names_group(target: int | str | None, class_names: Sequence[str]) -> bool:
+def names_group(target: Any, class_names: Sequence[str]) -> TypeGuard[str]:
     """Whether a target means several classes: it has a | and is not itself the name of a class."""
     if not isinstance(target, str) or GROUP not in target:
         return False

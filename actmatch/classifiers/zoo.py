@@ -14,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,7 @@ def available_devices() -> tuple[str, ...]:
 
 def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The package's tensors under timm's key names: both list the same tensors in one order."""
-    spec = importlib.util.find_spec(BUNDLED[name])
-    (path,) = (Path(spec.submodule_search_locations[0]) / "models").glob("*.pth")
+    (path,) = (Path(str(resources.files(BUNDLED[name]))) / "models").glob("*.pth")
     found = torch.load(path, map_location="cpu", weights_only=True)
     found = {key: value for key, value in found.items() if "num_batches_tracked" not in key}
     keys = [key for key in wanted if "num_batches_tracked" not in key]
@@ -198,7 +198,8 @@ def _cached_weights(name: str) -> str | None:
 
     config = timm.get_pretrained_cfg(name)
     for file in ("model.safetensors", "pytorch_model.bin"):
-        cached = try_to_load_from_cache(config.hf_hub_id, file) if config.hf_hub_id else None
+        known = config is not None and config.hf_hub_id
+        cached = try_to_load_from_cache(known, file) if known else None
         if isinstance(cached, str):
             return cached
     return None
@@ -311,7 +312,7 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
             raise ValueError(f"{beside.name} is not JSON text: {_first_line(error)}.") from error
         check_keys(found, beside.name)
         said = said | found
-    return weights, describe(said, beside.name if beside.is_file() else path.name)
+    return dict(weights), describe(said, beside.name if beside.is_file() else path.name)
 
 
 def _unwrapped(weights: Any) -> Any:

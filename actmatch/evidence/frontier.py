@@ -120,7 +120,7 @@ def measure_frontier(
 
 def _rate(kinds: tuple[str, ...], kept: Tensor) -> Rate:
     """The pooled keep-rate of one mask."""
-    owned = {kind: [] for kind in kinds}
+    owned: dict[str, list[bool]] = {kind: [] for kind in kinds}
     for kind, answer in zip(kinds, kept.tolist(), strict=True):
         owned[kind].append(answer)
     return pooled([counted(kind, sum(found), len(found)) for kind, found in owned.items()])

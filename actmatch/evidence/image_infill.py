@@ -45,12 +45,12 @@ def other_photographs(
     fitted = every
     if fit != "crop":
         fitted = [to_pixels(image, problem.classifier.data_config, fit) for image in given]
-    others = [
+    different = [
         cropped
         for cropped, alike in zip(every, fitted, strict=True)
         if ((alike - explained).abs() > SAME).any()
     ]
-    others = torch.cat((*others, explained[:0])).to(problem.pixels.device)
+    others = torch.cat((*different, explained[:0])).to(problem.pixels.device)
     if len(others):
         others = others[logits_of(problem.classifier, [others]).argmax(-1) != problem.target]
     if sources is not None and not len(others):

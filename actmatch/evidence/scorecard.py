@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -395,7 +395,7 @@ def _stages(problem: Problem, response: Response) -> Iterator[tuple[str, Tensor,
     return zip(problem.classifier.layer_names, originals, response.activations, strict=True)
 
 
-def divergence(original: Tensor, other: Tensor, size: tuple[int, int]) -> Tensor:
+def divergence(original: Tensor, other: Tensor, size: Sequence[int]) -> Tensor:
     """H x W: where 1 x C x h x w activations differ, in units of the mean energy of a position.
 
     |a - b|^2 over channels / mean over positions of |a|^2, so that the mean of the h x w map is the

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..classifiers.classifier import Classifier
 from ..images.shape import SPECK
@@ -235,7 +235,7 @@ def randomized(classifier: Classifier, seed: int) -> Classifier:
     return fresh.requires_grad_(False).to(classifier.device)
 
 
-def _randomize(module: nn.Module) -> None:
+def _randomize(module: Any) -> None:
     if hasattr(module, "reset_parameters"):
         module.reset_parameters()
         return

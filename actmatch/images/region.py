@@ -49,9 +49,11 @@ def read_region(source: Region) -> np.ndarray:
             "The mask must be a path, bytes, an open file, a PIL image, an array or a tensor; "
             f"got {type(source).__name__}."
         )
-    name = Path(source).name if isinstance(source, (str, Path)) else "The mask"
-    if name.endswith(ARRAY):
-        return _of_numbers(_flat(_read_array(source, name)), name)
+    name = "The mask"
+    if isinstance(source, (str, Path)):
+        name = Path(source).name
+        if name.endswith(ARRAY):
+            return _of_numbers(_flat(_read_array(source, name)), name)
     return _of_image(read_image(source, "mask", ImageOps.exif_transpose), name)
 
 

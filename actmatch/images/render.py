@@ -88,10 +88,16 @@ def viridis(values: Tensor) -> Tensor:
     return torch.lerp(stops[:, below], stops[:, below + 1], (place - below)[None])
 
 
-def marked(photograph: Image.Image, box: tuple[int, ...], longest: int = 960) -> Image.Image:
+def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height times a scale, at least one pixel each."""
+    width, height = size
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def marked(photograph: Image.Image, box: Sequence[int], longest: int = 960) -> Image.Image:
     """The photograph with everything outside `box` (left, top, right, bottom) darkened."""
     scale = min(1.0, longest / max(photograph.size))
-    size = tuple(max(1, round(side * scale)) for side in photograph.size)
+    size = scaled(photograph.size, scale)
     small = photograph.resize(size, Image.Resampling.LANCZOS)
     corners = [round(edge * scale) for edge in box]
     if corners == [0, 0, *size]:
@@ -117,7 +123,7 @@ def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 5)
         left, upper = MARGIN + place % across * width, MARGIN + place // across * height
         drawing.text((left, upper), _fitting(title, font), INK, font)
         scale = PANEL / max(picture.size)
-        size = tuple(max(1, round(side * scale)) for side in picture.size)
+        size = scaled(picture.size, scale)
         shown = picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
         sheet.paste(shown, (left, upper + CAPTION))
     return sheet

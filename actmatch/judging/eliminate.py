@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -149,7 +149,7 @@ def without(mask: Tensor, dropped: Tensor, shape: Shape) -> Tensor:
     return left if shape.fits(left) else shape.of(left)
 
 
-def tiles(size: tuple[int, int], device: torch.device) -> Tensor:
+def tiles(size: Sequence[int], device: torch.device) -> Tensor:
     """H x W index of the 14 x 14 tile each pixel lies in."""
     height, width = size
     rows = torch.arange(height, device=device) // TILE_SIDE

@@ -90,7 +90,8 @@ class Judge:
     @default_modes()
     def __init__(self, problem: Problem, config: ExplainConfig) -> None:
         self.classifier, self.problem = problem.classifier, problem
-        self.promise, self.shape, self.seed = config.promise, config.shape, config.seed
+        self.promise = config.promise or Promise()
+        self.shape, self.seed = config.shape, config.seed
         self.panel = Panel(problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed))
         self.judged = 0
         self.selected: Selected | None = None
@@ -110,7 +111,8 @@ class Judge:
             best = self.none(ranking)
             small = best.mask.mean().item() <= LARGEST_ANSWER
             return replace(best, kept=small and self.accepts(best.mask))
-        left, necessary = float(MOST_PASSES), set()
+        left = float(MOST_PASSES)
+        necessary: set[int] = set()
         for _ in range(attempts):
             if start is None:
                 break

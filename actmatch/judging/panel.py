@@ -75,8 +75,8 @@ class Panel:
         if self._rejected(mask, key):
             return False
         if key not in self.known:
-            evidence = self._unknown(torch.full_like(self.latest, torch.inf))
-            evidence = self._evaluated(mask, self.latest.argsort(stable=True), evidence)
+            unknown = self._unknown(torch.full_like(self.latest, torch.inf))
+            evidence = self._evaluated(mask, self.latest.argsort(stable=True), unknown)
             if evidence is None:
                 self.failed.add(key)
                 return False
@@ -98,8 +98,8 @@ class Panel:
         lost = self.held < 0
         order = self.latest.where(~lost, torch.inf).argsort(stable=True)
         order = order[: min(hardest, int((~lost).sum()))]
-        evidence = self._unknown(self.held.where(lost, torch.inf))
-        evidence = self._evaluated(part, order, evidence)
+        unknown = self._unknown(self.held.where(lost, torch.inf))
+        evidence = self._evaluated(part, order, unknown)
         if evidence is None:
             return False
         self.held[order] = evidence.margins[order, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,8 @@ def _tapped(classifier: Classifier) -> tuple[Classifier, list[Tap]]:
     """A copy of the modules, with the classifier's own tensors, and a tap in every attention."""
     own = [*classifier.parameters(), *classifier.buffers()]
     copied = copy.deepcopy(classifier, {id(tensor): tensor for tensor in own})
-    taps = []
+    taps: list[Tap] = []
+    module: Any
     for module in list(copied.modules()):
         if hasattr(module, "fused_attn") and hasattr(module, "attn_drop"):
             module.fused_attn = False

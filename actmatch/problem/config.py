@@ -109,7 +109,7 @@ class Weights:
 
 
 # Published weight sets: ResNet-18 from arXiv 2509.23051, the others from its follow-up.
-PUBLISHED_WEIGHTS = {
+PUBLISHED_WEIGHTS: dict[str, dict[str, float]] = {
     "resnet18": dict(activation=10, cross_entropy=15, kl=5, area=100, binarization=1,
                      total_variation=500, robustness=100),
     "efficientnet": dict(activation=1, cross_entropy=4, kl=0.4, area=15, binarization=0.3,
@@ -173,13 +173,16 @@ PRESETS: dict[str, Preset] = {
 # the published ones.
 CELLS = {"pyramid": 56, "autoencoder": 28, "unet": 1024}
 RATES = {"pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
-SUITED = {
+SUITED: dict[str, dict[str, dict[str, Any]]] = {
     "straight_through": dict(resolution=CELLS, learning_rate=RATES),
     "relaxed": dict(
         resolution=CELLS | dict(pyramid=28),
         learning_rate=RATES | dict(pyramid=0.2),
     ),
 }
+
+
+OF_PRESET: Any = None  # the preset's value or a default
 
 
 @dataclass(frozen=True)
@@ -205,12 +208,12 @@ class ExplainConfig:
         "Instead of a promise: the best match on at most this share of the pixels.",
         optional=True,
     )
-    generator: str = None
-    start: str = None  # where the mask begins: "gradcam" or "none"
-    estimator: str = None  # what the search shows of a mask: "straight_through" (cut), "relaxed"
-    distances: tuple[str, ...] = None  # one for all stages, or one a stage
-    layer_weights: tuple[float, ...] = None  # alpha_l; scaled to sum 1
-    weights: Weights = None  # a Weights, or a mapping of the terms to change
+    generator: str = OF_PRESET
+    start: str = OF_PRESET  # where the mask begins: "gradcam" or "none"
+    estimator: str = OF_PRESET  # what the search shows of a mask
+    distances: tuple[str, ...] = OF_PRESET  # one for all stages, or one a stage
+    layer_weights: tuple[float, ...] = OF_PRESET  # alpha_l; scaled to sum 1
+    weights: Weights = OF_PRESET  # a Weights, or a mapping of the terms to change
     steps: int = bounded(
         None,
         1,
@@ -249,7 +252,7 @@ class ExplainConfig:
     temperature: float = bounded(
         2.0, 0.1, 20, 0.1, "Temperature of KL", "More lets small probabilities count in the match."
     )
-    neighbors: int = None  # of a pixel in the total variation: 4 or 8
+    neighbors: int = OF_PRESET  # of a pixel in the total variation: 4 or 8
     pieces: int = bounded(
         None,
         0,

@@ -59,9 +59,11 @@ class Guidance:
     def _check_choice(self) -> None:
         """Raise a ValueError where keep and drop share pixels or leave none to choose."""
         masks = self._masks()
-        if len(masks) == 2 and (shared := int((self.keep & self.drop).sum())):
+        shared = int(torch.stack([*masks.values()]).all(0).sum()) if len(masks) == 2 else 0
+        if shared:
             raise ValueError(f"keep and drop must not share pixels; {shared} are in both.")
-        if not len(self.free()):
+        free = self.free()
+        if free is not None and not len(free):
             cover = "keep and drop cover" if len(masks) == 2 else f"{next(iter(masks))} covers"
             raise ValueError(f"{cover} every pixel; at least one must be left to choose.")
 
@@ -86,7 +88,9 @@ class Guidance:
                     f"{name} must have the size of the classifier's input, {_size(size)}; "
                     f"got {_size(part.shape)}."
                 )
-        parts = {name: part.to(pixels.device) for name, part in self._parts().items()}
+        parts: dict[str, Any] = {
+            name: part.to(pixels.device) for name, part in self._parts().items()
+        }
         return replace(self, **parts)
 
     # --- masks -----------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ variation, which hides its outline.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -59,8 +61,8 @@ def _coarser(known: Tensor, values: Tensor, noise: Tensor) -> tuple[Tensor, Tens
     return (share > 0).to(values.dtype), values, 4 * _halved(noise)
 
 
-def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(image, size, mode="bilinear", align_corners=False)
+def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(image, list(size), mode="bilinear", align_corners=False)
 
 
 def _halved(image: Tensor) -> Tensor:

@@ -117,7 +117,8 @@ class InfillSampler:
         self, pixels: Tensor, gray: Tensor, generator: torch.Generator, names: Sequence[str]
     ) -> None:
         self.pixels, self.gray, self.generator = pixels, gray, generator
-        self.names, self.deck = tuple(names), []
+        self.names = tuple(names)
+        self.deck: list[str] = []
         self.lots = torch.Generator().manual_seed(generator.initial_seed())
         self.fixed = {kind: self._one(kind) for kind in names if not BACKGROUNDS[kind].random}
 

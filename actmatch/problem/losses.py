@@ -134,8 +134,8 @@ def total_variation(soft_mask: Tensor, neighbors: int = 4) -> Tensor:
     """
     m = soft_mask
     steps = [m[..., :, 1:] - m[..., :, :-1], m[..., 1:, :] - m[..., :-1, :]]
-    total = sum(step.abs().sum() for step in steps)
+    total = torch.stack([step.abs().sum() for step in steps]).sum()
     if neighbors == 8:
         diagonals = [m[..., 1:, 1:] - m[..., :-1, :-1], m[..., 1:, :-1] - m[..., :-1, 1:]]
-        total = total + sum(step.abs().sum() for step in diagonals) / 2**0.5
+        total = total + torch.stack([step.abs().sum() for step in diagonals]).sum() / 2**0.5
     return total / m.numel()

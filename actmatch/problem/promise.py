@@ -115,7 +115,7 @@ class Promise:
         parts = [evidence.margins[gray].amin(0)]
         if self.confidence:
             parts.append(evidence.log_ratio - math.log(self.confidence))
-        if self.necessary:
+        if self.necessary and evidence.leftover is not None:
             parts.append(-evidence.leftover)
         demanded = (each.slack(evidence.kinds, evidence.margins) for each in self.demands())
         parts += [slack for slack in demanded if slack is not None]

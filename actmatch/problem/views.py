@@ -88,6 +88,7 @@ class View(Derived):
     """
 
     kind: str
+    pair: Tensor
     about: str | None = None
     least = -torch.inf  # the bar is no lower
 
@@ -197,7 +198,7 @@ class Similarity(View):
             )
         super().__init__(classifier, (f"similar to {name}", "not similar"), name)
         self.register_buffer("pair", torch.cat((reference, pixels)))
-        self.register_buffer("embeddings", None)  # of the pair, 2 x D
+        self.embeddings: Tensor | None = None  # of the pair, 2 x D
         if not self.place(pixels):
             raise ValueError(
                 f"The photograph must be more similar to {name} than noise or a plain color is: "
@@ -258,7 +259,7 @@ def contrast(
     if other is None:
         logits = problem.response.logits[0].clone()
         logits[problem.target] = -torch.inf
-        other = logits.argmax().item()
+        other = int(logits.argmax())
     with memory_errors_in_words():
         rival = classifier.class_index(other)
         return Contrast(classifier, problem.pixels, problem.target, rival)

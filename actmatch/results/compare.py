@@ -92,7 +92,7 @@ class CompareConfig:
     @property
     def promise(self) -> Promise:
         """What the cut of a ranking must keep."""
-        return PRESETS[self.preset].promise
+        return PRESETS[self.preset].promise or Promise()
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,12 @@ class Comparison:
 
         Where rankings are cut at the promise, a small area is no merit of a mask that breaks it.
         """
-        values = {row.method: column.value(row) for row in self.rows
-                  if row.kept or self.config.cut == "area" or column.title != "area"}  # fmt: skip
-        values = {method: value for method, value in values.items() if value is not None}
+        values = {}
+        for row in self.rows:
+            value = column.value(row)
+            meant = row.kept or self.config.cut == "area" or column.title != "area"
+            if meant and value is not None:
+                values[row.method] = value
         shown = {method: column.words(value) for method, value in values.items()}
         if not column.better or len(set(shown.values())) < 2:
             return frozenset()

@@ -43,10 +43,10 @@ class Descent:
             parameter.grad = gradient
 
 
-def gradients(
-    goal: Tensor, inputs: Sequence[Tensor], retain_graph: bool = False
-) -> list[Tensor | None]:
-    """Of a goal, one per input; None where it does not go by it, zeros where it goes by nothing."""
+def gradients(goal: Tensor, inputs: Sequence[Tensor], retain_graph: bool = False) -> list[Tensor]:
+    """The gradient of a goal at each input; zeros where the goal does not depend on it."""
     if not goal.requires_grad:
         return [torch.zeros_like(each) for each in inputs]
-    return list(torch.autograd.grad(goal, inputs, retain_graph=retain_graph, allow_unused=True))
+    return list(
+        torch.autograd.grad(goal, inputs, retain_graph=retain_graph, materialize_grads=True)
+    )

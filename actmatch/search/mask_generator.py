@@ -106,8 +106,8 @@ class Autoencoder(nn.Module):
         self.down = nn.ModuleList(_block(narrow, wide, stride=2) for narrow, wide in pairs)
         self.up = nn.ModuleList(_block(wide + narrow, narrow) for narrow, wide in reversed(pairs))
         self.head = nn.Conv2d(widths[0], 1, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor) -> Tensor:
         """N x 1 x H/2 x W/2 logits of an N x 3 x H x W image."""
@@ -199,6 +199,7 @@ def build_generator(
     height, width = pixels.shape[-2:]
     cell = 1.0 if kind == "unet" else max(1.0, max(height, width) / resolution)
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
+    network: nn.Module
     if kind == "autoencoder":
         network, guide_size = Autoencoder(), (2 * rows, 2 * columns)
     elif kind == "unet":

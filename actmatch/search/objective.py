@@ -168,7 +168,7 @@ class Objective:
         if not self.in_turn:
             return slack, (slack >= 0).to(slack.dtype)
         needed = margins * self.signs.flatten() - NEEDED
-        if promise.confidence:
+        if promise.confidence and infills:
             gray = [row for row, kind in enumerate(infills.kinds) if kind == "gray"]
             needed[gray] = needed[gray].minimum(ratio - math.log(promise.confidence))
         asked = needed if promise.necessary else needed[: self.kept]

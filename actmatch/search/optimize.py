@@ -10,7 +10,7 @@ seen at every size is kept (`Candidates`), not the last one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from ..methods.registry import grad_cam
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem
+from ..problem.promise import Promise
 from ..torch_modes import default_modes
 from ..wording import percent
 from .descent import Descent
@@ -104,7 +105,8 @@ class Candidates:
         return sorted(found, key=lambda logits: (logits > 0).float().mean().item())
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Step:
     """One step of the search. Tensors stay on the device; reading one waits for it.
 
     Attributes:
@@ -242,7 +244,8 @@ class KeepPromise(Steering):
 
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
         super().__init__(config, problem)
-        promise, start = config.promise, problem.guidance.start_share(START_SHARE)
+        promise = config.promise or Promise()
+        start = problem.guidance.start_share(START_SHARE)
         self.range = (min(start, SHARE_RANGE[0]), SHARE_RANGE[1])
         self.share = torch.full((), start, device=self.best.device).clamp(*self.range)
         self.free = problem.guidance.free()
