@@ -39,11 +39,15 @@ COUNTERS = ("n_averaged", "total_ops", "total_params")  # of averaging and profi
 SHOWN_KEYS = 3  # of those that do not fit
 HUB_TIMEOUT = 3.0  # seconds to find out whether the hub answers
 HUB_ADVICE = (
-    "resnet18.a1_in1k", "resnet50.a1_in1k", "convnext_tiny.fb_in1k",
-    "mobilenetv3_large_100.ra_in1k", "vit_small_patch16_224.augreg_in1k",
-    "deit_small_patch16_224.fb_in1k", "swin_tiny_patch4_window7_224.ms_in1k",
+    "resnet18.a1_in1k",
+    "resnet50.a1_in1k",
+    "convnext_tiny.fb_in1k",
+    "mobilenetv3_large_100.ra_in1k",
+    "vit_small_patch16_224.augreg_in1k",
+    "deit_small_patch16_224.fb_in1k",
+    "swin_tiny_patch4_window7_224.ms_in1k",
     "mixer_b16_224.goog_in21k_ft_in1k",
-)  # fmt: skip
+)
 
 
 def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Classifier:

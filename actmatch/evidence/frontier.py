@@ -106,9 +106,12 @@ def measure_frontier(
     response = respond(problem.classifier, on_gray(problem, chosen))
     cosines = losses.similarity(problem.response.activations[-1], response.activations[-1])
     log_p = response.logits.double().log_softmax(-1)[:, problem.target]
-    columns = (chosen.mean((1, 2, 3)), ratios(log_p, problem.log_probability),
-               response.logits.argmax(-1) == problem.target,
-               cosines.flatten(1).mean(1))  # fmt: skip
+    columns = (
+        chosen.mean((1, 2, 3)),
+        ratios(log_p, problem.log_probability),
+        response.logits.argmax(-1) == problem.target,
+        cosines.flatten(1).mean(1),
+    )
     points = [
         FrontierPoint(area, ratio, label, *_rate(drawn.kinds, row >= 0), match)
         for row, area, ratio, label, match in zip(

@@ -98,10 +98,15 @@ def infills(
     """The draws of all kinds, or of some: `trials` of each random one and one of each other."""
     random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     return Infills.joined(
-        draw(kind, problem.pixels, problem.classifier.gray,
-             trials if BACKGROUNDS[kind].random else 1, random)
+        draw(
+            kind,
+            problem.pixels,
+            problem.classifier.gray,
+            trials if BACKGROUNDS[kind].random else 1,
+            random,
+        )
         for kind in (kinds() if names is None else names)
-    )  # fmt: skip
+    )
 
 
 class Trials(NamedTuple):

@@ -180,10 +180,14 @@ class ScoreCard:
         }
         report["layers"] = [layer._asdict() for layer in self.layers]
         report["keep_rate"] = {
-            rate.kind: {"kept": rate.kept, "trials": rate.trials, "low": rate.low,
-                        "high": rate.high}
+            rate.kind: {
+                "kept": rate.kept,
+                "trials": rate.trials,
+                "low": rate.low,
+                "high": rate.high,
+            }
             for rate in self.backgrounds
-        }  # fmt: skip
+        }
         report["pooled_keep_rate"] = self.pooled._asdict()
         report["reported"] = [rate.kind for rate in self.reported]
         for name in ("deletion", "insertion"):

@@ -196,8 +196,10 @@ def input_transform(
     """
     from timm.data import create_transform  # late: no screen waits for it
 
-    timm_mode = {"squash": dict(crop_mode="squash", crop_pct=1.0),
-                 "letterbox": dict(crop_mode="border", crop_pct=1.0)}.get(fit, {})  # fmt: skip
+    timm_mode = {
+        "squash": dict(crop_mode="squash", crop_pct=1.0),
+        "letterbox": dict(crop_mode="border", crop_pct=1.0),
+    }.get(fit, {})
     return create_transform(**{**data_config, **timm_mode, **changes}, normalize=False)
 
 

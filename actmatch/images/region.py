@@ -97,8 +97,9 @@ def _of_image(image: Image.Image, name: str) -> np.ndarray:
     if (colors == colors[..., :1]).all():
         return _of_numbers(colors[..., 0], name)
     if image.mode == "P" and len(indices := np.unique(np.asarray(image))) == 2:
-        palette = [np.asarray(image.convert("L"))[np.asarray(image) == index][0]
-                   for index in indices]  # fmt: skip
+        palette = [
+            np.asarray(image.convert("L"))[np.asarray(image) == index][0] for index in indices
+        ]
         return (np.asarray(image) == indices[np.argmax(palette)]).astype(np.float32)
     raise ValueError(f"{name} is in color; a mask is black and white or gray in between.")
 
@@ -148,8 +149,9 @@ def read_strokes(
         if layer.size == background.size:
             painted |= np.asarray(layer.convert("RGBA"))[..., 3] > 0
     if not painted.any() and composite is not None and composite.size == background.size:
-        before, after = (np.asarray(image.convert("RGB")).astype(int)
-                         for image in (background, composite))  # fmt: skip
+        before, after = (
+            np.asarray(image.convert("RGB")).astype(int) for image in (background, composite)
+        )
         painted = np.abs(after - before).max(-1) > PAINT
     if not painted.any():
         raise ValueError("Nothing is painted yet: draw over the part of the photograph you mean.")

@@ -19,8 +19,17 @@ FADE = 0.85  # how far removed pixels go towards a light gray photograph
 LUMA = (0.299, 0.587, 0.114)
 # Nine stops of matplotlib's viridis: purple, blue, green, yellow, told apart whatever one's color
 # vision.
-VIRIDIS = ((68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140),
-           (40, 174, 128), (94, 201, 98), (173, 220, 48), (253, 231, 37))  # fmt: skip
+VIRIDIS = (
+    (68, 1, 84),
+    (71, 45, 123),
+    (59, 82, 139),
+    (44, 114, 142),
+    (33, 145, 140),
+    (40, 174, 128),
+    (94, 201, 98),
+    (173, 220, 48),
+    (253, 231, 37),
+)
 MOST = 0.99  # the quantile of a map that is drawn in full yellow
 PANEL, MARGIN, CAPTION = 224, 8, 20  # pixels of a contact sheet
 INK, PAPER = (30, 41, 59), (255, 255, 255)

@@ -136,8 +136,9 @@ class Guidance:
         parts = self._parts().values()
         if not parts:
             return None
-        given = torch.stack([part if part.dtype == torch.bool else torch.zeros_like(part).bool()
-                             for part in parts]).any(0)  # fmt: skip
+        given = torch.stack(
+            [part if part.dtype == torch.bool else torch.zeros_like(part).bool() for part in parts]
+        ).any(0)
         return (~given).flatten().nonzero()[:, 0]
 
     def counts(self, pixels: int) -> tuple[int, int]:

@@ -61,8 +61,11 @@ class Infills:
 
         The gradient reaches the masks as for a fixed infill.
         """
-        return composite(masks, pixels.expand(len(self), len(masks), -1, -1, -1),
-                         self.behind(masks.detach(), pixels))  # fmt: skip
+        return composite(
+            masks,
+            pixels.expand(len(self), len(masks), -1, -1, -1),
+            self.behind(masks.detach(), pixels),
+        )
 
     def behind(self, masks: Tensor, pixels: Tensor) -> Tensor:
         """R x N x 3 x H x W: the infills as they are behind each of the masks.

@@ -208,10 +208,13 @@ class Similarity(View):
     def empty(self, pixels: Tensor) -> Tensor:
         """N x 3 x H x W infills of every kind that is not made from the photograph."""
         random = torch.Generator(device=pixels.device).manual_seed(0)
-        return torch.cat([
-            draw(kind, pixels, self.gray, DRAWS, random).values
-            for kind, each in BACKGROUNDS.items() if each.blank
-        ])  # fmt: skip
+        return torch.cat(
+            [
+                draw(kind, pixels, self.gray, DRAWS, random).values
+                for kind, each in BACKGROUNDS.items()
+                if each.blank
+            ]
+        )
 
     def reset_parameters(self) -> None:
         """Forget the embeddings of the pair: they belong to the parameters they were made with."""

@@ -180,9 +180,11 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU(),
-    )  # fmt: skip
+        nn.Conv2d(inputs, outputs, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(outputs, outputs, 3, padding=1),
+        nn.ReLU(),
+    )
 
 
 def build_generator(

@@ -102,8 +102,10 @@ class Objective:
         target = problem.target
         compute = {
             "activation": lambda: losses.activation(
-                self.original.activations, explained.activations,
-                config.distances, config.layer_weights,
+                self.original.activations,
+                explained.activations,
+                config.distances,
+                config.layer_weights,
             ),
             "kl": lambda: losses.kl(self.original.logits, explained.logits, config.temperature),
             "cross_entropy": lambda: losses.cross_entropy(explained.logits, target),
@@ -113,7 +115,7 @@ class Objective:
             "robustness": lambda: losses.cross_entropy(drawn, target),
             "necessity": lambda: losses.necessity(leftover, target),
             "leftover_entropy": lambda: losses.leftover_entropy(leftover),
-        }  # fmt: skip
+        }
         terms = {name: term() for name, term in compute.items() if getattr(weights, name) > 0}
         weighted = {name: getattr(weights, name) * term for name, term in terms.items()}
         priors = fidelity = seen.new_zeros(())
