@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,17 +23,20 @@ from ..problem.config import PRESETS, ExplainConfig
 from ..problem.guidance import logits_to_continue
 from ..problem.infill import composite
 from ..wording import percent
-from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from .folder import MASK_FILES, REPORT_FILE, write_mask
 from .page import html_report
 from .record import Record, record_of
-from .versions import library_versions
+from .result import Result
 
 WAVERING = 0.1  # probability from which on a class counts as a rival
 MOST_RIVALS = 3
+PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
+CORE_FILE = "core.png"
+FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, kw_only=True)
+class Explanation(Result):
     """A mask, what it was measured to do, and everything needed to make it again.
 
     Tensors are on the CPU.
@@ -56,8 +58,7 @@ class Explanation:
         seed_agreement: mean IoU with the masks of other seeds; None until asked for.
         history: one row per step: step, area, probability, match, kept, and under `terms` those of
             the objective.
-        classifier: its name; `device` is where it ran.
-        seconds: wall time of the search, the judging and the score card.
+        device: where the classifier ran; `seconds` are of the search and all that was measured.
         stopped: whether the search was ended early.
         threads: of PyTorch on the CPU, which a replay needs.
         guidance: what the search was told beforehand; None where it was told nothing.
@@ -75,15 +76,14 @@ class Explanation:
     frontier: Frontier
     history: tuple[dict[str, Any], ...]
     config: ExplainConfig
-    classifier: str
     device: str
-    seconds: float
     passes: float
     seed_agreement: float | None = None
     stopped: bool = False
     threads: int = field(default_factory=torch.get_num_threads)
-    versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
     guidance: Mapping[str, Any] | None = None
+
+    optional: ClassVar[tuple[str, ...]] = (CORE_FILE,)
 
     @property
     def logits(self) -> Tensor:
@@ -184,7 +184,7 @@ class Explanation:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
             **self.card.report(),
-            "sentence": self.sentence,
+            **super().report(),
             "preset": self.config.preset,
             "promise_kept": self.promise_kept,
             "irreducible": self.irreducible and self.irreducible._asdict(),
@@ -194,29 +194,19 @@ class Explanation:
             "seed_agreement": self.seed_agreement,
             "history": list(self.history),
             "config": self.config.as_dict(),
-            "classifier": self.classifier,
             "device": self.device,
             "seed": self.config.seed,
-            "seconds": self.seconds,
-            "versions": dict(self.versions),
             "guidance": self.guidance,
             "replay": self.record.report(),
         }
 
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write the pictures, soft_mask.npy, report.html and report.json.
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The pictures, soft_mask.npy, report.html and report.json.
 
-        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32. The
-        files are made aside and moved in when all are complete, the report last; a failed save
-        leaves nothing behind.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ValueError: the folder cannot be written.
+        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32.
         """
-        return write_folder(folder, FILES, self._write, optional=(CORE_FILE,))
+        return FILES
 
     def _write(self, folder: Path) -> None:
         write_mask(folder, self.pixels, self.mask, self.gray, self.core)
@@ -225,9 +215,3 @@ class Explanation:
             to_image(self.core).save(folder / CORE_FILE)
         np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)
         (folder / PAGE_FILE).write_text(html_report(self), encoding="utf-8")
-        write_report(folder, self.report())
-
-
-PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
-CORE_FILE = "core.png"
-FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
