@@ -1,4 +1,4 @@
-"""The result of an explanation, and the way there: photograph in, `Explanation` out."""
+"""An explanation: the mask of a photograph, and all that was measured of it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classifiers.groups import GROUP, names_group
 from ..evidence.frontier import Frontier
 from ..evidence.keep_rate import KeepRate, Rate
 from ..evidence.scorecard import Pictures, Prediction, ScoreCard
 from ..images.photograph import to_image
 from ..judging.eliminate import Irreducible
-from ..judging.judge import LARGEST_ANSWER
-from ..problem.backgrounds import BACKGROUNDS
-from ..problem.config import PRESETS, ExplainConfig
+from ..problem.config import ExplainConfig
 from ..problem.guidance import logits_to_continue
 from ..problem.infill import composite
-from ..wording import percent
+from . import outcome
 from .folder import MASK_FILES, REPORT_FILE, write_mask
 from .page import html_report
 from .record import Record, record_of
 from .result import Result
 
-WAVERING = 0.1  # probability from which on a class counts as a rival
-MOST_RIVALS = 3
 PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
 CORE_FILE = "core.png"
 FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
@@ -118,61 +113,13 @@ class Explanation(Result):
     @property
     def promise_sentence(self) -> str:
         """Whether the preset's promise was kept, in plain words."""
-        sentence = PRESETS[self.config.preset].sentence
-        if self.config.area is not None:
-            return (
-                f"No promise: the best match found on at most {percent(self.config.area)} "
-                "of the pixels."
-            )
-        if self.promise_kept is None:
-            return f"{self.config.preset}: {sentence}"
-        if self.promise_kept:
-            return f"Promise kept ({self.config.preset}): {sentence}"
-        held = round(10 * self.pooled_keep_rate.rate)
-        if not self.history:  # a mask chosen by hand
-            return (
-                f"Promise not kept ({self.config.preset}): {sentence} "
-                f"This mask holds on {held} of 10 backgrounds. {self._why} {self._instead}"
-            )
-        return (
-            f"Promise not kept ({self.config.preset}): no mask of at most "
-            f"{percent(LARGEST_ANSWER)} of the pixels was found that keeps it. This is the one "
-            f"that holds on most backgrounds for its size: {held} of 10. "
-            f"{self._why} {self._instead}"
-        )
+        searched = bool(self.history)
+        return outcome.promise_sentence(self.card, self.config, self.promise_kept, searched)
 
     @property
     def rivals(self) -> tuple[Prediction, ...]:
         """The classes between which the classifier wavers on the photograph; none if it is sure."""
-        likely = [each for each in self.card.top5["photograph"] if each.probability >= WAVERING]
-        named = {self.card.label, *(each.name for each in likely)}
-        return tuple(likely[:MOST_RIVALS]) if len(named) > 1 else ()
-
-    @property
-    def _why(self) -> str:
-        if self.rivals:
-            said = ", ".join(f"{each.name} {percent(each.probability)}" for each in self.rivals)
-            wavers = "itself wavers" if len(self.rivals) > 1 else "says something else"
-            return f"The classifier {wavers}: {said}."
-        worst = min(self.keep_rate, key=lambda rate: rate.rate)
-        words = BACKGROUNDS[worst.kind].words
-        return f"It loses {self.card.label} most often on {words}: {worst.kept} of {worst.trials}."
-
-    @property
-    def _instead(self) -> str:
-        names = [*dict.fromkeys((self.card.label, *(each.name for each in self.rivals)))]
-        tips = []
-        grouped_already = names_group(self.config.target, names[:1])
-        if 1 < len(names) < len(self.card.top5["photograph"]):  # there are other classes
-            first = self.config.target if grouped_already else names[0]
-            tips.append(f"Try these classes as one target ({GROUP.join((first, *names[1:]))})")
-        if len(names) > 1 and not grouped_already:
-            ask = "or ask" if tips else "Ask"
-            tips.append(f"{ask} for the contrast between {' and '.join(names[:2])}")
-        if not tips:
-            easier = [name for name in ("smallest", "confident") if name != self.config.preset]
-            return f"Try the promise {' or '.join(easier)}, more steps, or another class."
-        return f"{', '.join(tips)}."
+        return outcome.rivals(self.card)
 
     @property
     def record(self) -> Record:
