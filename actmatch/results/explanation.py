@@ -144,7 +144,7 @@ class Explanation(Result):
             "device": self.device,
             "seed": self.config.seed,
             "guidance": self.guidance,
-            "replay": self.record.report(),
+            "replay": self.record.model_dump(),
         }
 
     @property
