@@ -6,8 +6,8 @@ policy forbids the rest. Every name from outside is escaped.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -21,7 +21,7 @@ from ..judging.eliminate import Irreducible
 from ..problem.config import ExplainConfig
 from ..wording import percent
 from .markup import TEMPLATES
-from .settings import CONFIG_FIELDS, WEIGHT_FIELDS, Settings, to_command, written
+from .settings import CONFIG_FIELDS, WEIGHT_FIELDS, Question, Settings, to_command, written
 
 
 class Explained(Protocol):
@@ -55,7 +55,6 @@ class Explained(Protocol):
 def html_report(explanation: Explained) -> str:
     """The whole page."""
     card, config = explanation.card, explanation.config
-    again, commands = _again(explanation)
     return TEMPLATES.get_template("page.html").render(
         explanation=explanation,
         card=card,
@@ -69,41 +68,18 @@ def html_report(explanation: Explained) -> str:
         frontier=_frontier(explanation.frontier),
         pooled_words=rate_words(card.pooled),
         settings=_settings(config),
-        again=again,
-        commands=commands,
+        command=_command(explanation),
     )
 
 
-def _again(explanation: Explained) -> tuple[str, str]:
-    """What would make the mask again, in words and as commands."""
-    card = explanation.card
-    command = to_command(Settings(explanation.config, explanation.classifier)) + _asked(card)
-    if explanation.guidance is not None:
-        return (
-            "The same settings on a photograph; this mask cannot be made again by a command, as "
-            "its search went on from an earlier mask, was told what to keep, or it was picked:",
-            command,
-        )
-    if card.question is not None and card.question.target is None:
-        return (
-            "The same settings on a photograph; this mask cannot be made again from this folder, "
-            "which does not hold the other photograph:",
-            command,
-        )
-    return (
-        "The same settings on a photograph, and the same mask from this folder:",
-        f"{command}\npython -m actmatch replay report.json",
-    )
-
-
-def _asked(card: ScoreCard) -> str:
-    """The options of a question that is not about one class."""
-    if card.question is None:
-        return ""
-    if card.question.target is None:
-        return f" --similar-to {shlex.quote(card.question.other)}"
-    target, other = map(shlex.quote, (card.question.target, card.question.other))
-    return f" --target {target} --against {other}"
+def _command(explanation: Explained) -> str:
+    """What explains a photograph with the same settings."""
+    config, answer = explanation.config, explanation.card.question
+    if answer is None:
+        return to_command(Settings(config, explanation.classifier))
+    config = replace(config, target=answer.target)
+    question = Question(answer.kind, answer.target, answer.other)
+    return to_command(Settings(config, explanation.classifier), question)
 
 
 def _pictures(explanation: Explained) -> dict[str, Any]:
