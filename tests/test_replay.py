@@ -13,6 +13,7 @@ from toys import tiny_classifier
 from actmatch import ExplainConfig, Guidance, explain_steps
 from actmatch.progress import drain
 from actmatch.results.explain import explain
+from actmatch.results.record import record_of
 from actmatch.results.replay import replay
 from actmatch.results.report import EARLIER, read_report
 
@@ -101,13 +102,11 @@ def test_a_replay_uses_as_many_threads_as_there_were(classifier, photograph, tmp
 
 def test_a_mask_that_differs_is_counted(classifier, photograph, tmp_path):
     report = saved(explain(classifier, photograph, CONFIG), tmp_path)
-    mask = report.record.mask.copy()
+    mask = torch.from_numpy(report.record.mask)
     mask[3, 4:9] ^= True
-    again = replay(
-        classifier,
-        report._replace(record=dataclasses.replace(report.record, mask=mask)),
-        photograph,
-    )
+    bits = record_of(torch.zeros(3, 1, 1), mask, 0, False, 1).mask_bits
+    record = report.record.model_copy(update={"mask_bits": bits})
+    again = replay(classifier, report._replace(record=record), photograph)
     assert not again.identical
     assert again.sentence == "Different: 5 of the mask's 4096 pixels are not as recorded."
 
@@ -116,7 +115,7 @@ def test_what_is_not_as_it_was_is_said(classifier, photograph, tmp_path):
     report = saved(explain(classifier, photograph, CONFIG), tmp_path)
     versions = report.versions | {"torch": "1.0"}
     del versions["timm"]
-    record = dataclasses.replace(report.record, processor="ABACUS")
+    record = report.record.model_copy(update={"processor": "ABACUS"})
     again = replay(classifier, report._replace(versions=versions, record=record), photograph)
     assert [sentence.split(" is ")[0] for sentence in again.differences] == [
         "torch", "timm", "processor",

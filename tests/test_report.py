@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 
-import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from actmatch import ExplainConfig
 from actmatch.results.explain import explain
+from actmatch.results.record import Record, record_of
 from actmatch.results.report import EARLIER, read_report
 from actmatch.results.settings import Settings
 
@@ -47,13 +48,9 @@ def test_a_report_gives_back_settings_versions_and_record(explanation, tmp_path)
 
 
 def test_a_mask_of_any_size_survives_its_record(explanation):
-    from dataclasses import replace
-
-    from actmatch.results.record import read_record
-
-    mask = np.random.default_rng(0).random((5, 7)) > 0.5
-    record = replace(explanation.record, mask=mask)
-    assert (read_record(record.report(), "report.json").mask == mask).all()
+    mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)).round()
+    record = record_of(explanation.pixels, mask, steps=3, stopped=False, threads=1)
+    assert (Record.model_validate(record.model_dump()).mask == mask.numpy()).all()
 
 
 @pytest.mark.parametrize(
@@ -62,11 +59,10 @@ def test_a_mask_of_any_size_survives_its_record(explanation):
         (b"", "is empty; accepted is a report.json"),
         (b"\xff\xd8\xff\xe0", "is not JSON text"),
         (b"[" * 100_000, "is not JSON text"),
-        (b"[1, 2]", "has no settings"),
-        (b"{}", "has no settings"),
-        (b'{"config": 3}', "has no settings"),
-        (b'{"config": {"trials": 20, "preset": "robust"}}', "something other than an explanation"),
-        (b'{"config": {"seed": 0}}', "something other than an explanation"),
+        (b"[1, 2]", "must be a report.json that an explanation"),
+        (b"{}", "lacks config, the settings in a report.json"),
+        (b'{"config": 3}', "config must be the settings in a report.json"),
+        (b'{"config": {"preset": "robust"}}', "lacks classifier, a classifier's name"),
         (b'{"config": {"preset": "robust", "area": NaN}}', "holds NaN"),
         (b'{"config": {"preset": "robust", "area": -Infinity}}', "holds -Infinity"),
         (b'{"config": {"preset": "robust", "area": 1e999}}', "holds 1e999"),
@@ -97,12 +93,16 @@ def test_something_that_is_no_file_is_refused_in_a_sentence(source):
         (("config", "weights", "area"), None, "area must be a number"),
         (("config", "weights", "aera"), 1, "a weight 'aera' that this version does not know"),
         (("config", "__class__"), "os", "a setting '__class__' that this version does not know"),
-        (("classifier",), "", "does not name its classifier"),
-        (("classifier",), 5, "does not name its classifier"),
+        (("config",), {"trials": 20, "preset": "robust"}, "something other than an explanation"),
+        (("config",), {"seed": 0}, "something other than an explanation"),
+        (("classifier",), "", "classifier must be a classifier's name"),
+        (("classifier",), 5, "classifier must be a classifier's name"),
         (("device",), "toaster", "device must be one of"),
         (("device",), [], "device must be one of"),
         (("question",), [], "question must be a contrast or a similarity"),
         (("question",), {"kind": "contrast", "other": "b"}, "question must be a contrast"),
+        (("question",), {"kind": "riddle", "target": None, "other": "b"}, "question must be a"),
+        (("versions",), {"torch": 2}, "versions must be"),
         (("replay",), [], "replay must be an object"),
         (("replay", "steps"), -1, r"replay\.steps must be a whole number"),
         (("replay", "steps"), True, r"replay\.steps must be a whole number"),
@@ -113,8 +113,8 @@ def test_something_that_is_no_file_is_refused_in_a_sentence(source):
         (("replay", "mask_size"), [32, -32], r"replay\.mask_size must be two"),
         (("replay", "mask_size"), [32, 40], r"replay\.mask_bits must be 32 x 40 bits"),
         (("replay", "mask_bits"), "!", r"replay\.mask_bits must be 32 x 32 bits"),
-        (("replay", "mask_bits"), None, r"replay\.mask_bits must be 32 x 32 bits"),
-        (("replay", "mask_bits"), 170 * "A" + "A=", "was changed: replay.mask_bits do not have"),
+        (("replay", "mask_bits"), None, r"replay\.mask_bits must be the mask's bits in base64"),
+        (("replay", "mask_bits"), 170 * "A" + "A=", r"replay\.mask_bits do not have the rec"),
     ],
 )
 def test_a_tampered_report_is_refused_in_a_sentence(report, place, value, sentence):

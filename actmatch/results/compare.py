@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +33,9 @@ from ..problem.promise import Promise
 from ..progress import drain
 from ..torch_modes import default_modes
 from ..wording import percent
-from .folder import REPORT_FILE, write_folder, write_report
+from .folder import REPORT_FILE
 from .judgment import ScoreConfig, pose_region
-from .versions import library_versions
+from .result import Result
 
 ADVICE = "compare fewer methods, use fewer trials or a smaller classifier"
 CUTS = ("area", "promise")
@@ -137,8 +136,8 @@ class Column(NamedTuple):
     words: Callable[[float], str]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Result):
     """A mask beside those of other methods, for the same class of the same photograph.
 
     Attributes:
@@ -146,7 +145,6 @@ class Comparison:
         gray: 3 x 1 x 1, what stands for removed pixels.
         rows: the mask handed in, then one a method.
         left_out: one sentence for each method that cannot work with this classifier.
-        seconds: wall time of it all.
     """
 
     pixels: Tensor
@@ -154,10 +152,7 @@ class Comparison:
     rows: tuple[Row, ...]
     left_out: tuple[str, ...]
     config: CompareConfig
-    classifier: str
     device: str
-    seconds: float
-    versions: Mapping[str, str] = field(default_factory=library_versions)
 
     @property
     def sentence(self) -> str:
@@ -203,38 +198,23 @@ class Comparison:
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
-            "sentence": self.sentence,
+            **super().report(),
             "rows": [row.report() for row in self.rows],
             "best": {column.title: sorted(self.best(column)) for column in COLUMNS},
             "left_out": list(self.left_out),
             "config": asdict(self.config),
-            "classifier": self.classifier,
             "device": self.device,
-            "seconds": self.seconds,
-            "versions": dict(self.versions),
         }
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of the files that `save` writes."""
+        """comparison.png, the mask of every method and report.json."""
         return (SHEET, *(_mask_file(row.method) for row in self.rows), REPORT_FILE)
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write comparison.png, the mask of every method and report.json, all or none.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ValueError: the folder cannot be written.
-        """
-        return write_folder(folder, self.files, self._write)
 
     def _write(self, folder: Path) -> None:
         self.sheet().save(folder / SHEET)
         for row in self.rows:
             to_image(row.mask).save(folder / _mask_file(row.method))
-        write_report(folder, self.report())
 
 
 def _mask_file(method: str) -> str:

@@ -1,40 +1,37 @@
-"""The result of an explanation, and the way there: photograph in, `Explanation` out."""
+"""An explanation: the mask of a photograph, and all that was measured of it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..classifiers.groups import GROUP, names_group
 from ..evidence.frontier import Frontier
 from ..evidence.keep_rate import KeepRate, Rate
 from ..evidence.scorecard import Pictures, Prediction, ScoreCard
 from ..images.photograph import to_image
 from ..judging.eliminate import Irreducible
-from ..judging.judge import LARGEST_ANSWER
-from ..problem.backgrounds import BACKGROUNDS
-from ..problem.config import PRESETS, ExplainConfig
+from ..problem.config import ExplainConfig
 from ..problem.guidance import logits_to_continue
 from ..problem.infill import composite
-from ..wording import percent
-from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
+from . import outcome
+from .folder import MASK_FILES, REPORT_FILE, write_mask
 from .page import html_report
 from .record import Record, record_of
-from .versions import library_versions
+from .result import Result
 
-WAVERING = 0.1  # probability from which on a class counts as a rival
-MOST_RIVALS = 3
+PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
+CORE_FILE = "core.png"
+FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, kw_only=True)
+class Explanation(Result):
     """A mask, what it was measured to do, and everything needed to make it again.
 
     Tensors are on the CPU.
@@ -56,8 +53,7 @@ class Explanation:
         seed_agreement: mean IoU with the masks of other seeds; None until asked for.
         history: one row per step: step, area, probability, match, kept, and under `terms` those of
             the objective.
-        classifier: its name; `device` is where it ran.
-        seconds: wall time of the search, the judging and the score card.
+        device: where the classifier ran; `seconds` are of the search and all that was measured.
         stopped: whether the search was ended early.
         threads: of PyTorch on the CPU, which a replay needs.
         guidance: what the search was told beforehand; None where it was told nothing.
@@ -75,15 +71,14 @@ class Explanation:
     frontier: Frontier
     history: tuple[dict[str, Any], ...]
     config: ExplainConfig
-    classifier: str
     device: str
-    seconds: float
     passes: float
     seed_agreement: float | None = None
     stopped: bool = False
     threads: int = field(default_factory=torch.get_num_threads)
-    versions: Mapping[str, str] = field(default_factory=lambda: library_versions())
     guidance: Mapping[str, Any] | None = None
+
+    optional: ClassVar[tuple[str, ...]] = (CORE_FILE,)
 
     @property
     def logits(self) -> Tensor:
@@ -118,61 +113,13 @@ class Explanation:
     @property
     def promise_sentence(self) -> str:
         """Whether the preset's promise was kept, in plain words."""
-        sentence = PRESETS[self.config.preset].sentence
-        if self.config.area is not None:
-            return (
-                f"No promise: the best match found on at most {percent(self.config.area)} "
-                "of the pixels."
-            )
-        if self.promise_kept is None:
-            return f"{self.config.preset}: {sentence}"
-        if self.promise_kept:
-            return f"Promise kept ({self.config.preset}): {sentence}"
-        held = round(10 * self.pooled_keep_rate.rate)
-        if not self.history:  # a mask chosen by hand
-            return (
-                f"Promise not kept ({self.config.preset}): {sentence} "
-                f"This mask holds on {held} of 10 backgrounds. {self._why} {self._instead}"
-            )
-        return (
-            f"Promise not kept ({self.config.preset}): no mask of at most "
-            f"{percent(LARGEST_ANSWER)} of the pixels was found that keeps it. This is the one "
-            f"that holds on most backgrounds for its size: {held} of 10. "
-            f"{self._why} {self._instead}"
-        )
+        searched = bool(self.history)
+        return outcome.promise_sentence(self.card, self.config, self.promise_kept, searched)
 
     @property
     def rivals(self) -> tuple[Prediction, ...]:
         """The classes between which the classifier wavers on the photograph; none if it is sure."""
-        likely = [each for each in self.card.top5["photograph"] if each.probability >= WAVERING]
-        named = {self.card.label, *(each.name for each in likely)}
-        return tuple(likely[:MOST_RIVALS]) if len(named) > 1 else ()
-
-    @property
-    def _why(self) -> str:
-        if self.rivals:
-            said = ", ".join(f"{each.name} {percent(each.probability)}" for each in self.rivals)
-            wavers = "itself wavers" if len(self.rivals) > 1 else "says something else"
-            return f"The classifier {wavers}: {said}."
-        worst = min(self.keep_rate, key=lambda rate: rate.rate)
-        words = BACKGROUNDS[worst.kind].words
-        return f"It loses {self.card.label} most often on {words}: {worst.kept} of {worst.trials}."
-
-    @property
-    def _instead(self) -> str:
-        names = [*dict.fromkeys((self.card.label, *(each.name for each in self.rivals)))]
-        tips = []
-        grouped_already = names_group(self.config.target, names[:1])
-        if 1 < len(names) < len(self.card.top5["photograph"]):  # there are other classes
-            first = self.config.target if grouped_already else names[0]
-            tips.append(f"Try these classes as one target ({GROUP.join((first, *names[1:]))})")
-        if len(names) > 1 and not grouped_already:
-            ask = "or ask" if tips else "Ask"
-            tips.append(f"{ask} for the contrast between {' and '.join(names[:2])}")
-        if not tips:
-            easier = [name for name in ("smallest", "confident") if name != self.config.preset]
-            return f"Try the promise {' or '.join(easier)}, more steps, or another class."
-        return f"{', '.join(tips)}."
+        return outcome.rivals(self.card)
 
     @property
     def record(self) -> Record:
@@ -184,7 +131,7 @@ class Explanation:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
             **self.card.report(),
-            "sentence": self.sentence,
+            **super().report(),
             "preset": self.config.preset,
             "promise_kept": self.promise_kept,
             "irreducible": self.irreducible and self.irreducible._asdict(),
@@ -194,29 +141,19 @@ class Explanation:
             "seed_agreement": self.seed_agreement,
             "history": list(self.history),
             "config": self.config.as_dict(),
-            "classifier": self.classifier,
             "device": self.device,
             "seed": self.config.seed,
-            "seconds": self.seconds,
-            "versions": dict(self.versions),
             "guidance": self.guidance,
-            "replay": self.record.report(),
+            "replay": self.record.model_dump(),
         }
 
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write the pictures, soft_mask.npy, report.html and report.json.
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The pictures, soft_mask.npy, report.html and report.json.
 
-        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32. The
-        files are made aside and moved in when all are complete, the report last; a failed save
-        leaves nothing behind.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ValueError: the folder cannot be written.
+        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32.
         """
-        return write_folder(folder, FILES, self._write, optional=(CORE_FILE,))
+        return FILES
 
     def _write(self, folder: Path) -> None:
         write_mask(folder, self.pixels, self.mask, self.gray, self.core)
@@ -225,9 +162,3 @@ class Explanation:
             to_image(self.core).save(folder / CORE_FILE)
         np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)
         (folder / PAGE_FILE).write_text(html_report(self), encoding="utf-8")
-        write_report(folder, self.report())
-
-
-PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
-CORE_FILE = "core.png"
-FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from abc import abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -21,8 +20,8 @@ from ..problem.config import ExplainConfig
 from ..search.optimize import Step
 from ..wording import percent
 from .explanation import Explanation
-from .folder import REPORT_FILE, write_folder, write_report
-from .versions import library_versions
+from .folder import REPORT_FILE
+from .result import Result
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
             "tenth", "eleventh", "twelfth")  # fmt: skip
@@ -43,31 +42,23 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathered(ABC):
+class Gathered(Result):
     """Explanations of one photograph, in the order they were found.
 
     Attributes:
         pixels: 3 x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
         found: each explanation; there may be none.
         stopped: whether somebody ended the searches early.
-        seconds: wall time of all searches, one in vain included; so are the `passes`.
+        passes: of all searches, one in vain included, as in `Explanation`; so are the `seconds`.
     """
 
     pixels: Tensor
     found: tuple[Explanation, ...]
     stopped: bool
     config: ExplainConfig
-    classifier: str
-    seconds: float
     passes: float
-    versions: Mapping[str, str] = field(default_factory=library_versions)
 
     sheet_file: ClassVar[str]
-
-    @property
-    @abstractmethod
-    def sentence(self) -> str:
-        """What was found, in plain words."""
 
     @property
     @abstractmethod
@@ -104,39 +95,24 @@ class Gathered(ABC):
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
-            "sentence": self.sentence,
+            **super().report(),
             "preset": self.config.preset,
             "stopped": self.stopped,
             "iou": self.iou,
             "explanations": [explanation.report() for explanation in self.found],
-            "classifier": self.classifier,
-            "seconds": self.seconds,
             "passes": self.passes,
-            "versions": dict(self.versions),
         }
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of the files that `save` writes."""
+        """The sheet, mask-1.png, mask-2.png, ... and report.json."""
         masks = (_mask_file(number) for number in range(1, 1 + len(self.found)))
         return (self.sheet_file, *masks, REPORT_FILE)
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write the sheet, mask-1.png, mask-2.png, ... and report.json, all or none.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ValueError: the folder cannot be written.
-        """
-        return write_folder(folder, self.files, self._write)
 
     def _write(self, folder: Path) -> None:
         self.sheet().save(folder / self.sheet_file)
         for number, explanation in enumerate(self.found, start=1):
             to_image(explanation.mask).save(folder / _mask_file(number))
-        write_report(folder, self.report())
 
 
 def _mask_file(number: int) -> str:

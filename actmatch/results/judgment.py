@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +23,8 @@ from ..images.region import Region, read_region, to_input
 from ..images.render import divergence_overlay
 from ..problem.config import FITS
 from ..problem.problem import Problem, pose
-from .folder import MASK_FILES, REPORT_FILE, write_folder, write_mask, write_report
-from .versions import library_versions
+from .folder import MASK_FILES, REPORT_FILE, write_mask
+from .result import Result
 
 ADVICE = "use fewer trials or a smaller classifier"
 
@@ -56,8 +55,8 @@ class ScoreConfig:
         check_bounds(self)
 
 
-@dataclass(frozen=True)
-class Judgment:
+@dataclass(frozen=True, kw_only=True)
+class Judgment(Result):
     """A region, its score card and what goes with it. Tensors are on the CPU.
 
     Attributes:
@@ -66,7 +65,6 @@ class Judgment:
         soft_mask: H x W in [0, 1] before the cut; None where the region was binary.
         gray: 3 x 1 x 1, the infill of the explanation and the complement.
         curve: the figures at other cuts; None where the region was binary.
-        seconds: wall time of it all.
     """
 
     pixels: Tensor
@@ -77,10 +75,7 @@ class Judgment:
     pictures: Pictures
     curve: ThresholdCurve | None
     config: ScoreConfig
-    classifier: str
     device: str
-    seconds: float
-    versions: Mapping[str, str] = field(default_factory=library_versions)
 
     @property
     def sentence(self) -> str:
@@ -102,37 +97,20 @@ class Judgment:
         """Everything but the pictures, in plain values ready for JSON."""
         return {
             **self.card.report(),
-            "sentence": self.sentence,
+            **super().report(),
             "threshold_curve": self.curve and self.curve.report(),
             "config": asdict(self.config),
-            "classifier": self.classifier,
             "device": self.device,
             "seed": self.config.seed,
-            "seconds": self.seconds,
-            "versions": dict(self.versions),
         }
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of the files that `save` writes."""
+        """The mask and its pictures, the worst composites, the divergence and report.json."""
         worst = tuple(f"worst-{kind}.png" for kind in self.pictures.worst)
         stages = range(1, 1 + len(self.pictures.divergence))
         divergence = tuple(f"divergence-{number}.png" for number in stages)
         return (*MASK_FILES, *worst, *divergence, REPORT_FILE)
-
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write the mask and its pictures, the worst composites, the divergence and report.json.
-
-        The files are made aside and moved in when all are complete, the report last; a failed save
-        leaves nothing behind.
-
-        Returns:
-            The folder.
-
-        Raises:
-            ValueError: the folder cannot be written.
-        """
-        return write_folder(folder, self.files, self._write)
 
     def _write(self, folder: Path) -> None:
         write_mask(folder, self.pixels, self.mask, self.gray)
@@ -140,7 +118,6 @@ class Judgment:
             picture.save(folder / f"worst-{kind}.png")
         for number, where in enumerate(self.pictures.divergence.values(), start=1):
             divergence_overlay(self.pixels, where).save(folder / f"divergence-{number}.png")
-        write_report(folder, self.report())
 
 
 def score(

@@ -22,7 +22,8 @@ from ..search.optimize import Step
 from .explain import search
 from .explanation import Explanation
 from .record import Record, pixels_sha256, processor
-from .report import SIMILARITY, Question, Report
+from .report import Report
+from .settings import SIMILARITY, Question
 
 AS_IT_IS = "squash"  # the fit that leaves a photograph of the input's own size untouched
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from pydantic import BaseModel, Field, ValidationError
+
 from ..classifiers.zoo import DEVICES
 from ..images.photograph import read_bytes
 from ..problem.config import ExplainConfig
-from .record import Record, read_record
+from .record import Record
 from .settings import CONFIG_FIELDS, CONTRAST, SIMILARITY, WEIGHT_FIELDS, Question, Settings
 
 ACCEPTED = "a report.json that an explanation was saved with"
@@ -25,6 +26,28 @@ EARLIER = (
 )
 GONE = dict(generator="segments", descent="stages")  # settings of a search there was
 LARGEST = 1e40  # number; figures may be large, settings have bounds of their own
+
+
+class Saved(BaseModel):
+    """The parts of report.json that are read back; each description says what is accepted."""
+
+    config: dict[str, Any] = Field(description=f"the settings in {ACCEPTED}")
+    classifier: str = Field(
+        pattern=r"\S",
+        max_length=LONGEST_NAME,
+        description=f"a classifier's name of at most {LONGEST_NAME} letters",
+    )
+    device: str = Field(
+        "auto",
+        pattern=rf"^({'|'.join(DEVICES)})(:\d+)?$",
+        description=f"one of {', '.join(DEVICES)}",
+    )
+    versions: dict[str, str] = Field({}, description="an object of texts")
+    question: Question | None = Field(
+        None, description=f"a {CONTRAST} or a {SIMILARITY} with its names"
+    )
+    guidance: Any = None
+    replay: Record = Field(None, description="an object")
 
 
 class Report(NamedTuple):
@@ -59,45 +82,61 @@ def read_report(source: str | os.PathLike | bytes | BinaryIO) -> Report:
     if isinstance(source, os.PathLike):
         source = Path(source)
     name = Path(source).name if isinstance(source, (str, Path)) else "The report"
-    report = _parsed(read_bytes(source, name, "report", ACCEPTED), name)
-    config, missing = _config(report, name)
-    settings = Settings(config, _classifier(report, name), _device(report, name))
-    versions = report.get("versions")
-    versions = versions if isinstance(versions, Mapping) else {}
-    record = read_record(report["replay"], name) if "replay" in report else None
-    versions = {str(key): str(value) for key, value in versions.items()}
-    guided = report.get("guidance") is not None
-    return Report(settings, versions, record, _question(report, name), missing, guided)
+    values = _parsed(read_bytes(source, name, "report", ACCEPTED), name)
+    try:
+        saved = Saved.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_sentence(error, name)) from error
+    config, notes = _config(saved.config, name)
+    return Report(
+        settings=Settings(config, saved.classifier, saved.device.partition(":")[0]),
+        versions=saved.versions,
+        record=saved.replay,
+        question=saved.question,
+        notes=notes,
+        guided=saved.guidance is not None,
+    )
 
 
-def _parsed(data: bytes, name: str) -> dict[str, Any]:
+def _parsed(data: bytes, name: str) -> Any:
+    """The values of JSON text, whose numbers are of ordinary size."""
+
     def number(digits: str) -> float:
         value = float(digits)
-        if not math.isfinite(value) or abs(value) > LARGEST:
+        if not abs(value) <= LARGEST:
             raise ValueError(f"{name} holds {digits[:40]}, which is not an acceptable number.")
-        return value
-
-    def whole(digits: str) -> int:
-        number(digits)
-        return int(digits)
+        return int(digits) if digits.lstrip("-").isdigit() else value
 
     try:
         text = data.decode("utf-8-sig")
-        report = json.loads(text, parse_constant=number, parse_float=number, parse_int=whole)
+        return json.loads(text, parse_constant=number, parse_float=number, parse_int=number)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{name} is not JSON text; accepted is {ACCEPTED}.") from error
-    if not isinstance(report, dict) or not isinstance(report.get("config"), dict):
-        raise ValueError(f"{name} has no settings (config); accepted is {ACCEPTED}.")
-    if "preset" not in report["config"] or "trials" in report["config"]:
+
+
+def _sentence(error: ValidationError, name: str) -> str:
+    """The file, the first part of `Saved` that was refused, and what is accepted of it."""
+    first = error.errors(include_url=False)[0]
+    model, keys, accepted = Saved, [], ACCEPTED
+    for key in first["loc"]:
+        entry = getattr(model, "model_fields", {}).get(key)
+        if entry is None:
+            break
+        keys.append(key)
+        model, accepted = entry.annotation, entry.description
+    part = ".".join(keys)
+    if first["type"] == "missing" and len(keys) == len(first["loc"]):
+        return f"{name} lacks {part}, {accepted}."
+    words = first["ctx"]["error"] if first["type"] == "value_error" else f"must be {accepted}"
+    return f"{name}: {part} {words}." if part else f"{name} {words}."
+
+
+def _config(config: dict[str, Any], name: str) -> tuple[ExplainConfig, tuple[str, ...]]:
+    """The configuration, and a sentence on each setting that the report does not have."""
+    if "preset" not in config or "trials" in config:
         raise ValueError(
             f"{name} is the report of something other than an explanation; accepted is {ACCEPTED}."
         )
-    return report
-
-
-def _config(report: Mapping[str, Any], name: str) -> tuple[ExplainConfig, tuple[str, ...]]:
-    """The configuration, and a sentence on each setting that the report does not have."""
-    config = dict(report["config"])
     weights = config.pop("weights", {})
     if not isinstance(weights, dict):
         raise ValueError(f"{name}: config.weights must be an object of numbers.")
@@ -135,31 +174,3 @@ def _missing(kind: str, found: Mapping[str, Any], known: Sequence[str], name: st
             f"known are {', '.join(known)}."
         )
     return [key for key in known if key not in found]
-
-
-def _classifier(report: Mapping[str, Any], name: str) -> str:
-    classifier = report.get("classifier")
-    if not isinstance(classifier, str) or not 0 < len(classifier.strip()) <= LONGEST_NAME:
-        raise ValueError(f"{name} does not name its classifier; accepted is {ACCEPTED}.")
-    return classifier
-
-
-def _question(report: Mapping[str, Any], name: str) -> Question | None:
-    found = report.get("question")
-    if found is None:
-        return None
-    if isinstance(found, dict):
-        kind, target, other = (found.get(key) for key in Question._fields)
-        named = isinstance(other, str) and isinstance(target, str if kind == CONTRAST else object)
-        if kind in (CONTRAST, SIMILARITY) and named:
-            return Question(kind, target, other)
-    raise ValueError(f"{name}: question must be a {CONTRAST} or a {SIMILARITY} with its names.")
-
-
-def _device(report: Mapping[str, Any], name: str) -> str:
-    """The kind of device, without its number."""
-    device = report.get("device", "auto")
-    kind = device.partition(":")[0] if isinstance(device, str) else device
-    if kind not in DEVICES:
-        raise ValueError(f"{name}: device must be one of {', '.join(DEVICES)}; got {device!r}.")
-    return kind

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from ..bounds import choice
@@ -42,7 +42,8 @@ class Settings(NamedTuple):
     device: str = "auto"
 
 
-class Question(NamedTuple):
+@dataclass(frozen=True)
+class Question:
     """What is asked other than about one class: a kind of view and its names; see `views`.
 
     Attributes:
@@ -50,7 +51,7 @@ class Question(NamedTuple):
         other: the class not meant, empty for the strongest rival, or the other photograph.
     """
 
-    kind: str
+    kind: Literal["contrast", "similarity"]
     target: str | None
     other: str
 
