@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
         photograph, explanation, complement: the figure of each.
     """
 
-    kind: str
+    kind: Literal["contrast", "similarity"]
     target: str | None
     other: str
     nothing: float
@@ -87,7 +87,7 @@ class View(Derived):
         nothing, bar, photograph: the scale of the score.
     """
 
-    kind: str
+    kind: Literal["contrast", "similarity"]
     pair: Tensor
     about: str | None = None
     least = -torch.inf  # the bar is no lower

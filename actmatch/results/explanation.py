@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ..problem.guidance import logits_to_continue
 from ..problem.infill import composite
 from . import outcome
 from .folder import MASK_FILES, REPORT_FILE, write_mask
-from .page import html_report
+from .page import Explained, html_report
 from .record import Record, record_of
 from .result import Result
 
@@ -161,4 +161,4 @@ class Explanation(Result):
         if self.core is not None:
             to_image(self.core).save(folder / CORE_FILE)
         np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)
-        (folder / PAGE_FILE).write_text(html_report(self), encoding="utf-8")
+        (folder / PAGE_FILE).write_text(html_report(cast(Explained, self)), encoding="utf-8")

@@ -63,7 +63,7 @@ def _instead(card: ScoreCard, config: ExplainConfig) -> str:
     tips = []
     grouped_already = names_group(config.target, names[:1])
     if 1 < len(names) < len(card.top5["photograph"]):  # there are other classes
-        first = config.target if grouped_already else names[0]
+        first = str(config.target) if grouped_already else names[0]
         tips.append(f"Try these classes as one target ({GROUP.join((first, *names[1:]))})")
     if len(names) > 1 and not grouped_already:
         ask = "or ask" if tips else "Ask"

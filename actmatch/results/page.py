@@ -145,6 +145,7 @@ def _frontier(frontier: Frontier) -> Iterable[tuple[str, ...]]:
 def _settings(config: ExplainConfig) -> Iterable[tuple[str, str, str]]:
     """Every setting, and the preset's own value where it differs."""
     usual = ExplainConfig(preset=config.preset)
+    rows: list[tuple[str, str, Any, Any]]
     rows = [(name, name, config, usual) for name in CONFIG_FIELDS]
     rows += [(f"weight of {name}", name, config.weights, usual.weights) for name in WEIGHT_FIELDS]
     for title, name, here, there in rows:

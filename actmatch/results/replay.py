@@ -117,7 +117,9 @@ def _asked(classifier: Classifier, pixels: Tensor, question: Question | None) ->
             f"The report is about the similarity to {question.other}, which it does not hold, so "
             "it cannot be replayed; explain it again with --similar-to."
         )
-    target, other = map(classifier.class_index, (question.target, question.other))
+    target, other = (
+        classifier.class_index(name or "") for name in (question.target, question.other)
+    )
     return Contrast(classifier, pixels, target, other)
 
 

@@ -47,7 +47,7 @@ class Saved(BaseModel):
         None, description=f"a {CONTRAST} or a {SIMILARITY} with its names"
     )
     guidance: Any = None
-    replay: Record = Field(None, description="an object")
+    replay: Record | None = Field(None, description="an object")
 
 
 class Report(NamedTuple):
@@ -117,12 +117,14 @@ def _parsed(data: bytes, name: str) -> Any:
 def _sentence(error: ValidationError, name: str) -> str:
     """The file, the first part of `Saved` that was refused, and what is accepted of it."""
     first = error.errors(include_url=False)[0]
-    model, keys, accepted = Saved, [], ACCEPTED
+    model: Any = Saved
+    keys: list[str] = []
+    accepted: str | None = ACCEPTED
     for key in first["loc"]:
         entry = getattr(model, "model_fields", {}).get(key)
         if entry is None:
             break
-        keys.append(key)
+        keys.append(str(key))
         model, accepted = entry.annotation, entry.description
     part = ".".join(keys)
     if first["type"] == "missing" and len(keys) == len(first["loc"]):
@@ -154,7 +156,7 @@ def _config(config: dict[str, Any], name: str) -> tuple[ExplainConfig, tuple[str
     missing = _missing("setting", config, CONFIG_FIELDS, name)
     missing += _missing("weight", weights, WEIGHT_FIELDS, name)
     try:
-        made = ExplainConfig(**config, weights=weights)
+        made = ExplainConfig(**config | {"weights": weights})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} cannot be used: {error}") from error
     notes = [f"The report does not say {key}; the preset's default is taken." for key in missing]

@@ -9,7 +9,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from ..bounds import choice
@@ -26,7 +26,8 @@ OPTIONS = ("preset", "target", "seed", "fit", "area", "generator", "steps")  # o
 MOST_PARAMETERS, LONGEST = 100, 500  # of a link, and letters of one of its values
 LARGEST = 1e12  # number that is read as one
 PHOTO, OTHER, OUT = "photo.jpg", "other.jpg", "out"
-CONTRAST, SIMILARITY = "contrast", "similarity"
+CONTRAST: Final = "contrast"
+SIMILARITY: Final = "similarity"
 
 
 class Settings(NamedTuple):
@@ -140,7 +141,7 @@ def from_query(query: str | Mapping[str, str]) -> tuple[Settings, tuple[str, ...
             weights[term] = _read(text)
         else:
             notes.append(f"{name[:40]!r} in the link is not a setting and was passed over.")
-    return Settings(ExplainConfig(**named, weights=weights), **chosen), tuple(notes)
+    return Settings(ExplainConfig(**named | {"weights": weights}), **chosen), tuple(notes)
 
 
 def _parameters(query: str | Mapping[str, str]) -> dict[str, str]:
