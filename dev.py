@@ -48,7 +48,7 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Install what is missing, lint, and run every test."""
+    """Install what is missing, lint, check types, and run every test."""
     import tomllib  # not before main() has checked the version
 
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -56,6 +56,7 @@ def test(arguments: list[str]) -> int:
     install_browser()
     subprocess.run([PYTHON, "-m", "ruff", "check", "--quiet", "."], check=True)
     subprocess.run([PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."], check=True)
+    subprocess.run([PYTHON, "-m", "mypy", "--no-error-summary"], check=True)
     return subprocess.call([PYTHON, "-m", "pytest", *arguments])
 
 

@@ -3,8 +3,7 @@
     python -m benchmarks.house [--root FOLDER]
 
 A room is a module or a package directly below `actmatch`, or `app.py`; an arrow says that one room
-imports another; a floor stands above all that its rooms import. `files of a search` counts the
-modules that `actmatch.results.explain` imports, directly or not, outside of `images`.
+imports another; a floor stands above all that its rooms import.
 """
 
 from __future__ import annotations
@@ -67,15 +66,6 @@ class House:
             for node in ast.walk(tree):
                 if isinstance(node, ast.FunctionDef):
                     yield name, node
-
-    def reach(self, name: str) -> set[str]:
-        """All modules behind one."""
-        seen, waiting = set(), [name]
-        while waiting:
-            found = self.imports(waiting.pop()) - seen
-            seen |= found
-            waiting += found
-        return seen
 
 
 def room(name: str) -> str:
