@@ -312,7 +312,7 @@ def test_the_help_of_a_command_shows_range_and_default_of_each_setting(capsys):
     assert cli.main(["judge", "--help"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     bounds = bounds_of(ScoreConfig, "threshold")
-    assert f"--threshold T {bounds.label}. {bounds.effect} [default: 0.5; 0<=x<=1]" in printed
+    assert f"--threshold T {bounds.label}, 0 to 1. {bounds.effect} [default: 0.5]" in printed
 
 
 def test_a_missing_photograph_exits_with_2_and_one_sentence(asked, tmp_path, capsys):

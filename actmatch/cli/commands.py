@@ -68,7 +68,9 @@ class Explain(Search, Question):
 class Several(Search, Question):
     """Find explanations that share no pixels."""
 
-    overlap: float = option("SHARE", "Of a mask, in those before.", 0.0, parser=read_number)
+    overlap: float = option(
+        "SHARE", "Share of a mask that may lie in earlier ones.", 0.0, parser=read_number
+    )
     most: int = option("N", "At most so many, from 1 to 12.", several.MOST, parser=read_number)
 
     def run(self) -> None:
@@ -87,7 +89,7 @@ class Several(Search, Question):
 class Classes(Search):
     """Find what each of the top classes rests on."""
 
-    most: int = option("N", "So many, from 1 to 12.", classes.USUAL, parser=read_number)
+    most: int = option("N", "How many, from 1 to 12.", classes.USUAL, parser=read_number)
 
     def run(self) -> None:
         check_folder(self.out, (classes.SHEET, REPORT_FILE))
@@ -132,7 +134,9 @@ class Judge(Question):
     mask: str = argument("MASK", MASK)
     threshold: float = bounded(ScoreConfig, "threshold", "T")
     trials: int = bounded(ScoreConfig, "trials")
-    background: list[str] | None = option("PHOTO2", "Photograph behind the mask, repeatable.")
+    background: list[str] | None = option(
+        "PHOTO2", "A photograph behind the mask, repeatable; the examples if left out."
+    )
     out: str | None = OUT
 
     def run(self) -> None:
@@ -150,7 +154,7 @@ class Compare(Question):
 
     mask: str = argument("MASK", MASK)
     method: list[str] | None = choice(METHODS, "Compared method, repeatable, all if left out")
-    cut: str = choice(CUTS, "Cut rankings at the mask's area or the promise", CompareConfig.cut)
+    cut: str = choice(CUTS, "Cut others at the mask's area or the promise", CompareConfig.cut)
     preset: str = choice(PROMISING, "Whose promise is meant", CompareConfig.preset)
     hops: int | None = bounded(CompareConfig, "hops")
     trials: int = bounded(CompareConfig, "trials")

@@ -45,10 +45,10 @@ def choice(names: Iterable[str], text: str, default: Any = None) -> Any:
 
 
 def bounded(settings: type, name: str, metavar: str = "N") -> Any:
-    """The option of a setting that has `Bounds`, which are shown here and checked there."""
-    bounds, default = bounds_of(settings, name), getattr(settings, name)
-    limits = dict(min=bounds.low, max=bounds.high, parser=read_number)
-    return option(metavar, f"{bounds.label}. {bounds.effect}", default, **limits)
+    """The option of a setting that has `Bounds`."""
+    bounds = bounds_of(settings, name)
+    text = f"{bounds.label}, {bounds.low:.10g} to {bounds.high:.10g}. {bounds.effect}"
+    return option(metavar, text, getattr(settings, name), parser=read_number)
 
 
 def argument(metavar: str, text: str, default: Any = ...) -> Any:
@@ -100,7 +100,9 @@ class Question(Photograph):
     """Asks about one class, about one rather than another, or about a similarity."""
 
     target: str | None = option("CLASS", TARGET)
-    against: str | None = option("[CLASS]", "Why the target and not this class, or its top rival?")
+    against: str | None = option(
+        "[CLASS]", "Why the target and not this class? If none is given: its strongest rival."
+    )
     similar_to: str | None = option("PHOTO2", "What makes PHOTO similar to this photograph?")
 
     def config(self, kind: type[Config], **more: Any) -> Config:
