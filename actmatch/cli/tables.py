@@ -23,19 +23,13 @@ def card_table(card: ScoreCard) -> Group:
     top5 = [(f"{one} {percent(p)}" for one, p in top) for top in card.top5.values()]
     words = "the mean of the kinds above, each weighing the same"
     pooled = (POOLED, percent(card.pooled.rate), interval(card.pooled), words)
+    kinds = [*map(_background, card.keep_rate), pooled, *map(_background, card.reported)]
+    stages = ("stage", "cosine", "random masks", "relative L2", "random masks")
     tables = (
         [("mask", "", ""), *figures(card)],
         [tuple(card.top5), *zip(*top5, strict=True)],
-        [
-            ("background", "kept", "95 % interval", ""),
-            *map(_background, card.keep_rate),
-            pooled,
-            *map(_background, card.reported),
-        ],
-        [
-            ("stage", "cosine", "random masks", "relative L2", "random masks"),
-            *map(_layer, card.layers),
-        ],
+        [("background", "kept", "95 % interval", ""), *kinds],
+        [stages, *map(_layer, card.layers)],
         [("suspicion", "", ""), *map(_check, card.checks)],
     )
     return Group(*(part for rows in tables for part in ("", table(rows))))
@@ -70,11 +64,9 @@ def comparison_table(comparison: Comparison) -> Group:
 
 def transfer_table(found: Transfer) -> Table:
     """What each classifier, a column, says of the explanation by each mask, a row."""
-    answers = zip(found.label_kept, found.confidence_ratio, strict=True)
-    cells = ([_answer(*pair) for pair in zip(*row, strict=True)] for row in answers)
-    return _matrix(
-        found, [(label, *row) for label, row in zip(found.labels, cells, strict=True)], "class"
-    )
+    rows = zip(found.labels, found.label_kept, found.confidence_ratio, strict=True)
+    cells = [(label, *map(_answer, kept, ratios)) for label, kept, ratios in rows]
+    return _matrix(found, cells, "class")
 
 
 def overlap_table(found: Transfer) -> Table:
