@@ -18,12 +18,13 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.colors import ListedColormap
 
+from actmatch.cli.tables import card_table
+from actmatch.cli.terminal import say
 from actmatch.evidence.threshold import threshold_curve
 from actmatch.images.examples import example_photographs
 from actmatch.images.photograph import to_image
 from actmatch.images.render import divergence_overlay, viridis
 from actmatch.problem.problem import pose_photograph
-from actmatch.results.table import card_table
 
 HERE = Path(__file__).parent
 PHOTOGRAPH = "espresso"
@@ -46,8 +47,7 @@ def main() -> None:
     draw_worst(explanation)
     draw_divergence(explanation)
     draw_curves(explanation.card, curve)
-    print(explanation.sentence)
-    print(card_table(explanation.card))
+    say(explanation.sentence, card_table(explanation.card))
 
 
 def draw_mask(explanation) -> None:

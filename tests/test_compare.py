@@ -10,12 +10,13 @@ from PIL import Image
 from toys import HALF, quadrant_mask, random_pixels, tiny_classifier
 
 from actmatch import CompareConfig, ScoreConfig, score
+from actmatch.cli.tables import comparison_table
+from actmatch.cli.terminal import plain
 from actmatch.images.photograph import to_image
 from actmatch.judging.acceptance import put_to_trial
 from actmatch.methods.attention import NoAttention
 from actmatch.methods.registry import METHODS
 from actmatch.results.compare import COLUMNS, OURS, compare, compare_rows, region_of_method, top
-from actmatch.results.table import comparison_table
 
 CONTROLS = ("center_disc", "random_smooth")
 
@@ -97,7 +98,7 @@ def test_a_method_that_cannot_work_is_left_out_with_a_sentence(quadrant, photogr
         "attention_rollout is left out: attention rollout needs a transformer whose layers attend "
         "to the whole image; quadrant is none.",
     )
-    assert found.left_out[0] in comparison_table(found)
+    assert found.left_out[0] in plain(comparison_table(found))
 
 
 def test_rollout_takes_part_where_there_is_attention():
@@ -131,11 +132,13 @@ def test_a_cut_keeps_exactly_as_many_pixels_as_asked_also_among_equals():
 
 
 def test_the_table_stars_the_best_of_a_column(comparison):
-    lines = comparison_table(comparison).splitlines()
-    assert lines[0].split()[:2] == ["method", "area"]
-    assert "yes*" in lines[1]
-    assert "*" not in lines[1].split()[2]  # the area
-    assert lines[1].rstrip().endswith("–")  # a mask handed in took no time
+    above, below, caption = plain(comparison_table(comparison)).split("\n\n")
+    *_, titles, ours, _, _ = above.splitlines()
+    assert titles.split()[:2] == ["method", "area"]
+    assert "yes*" in ours
+    assert "*" not in ours.split()[2]  # the area
+    assert below.splitlines()[-3].endswith("–")  # a mask handed in took no time
+    assert caption.startswith("* The best")
 
 
 def test_a_method_named_twice_is_run_once():

@@ -8,6 +8,8 @@ import pytest
 import torch
 from toys import quadrant_mask
 
+from actmatch.cli.tables import card_table
+from actmatch.cli.terminal import plain
 from actmatch.evidence.frontier import Frontier, FrontierPoint
 from actmatch.evidence.held import held, held_sentences, holding, interval
 from actmatch.evidence.keep_rate import KeepRate, Rate, counted
@@ -15,7 +17,6 @@ from actmatch.evidence.scorecard import measure
 from actmatch.problem.backgrounds import BACKGROUNDS, Background
 from actmatch.problem.config import PRESETS
 from actmatch.results import markup
-from actmatch.results.table import card_table
 from actmatch.screen import glossary
 
 RATES = (
@@ -117,4 +118,4 @@ def test_a_new_kind_of_background_is_in_the_glossary_and_the_tables(quadrant, pr
     shown = markup.backgrounds_table(card)
     assert "stripes<small>thin white stripes</small>" in shown
     assert shown.index("stripes") < shown.index("all kinds together")
-    assert "thin white stripes" in card_table(card)
+    assert "thin white stripes" in plain(card_table(card))

@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from actmatch import cli
+from actmatch.classifiers import zoo
 from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER
 from actmatch.problem.config import PRESETS, ExplainConfig
 from actmatch.results import settings
@@ -97,8 +98,8 @@ def test_the_command_gives_the_settings_back(config, monkeypatch):
         asked.update(config=config)
         raise ValueError("enough")
 
-    monkeypatch.setattr(cli, "explain", stop)
-    monkeypatch.setattr(cli, "load_classifier", lambda *names: asked.update(names=names))
+    monkeypatch.setattr(cli.commands, "explain", stop)
+    monkeypatch.setattr(zoo, "load_classifier", lambda *names: asked.update(names=names))
     python, dash, module, *arguments = shlex.split(
         to_command(Settings(config, "your own.pth", "cpu"))
     )
@@ -154,7 +155,7 @@ def test_the_command_and_the_program_ask_the_question(question, options, made):
     target = " --target lion" if question.kind == CONTRAST else ""
     command = to_command(settings, question)
     assert command.endswith(f"--out out {options}{target} --seed 7")
-    parsed = cli.build_parser().parse_args(shlex.split(command)[3:])
+    parsed = cli.parse(shlex.split(command)[3:])
     assert (parsed.against, parsed.similar_to) == (
         (question.other, None) if question.kind == CONTRAST else (None, "other.jpg")
     )

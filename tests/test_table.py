@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from toys import quadrant_mask, random_pixels
 
+from actmatch.cli.tables import card_table
+from actmatch.cli.terminal import plain
 from actmatch.evidence.scorecard import measure
-from actmatch.results.table import card_table
 
 
 @pytest.fixture
 def lines(quadrant, problem):
     card = measure(problem, quadrant_mask(0.5), random_pixels()[:, :1], trials=4).card
-    return card_table(card).splitlines()
+    return plain(card_table(card)).splitlines()
 
 
 def starting(lines, word: str) -> list[str]:
@@ -34,7 +35,9 @@ def test_a_stage_is_compared_with_random_masks_in_the_order_of_its_heading(quadr
     card = measure(problem, quadrant_mask(0.5)).card
     layer = card.layers[0]
     figures = (layer.cosine, layer.random_cosine, layer.relative_l2, layer.random_relative_l2)
-    assert starting(card_table(card).splitlines(), "pool")[1:] == [f"{f:.2f}" for f in figures]
+    assert starting(plain(card_table(card)).splitlines(), "pool")[1:] == [
+        f"{f:.2f}" for f in figures
+    ]
 
 
 def test_a_suspect_check_names_what_would_mend_it(lines):
@@ -43,4 +46,4 @@ def test_a_suspect_check_names_what_would_mend_it(lines):
 
 def test_a_mask_without_a_ranking_says_so(quadrant, problem):
     card = measure(problem, quadrant_mask(0.5)).card
-    assert "the mask has no ranking" in card_table(card)
+    assert "the mask has no ranking" in plain(card_table(card))

@@ -1,0 +1,87 @@
+"""Score cards, comparisons and transfers as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group
+from rich.table import Table
+
+from ..evidence.held import POOLED, interval, kind_words, trials_interval
+from ..evidence.keep_rate import KeepRate
+from ..evidence.scorecard import LayerMatch, ScoreCard
+from ..evidence.suspicion import Check
+from ..results.compare import Comparison
+from ..results.table import compared_figures, figures
+from ..results.transfer import Transfer
+from ..wording import percent
+from .terminal import table
+
+
+def card_table(card: ScoreCard) -> Group:
+    """All figures of a card."""
+    top5 = [(f"{one} {percent(p)}" for one, p in top) for top in card.top5.values()]
+    words = "the mean of the kinds above, each weighing the same"
+    pooled = (POOLED, percent(card.pooled.rate), interval(card.pooled), words)
+    kinds = [*map(_background, card.keep_rate), pooled, *map(_background, card.reported)]
+    stages = ("stage", "cosine", "random masks", "relative L2", "random masks")
+    tables = (
+        [("mask", "", ""), *figures(card)],
+        [tuple(card.top5), *zip(*top5, strict=True)],
+        [("background", "kept", "95 % interval", ""), *kinds],
+        [stages, *map(_layer, card.layers)],
+        [("suspicion", "", ""), *map(_check, card.checks)],
+    )
+    return Group(*(part for rows in tables for part in ("", table(rows))))
+
+
+def _background(rate: KeepRate) -> tuple[str, ...]:
+    return rate.kind, f"{rate.kept}/{rate.trials}", trials_interval(rate), kind_words(rate.kind)
+
+
+def _layer(layer: LayerMatch) -> tuple[str, ...]:
+    shown = (layer.cosine, layer.random_cosine, layer.relative_l2, layer.random_relative_l2)
+    return layer.name, *(f"{figure:.2f}" for figure in shown)
+
+
+def _check(check: Check) -> tuple[str, ...]:
+    warns = check.light not in (None, "green")
+    mend = f" Mend: {check.direction} {check.setting}." if warns else ""
+    return check.name, check.light or "–", check.reason + mend
+
+
+def comparison_table(comparison: Comparison) -> Group:
+    """One row for each method; the best figure of a column has a star."""
+    names = ("method", *(row.method for row in comparison.rows))
+    shown = [
+        (title.replace(" ", "\n"), *(f"{text}{'*' * best}" for text, best in cells))
+        for title, cells in compared_figures(comparison)
+    ]
+    halves = (shown[: len(shown) // 2], shown[len(shown) // 2 :])  # so that they fit 80 letters
+    tables = (part for half in halves for part in (table(zip(names, *half, strict=True)), ""))
+    return Group(*tables, "* The best figure of its column.", *comparison.left_out)
+
+
+def transfer_table(found: Transfer) -> Table:
+    """What each classifier, a column, says of the explanation by each mask, a row."""
+    rows = zip(found.labels, found.label_kept, found.confidence_ratio, strict=True)
+    cells = [(label, *map(_answer, kept, ratios)) for label, kept, ratios in rows]
+    return _matrix(found, cells, "class")
+
+
+def overlap_table(found: Transfer) -> Table:
+    """How much the masks of every two classifiers overlap."""
+    return _matrix(found, [[f"{value:.2f}" for value in ious] for ious in found.iou])
+
+
+def _matrix(found: Transfer, cells: Iterable[Sequence[str]], *titles: str) -> Table:
+    """A row and a column for each classifier; the columns have but its number."""
+    numbered = [f"{place} {name}" for place, name in enumerate(found.classifiers, start=1)]
+    rows = [(name, *row) for name, row in zip(numbered, cells, strict=True)]
+    return table([("mask of", *titles, *(name.split()[0] for name in numbered)), *rows])
+
+
+def _answer(kept: bool | None, ratio: float | None) -> str:
+    if kept is None:
+        return "no such class"
+    return f"{'kept' if kept else 'lost'}, {ratio:.2f}"

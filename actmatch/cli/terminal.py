@@ -1,0 +1,72 @@
+"""What the terminal shows: texts, tables, and a bar while something takes long."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress
+from rich.table import Table
+
+from ..search.optimize import Step
+from ..wording import percent
+
+AS_IT_IS = dict(highlight=False, markup=False, emoji=False)
+ENDLESS = 100_000  # letters of a line that is not broken
+BAR = 20  # letters
+EVERY = 5  # steps between two looks at the figures of one: each look waits for the device
+
+
+def say(*parts: RenderableType) -> None:
+    """Print texts and tables below one another; plain where piped."""
+    console = Console(**AS_IT_IS)
+    if console.is_terminal:
+        console.print(*parts, sep="\n")
+    else:
+        print(plain(*parts))
+
+
+def plain(*parts: RenderableType) -> str:
+    """Texts and tables as plain lines of any length."""
+    console = Console(file=io.StringIO(), width=ENDLESS, color_system=None, **AS_IT_IS)
+    console.print(*parts, sep="\n")
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+@contextmanager
+def progress(unit: str, total: int, quiet: bool) -> Iterator[Callable[[int, str | None], None]]:
+    """What shows how many of all units are done, with a remark; only on a terminal, on stderr."""
+    console = Console(stderr=True)
+    shown = (f"{unit} {{task.completed}}/{{task.total}}", BarColumn(BAR), "{task.description}")
+    hidden = quiet or not console.is_terminal
+    with Progress(*shown, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done, remark: bar.update(task, completed=done, description=remark)
+
+
+@contextmanager
+def searching(steps: int, quiet: bool) -> Iterator[Callable[..., None]]:
+    """What shows each step of a search, after a title where there are several searches."""
+    with progress("step", steps, quiet) as show:
+        yield lambda step, title="": show(step.index, _state(step, title))
+
+
+def _state(step: Step, title: str) -> str | None:
+    """What a search has reached; None where what was shown before may stay."""
+    if step.last:
+        return f"{title}judging the mask"
+    if step.index % EVERY != 1:
+        return None
+    return f"{title}{percent(step.area.item())} kept, {percent(step.probability.item())} sure"
+
+
+def table(rows: Iterable[Sequence[str]]) -> Table:
+    """A table of rows, the first of which has the titles; the names in front are not broken."""
+    titles, *rows = rows
+    shown = Table(*titles, box=None, pad_edge=False, header_style="bold")
+    shown.columns[0].no_wrap = True
+    for row in rows:
+        shown.add_row(*row)
+    return shown
