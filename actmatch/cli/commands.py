@@ -179,7 +179,7 @@ class Transfer(Photograph):
 
     mask: str | None = argument("MASK", f"{MASK} Each classifier's own if left out.", None)
     target: str | None = option("CLASS", TARGET)
-    classifier: list[str] | None = option("NAME", f"{CLASSIFIER} Repeatable.")
+    classifier: list[str] | None = option("NAME", f"{CLASSIFIER} Repeatable.")  # type: ignore
     preset: str = choice(PRESETS, "What the masks looked for must keep", ExplainConfig.preset)
     quiet: bool = QUIET
 

@@ -66,11 +66,16 @@ def read_number(text: Any) -> Any:
 
 @options
 class Command:
-    """A command with the values of its options; its `run` returns the exit status if not 0."""
+    """A command with the values of its options."""
+
+    def run(self) -> int | None:
+        """Do it; the exit status if not 0."""
+        raise NotImplementedError
 
     def config(self, kind: type[Config], **more: Any) -> Config:
         """Settings as the options of the same names have them, and as `more` says."""
-        names = (entry.name for entry in fields(kind))
+        settings: Any = kind
+        names = (entry.name for entry in fields(settings))
         named = {name: getattr(self, name) for name in names if hasattr(self, name)}
         return kind(**named | more)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress
@@ -13,7 +14,7 @@ from rich.table import Table
 from ..search.optimize import Step
 from ..wording import percent
 
-AS_IT_IS = dict(highlight=False, markup=False, emoji=False)
+AS_IT_IS: dict[str, Any] = dict(highlight=False, markup=False, emoji=False)
 ENDLESS = 100_000  # letters of a line that is not broken
 BAR = 20  # letters
 EVERY = 5  # steps between two looks at the figures of one: each look waits for the device
@@ -30,9 +31,10 @@ def say(*parts: RenderableType) -> None:
 
 def plain(*parts: RenderableType) -> str:
     """Texts and tables as plain lines of any length."""
-    console = Console(file=io.StringIO(), width=ENDLESS, color_system=None, **AS_IT_IS)
+    written = io.StringIO()
+    console = Console(file=written, width=ENDLESS, color_system=None, **AS_IT_IS)
     console.print(*parts, sep="\n")
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
 @contextmanager
