@@ -10,7 +10,7 @@ policy is ACTIVE and not at all if it is PASSIVE. Other OpenMP libraries would s
 were ACTIVE. What the environment already says stays.
 
 Memory. By itself glibc returns what a pass frees and asks for it again in the next, page by page:
-a third of an explanation's time (benchmarks/RESULTS.md). So freed memory stays, and what is still
+a third of an explanation's time (benchmarks/HISTORY.md). So freed memory stays, and what is still
 unused some seconds later is returned in the background. Other C libraries are left alone.
 """
 
