@@ -1,4 +1,4 @@
-"""Numbers with an accepted range, and the checks of settings that carry them."""
+"""Accepted ranges of numbers, and checks of settings against them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Bounds:
-    """Accepted range of a number and what more of it does, for the sliders and the checks."""
+    """Accepted range of a number, its label, and the effect of raising it."""
 
     low: float
     high: float
@@ -19,7 +19,7 @@ class Bounds:
     label: str
     effect: str
     group: str = "run"
-    optional: bool = False  # None is accepted as well
+    optional: bool = False  # whether None is accepted as well
 
 
 def bounded(default: Any, *bounds: Any, **more: Any) -> Any:
@@ -33,7 +33,11 @@ def bounds_of(settings: type, name: str) -> Bounds:
 
 
 def choice(argument: str, value: Any, accepted: Iterable[str]) -> Any:
-    """`value` if it is accepted, else a ValueError that names the argument and every choice."""
+    """The value, if it is among the accepted ones.
+
+    Raises:
+        ValueError: it is not; the message names the argument and every choice.
+    """
     accepted = tuple(accepted)
     if value not in accepted:
         close = difflib.get_close_matches(str(value), accepted, n=1)
@@ -43,12 +47,12 @@ def choice(argument: str, value: Any, accepted: Iterable[str]) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite int or float; True and False are not numbers here."""
+    """Whether a value is a finite int or float; bools do not count."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def as_tuple(argument: str, value: Any) -> tuple:
-    """One value or several as a tuple that is not empty.
+    """One value or several as a non-empty tuple.
 
     Raises:
         ValueError: the value is empty.
@@ -60,7 +64,7 @@ def as_tuple(argument: str, value: Any) -> tuple:
 
 
 def check_bounds(settings: Any) -> None:
-    """Raise a ValueError naming the first field of a dataclass that lies outside its `Bounds`."""
+    """Raise a ValueError that names the first field of a dataclass outside its `Bounds`."""
     for entry in fields(settings):
         bounds = entry.metadata.get("bounds")
         if bounds is None:
@@ -69,7 +73,8 @@ def check_bounds(settings: Any) -> None:
         if bounds.optional and value is None:
             continue
         whole = isinstance(bounds.step, int)
-        wanted = f"a {'whole ' if whole else ''}number from {bounds.low:.10g} to {bounds.high:.10g}"
-        good = is_number(value) and (isinstance(value, int) or not whole)
-        if not good or not bounds.low <= value <= bounds.high:
-            raise ValueError(f"{entry.name} must be {wanted}; got {value!r}.")
+        kind = "whole number" if whole else "number"
+        right_type = is_number(value) and (isinstance(value, int) or not whole)
+        if not right_type or not bounds.low <= value <= bounds.high:
+            accepted = f"a {kind} from {bounds.low:.10g} to {bounds.high:.10g}"
+            raise ValueError(f"{entry.name} must be {accepted}; got {value!r}.")

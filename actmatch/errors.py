@@ -1,4 +1,4 @@
-"""What goes wrong outside this program, in words that say what to change."""
+"""Errors from outside this program, turned into messages that say what to change."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def memory_errors_in_words(advice: str = ADVICE) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        words = str(error).lower()
+        message = str(error).lower()
         if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not (
-            "out of memory" in words or "allocate memory" in words
+            "out of memory" in message or "allocate memory" in message
         ):
             raise
         raise ValueError(f"There is not enough memory for this explanation: {advice}.") from error

@@ -1,4 +1,4 @@
-"""Generators that yield signs of progress and return a result."""
+"""Generators that yield progress and return a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 def drain(
     steps: Generator[Progress, None, Result], on_step: Callable[[Progress], None] | None = None
 ) -> Result:
-    """What a generator of steps, or of any other signs of progress, returns at its end."""
+    """The return value of a generator, run to its end; `on_step` is called with each step."""
     while True:
         try:
             step = next(steps)

@@ -1,17 +1,18 @@
-"""Threads and memory of a whole process, set for long runs of small batches.
+"""Settings of threads and memory for a whole process, for long runs of small batches.
 
 For applications: `app.py`, the command line and the benchmarks call `prepare` before PyTorch is
 loaded. Importing the library changes nothing.
 
-Threads. Sleeping at once halves the speed of small batches; spinning for long starves a busy
-machine. So threads spin a few microseconds: with GNU's OpenMP, which comes with PyTorch on Linux,
-5000 times round and, where there are more threads than cores, as in a server, 1000 times if the
-policy is ACTIVE and not at all if it is PASSIVE. Other OpenMP libraries would spin for good if it
-were ACTIVE. What the environment already says stays.
+Threads. Threads that sleep at once halve the speed of small batches; threads that spin for long
+starve a busy machine. So they spin for a few microseconds. GNU's OpenMP, which comes with PyTorch
+on Linux, spins 5000 times; if there are more threads than cores, as in a server, 1000 times with
+the policy ACTIVE and not at all with PASSIVE. Other OpenMP libraries would spin forever with
+ACTIVE. Variables that are already set in the environment are kept.
 
-Memory. By itself glibc returns what a pass frees and asks for it again in the next, page by page:
-a third of an explanation's time (benchmarks/HISTORY.md). So freed memory stays, and what is still
-unused some seconds later is returned in the background. Other C libraries are left alone.
+Memory. By default, glibc returns the memory that a pass frees to the system and requests it again
+in the next pass, page by page, which takes a third of an explanation's time
+(benchmarks/HISTORY.md). So freed memory is kept, and memory still unused some seconds later is
+returned in the background. Other C libraries are left unchanged.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from pathlib import Path
 
 SPINS = 5000
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # of glibc's malloc.h
-NEVER = -1  # is the end of the heap returned unasked
-SECONDS = 10  # between two rounds; one takes some 50 ms
+NEVER = -1  # return the end of the heap
+SECONDS = 10  # between two returns of memory; one takes about 50 ms
 
 
 def prepare(server: bool = False) -> None:
-    """Settle both; before torch is imported, and in a server before it has threads."""
+    """Set threads and memory; call before importing torch, and in a server before any thread."""
     spin_briefly()
     keep_memory()
     if server:
@@ -39,13 +40,13 @@ def prepare(server: bool = False) -> None:
 
 
 def spin_briefly() -> None:
-    """How long PyTorch's threads spin before they sleep, unless the environment says so already."""
+    """Make PyTorch's threads spin briefly before they sleep, unless the environment sets it."""
     os.environ.setdefault("OMP_WAIT_POLICY", "ACTIVE" if has_gnu_openmp() else "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def has_gnu_openmp() -> bool:
-    """Whether the installed PyTorch brings GNU's OpenMP; PyTorch is not imported for it."""
+    """Whether the installed PyTorch contains GNU's OpenMP; PyTorch is not imported."""
     torch = find_spec("torch")
     if torch is None or torch.origin is None:
         return False
@@ -54,39 +55,39 @@ def has_gnu_openmp() -> bool:
 
 @functools.cache
 def keep_memory() -> bool:
-    """From now on freed memory is used again before it is given back; once a process.
+    """Reuse freed memory before returning it to the system, from now on; once per process.
 
-    False where there is nothing to set.
+    False if the C library is not glibc.
     """
     library = glibc()
     if library is None:
         return False
     library.mallopt(M_TRIM_THRESHOLD, NEVER)
-    library.mallopt(M_MMAP_MAX, 0)  # no block is mapped by itself, to be unmapped when it is freed
+    library.mallopt(M_MMAP_MAX, 0)  # no block gets a mapping of its own, unmapped when freed
     threading.Thread(target=_every_round, args=(library,), name="memory", daemon=True).start()
     return True
 
 
 def share_memory() -> bool:
-    """From now on all threads use the same memory; False where there is nothing to set.
+    """Make all threads share one arena, from now on; False if the C library is not glibc.
 
-    By itself every thread of a server has an arena of its own, where what one thread freed is of
-    no use to the others: some 400 MB a thread.
+    By default, every thread of a server has its own arena, and memory freed by one thread is not
+    available to the others: about 400 MB per thread.
     """
     library = glibc()
     return library is not None and bool(library.mallopt(M_ARENA_MAX, 1))
 
 
 def return_memory(library: ctypes.CDLL) -> None:
-    """Return all pages that hold nothing, of every arena."""
+    """Return all empty pages of every arena to the system."""
     library.malloc_trim(0)
 
 
 def glibc() -> ctypes.CDLL | None:
-    """The C library of this process; None where it is another one."""
+    """The C library of this process, if it is glibc, else None."""
     try:
         library = ctypes.CDLL(None)
-    except (OSError, TypeError):  # Windows knows no library without a name
+    except (OSError, TypeError):  # Windows needs the name of a library
         return None
     return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
 

@@ -1,4 +1,4 @@
-"""The modes of torch that a caller may have turned on, and that change what is computed."""
+"""Default modes of torch, whatever modes the caller has turned on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 @contextmanager
 def default_modes() -> Iterator[None]:
-    """Without a caller's autocast and inference mode.
+    """A context without the caller's autocast and inference mode.
 
-    Under the one a mask comes out otherwise and later, under the other no gradient is to be had.
-    Also a decorator; not of generators, whose callers would be left without theirs between steps.
+    Autocast would change a mask and slow the search down, and inference mode allows no gradients.
+    Also works as a decorator, but not for generators: the modes would stay changed between steps.
     """
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():

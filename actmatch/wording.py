@@ -1,10 +1,10 @@
-"""Figures as words: the same digits on the screen, on the command line and in messages."""
+"""Formatting of figures, the same on the screen, on the command line and in messages."""
 
 from __future__ import annotations
 
 
 def percent(share: float) -> str:
-    """A share of 1 as a percentage: no decimals from 10 % up, one below, never a false 0 or 100."""
+    """A share in [0, 1] as a percentage: no decimals from 10 %, one below; 0 and 100 are exact."""
     value = 100 * share
     if 0 < value < 0.1:
         return "<0.1 %"

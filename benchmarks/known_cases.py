@@ -164,7 +164,7 @@ def mosaic_cases(
         asked = classifier
         if margin:
             asked = AmongCells(classifier, own.pop(place), own)
-            if not asked.place(pixels):
+            if not asked.set_scale(pixels):
                 continue
             problem = pose(asked, pixels, 0)
         truth = region(classifier.size, cells(classifier.size, side)[place]).to(pixels.device)

@@ -14,10 +14,10 @@ from actmatch.judging import acceptance
 from actmatch.judging.acceptance import (
     ABOVE,
     BELOW,
+    DRAWS_AT_ONCE,
     FALSE_ACCEPTANCE,
-    FALSE_REFUSAL,
-    MOST_ROUNDS,
-    ROUNDS,
+    FALSE_REJECTION,
+    MOST_DRAWS,
     SequentialTest,
     put_to_trial,
 )
@@ -57,7 +57,7 @@ def decide_kinds(
     promise: Promise, fixed: dict[str, bool], rates: dict[str, float]
 ) -> Callable[[np.random.Generator], bool]:
     def decide(random: np.random.Generator) -> bool:
-        testing = acceptance.Testing(promise, fixed)
+        testing = acceptance.PromiseTest(promise, fixed)
         while testing.met is None:
             testing.add({kind: random.random() < rates[kind] for kind in testing.undecided})
         return testing.met
@@ -68,7 +68,7 @@ def decide_kinds(
 @pytest.mark.parametrize("least", [0.9, 0.95, 0.5])
 def test_a_coin_below_the_promise_is_seldom_accepted_and_one_above_it_seldom_refused(least):
     assert at_most(share_accepted(decide_coin(least, least - BELOW)), FALSE_ACCEPTANCE)
-    assert at_most(RUNS - share_accepted(decide_coin(least, least + ABOVE)), FALSE_REFUSAL)
+    assert at_most(RUNS - share_accepted(decide_coin(least, least + ABOVE)), FALSE_REJECTION)
 
 
 def rates_of(mean: float, spread: float) -> dict[str, float]:
@@ -91,7 +91,7 @@ def test_a_mean_of_kinds_some_of_which_are_known_is_tested_with_the_same_errors(
 
     assert at_most(share_accepted(with_mean(least - BELOW)), FALSE_ACCEPTANCE)
     if lost < 3:  # else three points more are out of reach
-        assert at_most(RUNS - share_accepted(with_mean(least + ABOVE)), FALSE_REFUSAL)
+        assert at_most(RUNS - share_accepted(with_mean(least + ABOVE)), FALSE_REJECTION)
 
 
 def draws_until(test: SequentialTest, kept: bool) -> int:
@@ -149,23 +149,25 @@ def test_a_demand_above_one_is_refused_before_any_draw():
     """With two fixed kinds lost, the random ones could not make nine of ten whole."""
     promise = Promise(keep_rate=0.9, pooled=True)
     assert (
-        acceptance.Testing(promise, {kind: kind not in ("black", "white") for kind in FIXED}).met
+        acceptance.PromiseTest(
+            promise, {kind: kind not in ("black", "white") for kind in FIXED}
+        ).met
         is False
     )
-    assert acceptance.Testing(promise, {kind: kind != "black" for kind in FIXED}).met is None
+    assert acceptance.PromiseTest(promise, {kind: kind != "black" for kind in FIXED}).met is None
 
 
 def test_of_each_kind_alone_a_fixed_one_that_is_lost_refuses_at_once():
-    assert acceptance.Testing(PER_KIND, {kind: kind != "blur" for kind in FIXED}).met is False
-    assert acceptance.Testing(PER_KIND, dict.fromkeys(FIXED, True)).met is None
+    assert acceptance.PromiseTest(PER_KIND, {kind: kind != "blur" for kind in FIXED}).met is False
+    assert acceptance.PromiseTest(PER_KIND, dict.fromkeys(FIXED, True)).met is None
 
 
 def test_only_undecided_kinds_are_drawn_on():
-    testing = acceptance.Testing(PER_KIND, dict.fromkeys(FIXED, True))
+    testing = acceptance.PromiseTest(PER_KIND, dict.fromkeys(FIXED, True))
     assert testing.undecided == RANDOM
     testing.tests[0][1].met = True
     assert testing.undecided == RANDOM[1:]
-    pooled = acceptance.Testing(
+    pooled = acceptance.PromiseTest(
         Promise(keep_rate=0.9, pooled=True, floor=0.5), dict.fromkeys(FIXED, True)
     )
     pooled.tests[0][1].met = True  # of the mean: the floors are open yet
@@ -173,7 +175,7 @@ def test_only_undecided_kinds_are_drawn_on():
 
 
 def test_one_demand_that_is_missed_refuses_the_promise():
-    testing = acceptance.Testing(PER_KIND, dict.fromkeys(FIXED, True))
+    testing = acceptance.PromiseTest(PER_KIND, dict.fromkeys(FIXED, True))
     for _, test in testing.tests[1:]:
         test.met = True
     while testing.met is None:
@@ -188,7 +190,7 @@ def test_one_demand_that_is_missed_refuses_the_promise():
 def test_a_trial_ends_early_where_everything_is_kept(quadrant, problem):
     trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
     assert trial.kept
-    assert len(FIXED) < len(trial.drawn) < len(RANDOM) * MOST_ROUNDS
+    assert len(FIXED) < len(trial.drawn) < len(RANDOM) * MOST_DRAWS
     assert all(trial.drawn.kinds.count(kind) == 1 for kind in FIXED)
 
 
@@ -215,10 +217,10 @@ def test_a_promise_about_gray_is_tried_on_gray_alone(quadrant, problem):
 
 
 def test_what_is_still_open_at_the_end_is_refused(quadrant, problem, monkeypatch):
-    monkeypatch.setattr(acceptance, "MOST_ROUNDS", ROUNDS)
+    monkeypatch.setattr(acceptance, "MOST_DRAWS", DRAWS_AT_ONCE)
     trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
     assert not trial.kept
-    assert len(trial.drawn) == len(FIXED) + ROUNDS * len(RANDOM)
+    assert len(trial.drawn) == len(FIXED) + DRAWS_AT_ONCE * len(RANDOM)
 
 
 def test_the_margins_of_a_trial_are_those_of_its_draws(quadrant, problem):

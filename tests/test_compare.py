@@ -16,7 +16,7 @@ from actmatch.images.photograph import to_image
 from actmatch.judging.acceptance import put_to_trial
 from actmatch.methods.attention import NoAttention
 from actmatch.methods.registry import METHODS
-from actmatch.results.compare import COLUMNS, OURS, compare, compare_rows, region_of_method, top
+from actmatch.results.compare import COLUMNS, OURS, compare, compare_rows, region_of_method
 
 CONTROLS = ("center_disc", "random_smooth")
 
@@ -121,14 +121,6 @@ def test_the_same_seed_gives_the_same_rows(quadrant, photograph, comparison):
 def test_the_names_of_the_methods_come_as_they_are_begun(quadrant, photograph):
     rows = compare_rows(quadrant, photograph, quadrant_mask(1), config())
     assert [next(rows) for _ in range(3)] == [OURS, *CONTROLS]
-
-
-def test_a_cut_keeps_exactly_as_many_pixels_as_asked_also_among_equals():
-    ranking = torch.zeros(1, 1, 4, 4)
-    ranking[..., 3, 3] = 1
-    mask = top(ranking, 3)
-    assert mask.sum() == 3
-    assert mask[0, 0, 3, 3] == mask[0, 0, 0, 0] == mask[0, 0, 0, 1] == 1
 
 
 def test_the_table_stars_the_best_of_a_column(comparison):

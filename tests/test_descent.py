@@ -32,7 +32,7 @@ def test_a_step_is_that_of_adam_on_the_whole_objective(kind, preset):
     generator, objective = prepared(kind, preset)
     mask = relax(generator(), 2.0) if preset == "recognizable" else binarize(generator())
     outcome = objective(mask)
-    Descent(generator, 0.1).point(mask, outcome)
+    Descent(generator, 0.1).set_gradients(mask, outcome)
     found = [parameter.grad.clone() for parameter in generator.parameters()]
     generator, objective = prepared(kind, preset)
     mask = relax(generator(), 2.0) if preset == "recognizable" else binarize(generator())

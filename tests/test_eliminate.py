@@ -173,7 +173,7 @@ def test_tiles_that_are_spared_are_not_asked_about(quadrant, problem):
     spared = [1, 5, 8]
     reduced = Elimination(panel, whole(), FREE).run(FLAT, spared=spared)
     assert INDEX[reduced.mask[0, 0] > 0].unique().tolist() == [0, *spared]
-    assert reduced.alone == {0}
+    assert reduced.necessary == {0}
 
 
 def test_without_passes_left_the_mask_stays_as_it_is(quadrant, problem):

@@ -78,11 +78,11 @@ def test_the_smallest_mask_that_holds_on_enough_backgrounds_is_found(frontier):
     assert frontier.holding(1.01) is None
 
 
-def test_the_knee_holds_on_most_backgrounds_for_its_area(quadrant, problem):
+def test_the_best_tradeoff_holds_on_most_backgrounds_for_its_area(quadrant, problem):
     masks = [quadrant_mask(0.05), quadrant_mask(0.75), torch.ones(1, 1, SIDE, SIDE)]
-    assert measure_frontier(problem, masks, 0).knee == 1
+    assert measure_frontier(problem, masks, 0).best_tradeoff == 1
     never = replace(problem, target=2)
-    assert measure_frontier(never, masks, 0).knee == 0
+    assert measure_frontier(never, masks, 0).best_tradeoff == 0
 
 
 def test_the_answer_is_measured_in_any_case(quadrant, problem):

@@ -22,18 +22,17 @@ from toys import (
 
 from actmatch import PRESETS, ExplainConfig
 from actmatch.classifiers.classifier import Classifier
-from actmatch.judging.acceptance import MOST_ROUNDS, put_to_trial
+from actmatch.judging.acceptance import MOST_DRAWS, put_to_trial
 from actmatch.judging.judge import (
     ATTEMPTS,
     HURRIED,
-    KNEE_AREAS,
     LARGEST_ANSWER,
+    TRADEOFF_AREAS,
     Draws,
     Judge,
     Verdict,
     aim,
     cut,
-    mask_of,
 )
 from actmatch.problem.guidance import Guidance
 from actmatch.problem.infill import composite
@@ -41,7 +40,7 @@ from actmatch.problem.problem import Problem, pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
 from actmatch.results.explain import explain, search
-from actmatch.search.optimize import LOOK, Candidates, optimize
+from actmatch.search.optimize import SELECT_EVERY, Candidates, optimize
 
 PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 ON_DRAWS = [name for name in PROMISED if not PRESETS[name].promise.gray_alone]
@@ -75,15 +74,6 @@ def whole_window() -> Problem:
 
 
 # --- cuts ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("area", [0.0, 0.0005, 0.3, 0.999, 1.0])
-def test_a_cut_keeps_no_more_than_the_area_and_never_everything(area):
-    logits = random_pixels()[0, 0]
-    mask = mask_of(cut(logits, area))
-    assert mask.shape == (1, 1, SIDE, SIDE)
-    assert mask.sum() == min(int(area * SIDE**2), SIDE**2 - 1)
-    assert not mask_of(cut(torch.zeros(SIDE, SIDE), area)).any()  # equals are cut together
 
 
 def test_cuts_go_up_to_the_largest_answer_and_down_in_strides(quadrant, problem):
@@ -174,7 +164,7 @@ def test_a_refused_mask_is_not_put_to_the_test_again(quadrant, problem, monkeypa
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_where_nothing_holds_on_the_panel_the_knee_is_put_to_the_test(
+def test_where_nothing_holds_on_the_panel_the_best_tradeoff_is_tested(
     quadrant, problem, monkeypatch, kept
 ):
     """More is asked on the panel than is promised, so that what fails there may still be kept."""
@@ -194,7 +184,7 @@ def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one
     assert len(judge.panel.drawn) == before
     assert not judge.accepts(quadrant_mask(5 / 16))
     assert len(judge.panel.drawn) > before
-    assert judge.judged == 2
+    assert judge.tested == 2
     fewer = judge_of(problem, "smallest")
     assert not fewer.accepts(1 - quadrant_mask(1))
     assert fewer.panel.drawn.kinds == ("gray",)
@@ -216,20 +206,20 @@ def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried
     assert all(part.mean() <= LARGEST_ANSWER for part in judge.parts(verdict))
 
 
-def test_where_nothing_keeps_the_promise_the_mask_at_the_knee_is_returned(quadrant, problem):
+def test_where_nothing_keeps_the_promise_the_best_tradeoff_is_returned(quadrant, problem):
     """More of a ranking than three quarters of the quadrant holds on no more backgrounds."""
     judge = judge_of(problem)
-    verdict = judge.none(quadrant_first())
-    enough = min(area for area in KNEE_AREAS if area >= 5 / 32)
+    verdict = judge.compromise(quadrant_first())
+    enough = min(area for area in TRADEOFF_AREAS if area >= 5 / 32)
     assert verdict.kept is False
     assert verdict.irreducible is None
     assert verdict.core is None
     assert verdict.mask.mean().item() == pytest.approx(enough, abs=0.02)
 
 
-def test_where_no_background_keeps_the_label_the_knee_is_the_smallest_cut(quadrant, problem):
-    verdict = judge_of(replace(problem, target=2)).none(quadrant_first())
-    assert 0 < verdict.mask.mean() <= KNEE_AREAS[0]
+def test_where_no_background_keeps_the_label_the_tradeoff_is_the_smallest_cut(quadrant, problem):
+    verdict = judge_of(replace(problem, target=2)).compromise(quadrant_first())
+    assert 0 < verdict.mask.mean() <= TRADEOFF_AREAS[0]
 
 
 def test_a_ranking_of_dust_alone_has_an_answer_too(quadrant, problem):
@@ -293,7 +283,7 @@ def test_a_hurried_judgment_never_claims_a_promise_that_does_not_hold(quadrant, 
     *_, step = optimize(problem, config)
     judge = Judge(problem, config)
     verdict = judge.quickest(step.candidates)
-    assert judge.judged <= HURRIED
+    assert judge.tested <= HURRIED
     assert verdict.irreducible is None
     if verdict.kept:
         assert put_to_trial(problem, verdict.mask, config.promise, 12345).kept
@@ -315,7 +305,7 @@ def test_every_purpose_draws_infills_of_its_own():
         judged = [
             Draws.JUDGE.seed(run) + 1000 * number + look
             for number in range(1, ATTEMPTS + 1)
-            for look in range(MOST_ROUNDS + 1)
+            for look in range(MOST_DRAWS + 1)
         ]
         others = [run, *(each.seed(run) for each in Draws if each != Draws.JUDGE)]
         assert len({*judged, *others}) == len(judged) + len(others)
@@ -463,7 +453,7 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
     for preset in ("smallest", "recognizable"):
         judge = judge_of(problem.guided(guidance), preset)
         good, quick, none = (
-            judge.smallest(seen(ranking)), judge.quickest(seen(ranking)), judge.none(ranking)
+            judge.smallest(seen(ranking)), judge.quickest(seen(ranking)), judge.compromise(ranking)
         )  # fmt: skip
         assert good.kept and quick.kept
         for verdict in (good, quick, none):
@@ -477,7 +467,12 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
 
 @pytest.mark.parametrize(
     "index, small, done",
-    [(LOOK, 0.25, True), (LOOK, 0.1, False), (2 * LOOK, 0.1, True), (LOOK + 1, 0.25, False)],
+    [
+        (SELECT_EVERY, 0.25, True),
+        (SELECT_EVERY, 0.1, False),
+        (2 * SELECT_EVERY, 0.1, True),
+        (SELECT_EVERY + 1, 0.25, False),
+    ],
 )
 def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
     quadrant, problem, monkeypatch, index, small, done
@@ -489,18 +484,18 @@ def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
 
 
 def test_where_no_cut_holds_a_search_goes_on(quadrant, problem):
-    step = SimpleNamespace(index=2 * LOOK, candidates=seen(quadrant_first()))
+    step = SimpleNamespace(index=2 * SELECT_EVERY, candidates=seen(quadrant_first()))
     assert not judge_of(replace(problem, target=2), "recognizable").is_done(step)
 
 
 def test_the_smallest_of_all_that_was_looked_at_is_remembered(quadrant, problem):
     """A later ranking that begins at the far corner of the quadrant needs more of it."""
     judge = judge_of(problem, "recognizable")
-    early = judge.look(seen(quadrant_first()))
+    early = judge.select_best(seen(quadrant_first()))
     wasteful = quadrant_first().roll(SIDE // 4, 1)
-    late = judge.look(seen(wasteful))
+    late = judge.select_best(seen(wasteful))
     assert late is early
-    alone = judge_of(problem, "recognizable").look(seen(wasteful))
+    alone = judge_of(problem, "recognizable").select_best(seen(wasteful))
     assert alone is None or alone.mask.sum() > early.mask.sum()
 
 
@@ -514,9 +509,9 @@ def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_w
     judge = judge_of(problem, "smallest")
     last = judge.select(candidates.average, 0.25)
     assert last is None or last.mean() > 0.5
-    assert judge.look(candidates).mask.mean() <= 0.25
+    assert judge.select_best(candidates).mask.mean() <= 0.25
 
 
 def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
-    step = SimpleNamespace(index=LOOK, candidates=seen(quadrant_first()))
+    step = SimpleNamespace(index=SELECT_EVERY, candidates=seen(quadrant_first()))
     assert not judge_of(problem, "smallest").is_done(step)

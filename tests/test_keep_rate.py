@@ -14,16 +14,16 @@ from actmatch.evidence.keep_rate import (
     KeepRate,
     counted,
     infills,
-    keep_rates,
     pooled,
-    try_infills,
+    run_trials,
 )
 from actmatch.images.photograph import to_image
 from actmatch.problem.backgrounds import BACKGROUNDS, kinds
 
 
 def rates_of(quadrant, problem, share: float, seed: int = 0) -> dict:
-    return {r.kind: r for r in keep_rates(problem, quadrant_mask(share), seed)}
+    trials = run_trials(problem, quadrant_mask(share), seed)
+    return {kind.kind: kind.keep_rate for kind in trials}
 
 
 def test_keep_rates_cover_every_kind_and_deterministic_ones_are_tried_once(quadrant, problem):
@@ -76,7 +76,7 @@ def test_the_same_seed_judges_the_same(quadrant, problem):
 def test_the_worst_composite_of_a_kind_is_the_one_with_the_least_margin(quadrant, problem, kind):
     """The toy's margin is twice the quadrant's mean, so the darkest quadrant is the worst."""
     mask = quadrant_mask(0.25)
-    (tried,) = [each for each in try_infills(problem, mask, 5) if each.kind == kind]
+    (tried,) = [each for each in run_trials(problem, mask, 5) if each.kind == kind]
     drawn = infills(problem, TRIALS, 5)
     rows = [row for row, name in enumerate(drawn.kinds) if name == kind]
     composites = drawn[rows].composites(mask, problem.pixels)[:, 0]
@@ -86,14 +86,14 @@ def test_the_worst_composite_of_a_kind_is_the_one_with_the_least_margin(quadrant
 
 def test_the_worst_composite_of_a_flat_kind_is_its_only_one(quadrant, problem):
     mask = quadrant_mask(0.25)
-    worst = {each.kind: each.worst for each in try_infills(problem, mask, 0, trials=2)}
+    worst = {each.kind: each.worst for each in run_trials(problem, mask, 0, trials=2)}
     assert worst["black"] == to_image((problem.pixels * mask)[0])
 
 
 def test_keep_rates_are_the_same_in_batches_and_one_by_one(quadrant, problem, monkeypatch):
-    together = try_infills(problem, quadrant_mask(0.4), 0)
+    together = run_trials(problem, quadrant_mask(0.4), 0)
     monkeypatch.setattr(batches, "CPU_BATCH", 1)
-    assert try_infills(problem, quadrant_mask(0.4), 0) == together
+    assert run_trials(problem, quadrant_mask(0.4), 0) == together
 
 
 # --- pooled --------------------------------------------------------------------------------------

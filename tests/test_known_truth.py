@@ -159,7 +159,7 @@ def test_the_margin_among_cells_is_that_to_the_strongest_other(classifier):
     pixels = random_pixels((64, 64), seed=4)
     target, *others = classifier.logits(pixels)[0].topk(4).indices.tolist()
     view = AmongCells(classifier, target, others)
-    assert view.place(pixels)
+    assert view.set_scale(pixels)
     batch = random_pixels((64, 64), 5, seed=5)
     logits = classifier.logits(batch)
     margins = logits[:, target] - logits[:, others].max(1).values

@@ -14,7 +14,7 @@ from actmatch.problem.infill import composite
 from actmatch.problem.losses import margin
 from actmatch.problem.problem import pose
 from actmatch.search.mask_generator import relax
-from actmatch.search.objective import NEEDED, Objective
+from actmatch.search.objective import RELAXED_MARGIN, Objective
 
 EVERY = len(kinds())
 
@@ -45,8 +45,8 @@ def test_each_kind_takes_its_turn_gray_among_them_and_a_step_shows_no_more(
     quadrant, problem, needed, preset
 ):
     objective = objective_of(problem, preset, 2)
-    shown = [objective(needed).response.logits for _ in range(EVERY // 2)]
-    assert {len(rows) for rows in shown} == {2}
+    infills = [objective.infills.next(2) for _ in range(EVERY // 2)]
+    assert {len(objective.composites(needed.shown, drawn)) for drawn in infills} == {2}
     again = objective_of(problem, preset, EVERY)
     dealt = again.infills.next(EVERY).kinds
     assert sorted(dealt) == sorted(kinds())
@@ -54,10 +54,10 @@ def test_each_kind_takes_its_turn_gray_among_them_and_a_step_shows_no_more(
 
 def test_the_complement_is_shown_beside_them_where_it_is_promised(quadrant, problem, needed):
     objective = objective_of(problem, "necessary", 3)
-    rows = objective(needed).response.logits
+    rows = objective.composites(needed.shown, objective.infills.next(3))
     rest = composite(1 - needed.shown, problem.pixels, quadrant.gray)
     assert len(rows) == 4
-    assert torch.allclose(rows[3:], quadrant.logits(rest), atol=1e-5)
+    assert torch.equal(rows[3:], rest)
 
 
 def test_what_is_needed_holds_on_all_and_what_is_not_on_none(quadrant, problem, needed):
@@ -79,7 +79,7 @@ def test_held_is_the_share_of_composites_with_the_margin_needed(network_and_prob
     twin = objective_of(problem, "recognizable", EVERY)
     infills = twin.infills.next(EVERY)
     logits = network.logits(infills.composites(mask.shown, problem.pixels)[:, 0])
-    kept = margin(logits, problem.target) >= NEEDED
+    kept = margin(logits, problem.target) >= RELAXED_MARGIN
     gray = infills.kinds.index("gray")
     ratio = logits.log_softmax(-1)[gray, problem.target] - problem.log_probability
     kept[gray] = kept[gray] & (ratio >= math.log(0.5))

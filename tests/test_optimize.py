@@ -26,7 +26,7 @@ from actmatch.problem.config import ESTIMATORS
 from actmatch.problem.problem import pose
 from actmatch.results.explain import explain
 from actmatch.search.mask_generator import binarize
-from actmatch.search.optimize import LOOK, SHARP, SOFT, Candidates, KeepPromise, optimize
+from actmatch.search.optimize import SELECT_EVERY, SHARP, SOFT, Candidates, KeepPromise, optimize
 
 TERMS = [field.name for field in fields(Weights)]
 OFF = dict.fromkeys(TERMS, 0.0)
@@ -286,23 +286,23 @@ def test_a_step_says_what_its_mask_does(network, generic, estimator):
         assert not any(t.requires_grad for t in (step.mask, step.soft_mask, *step.terms.values()))
 
 
-@pytest.mark.parametrize("steps", [4, LOOK])
+@pytest.mark.parametrize("steps", [4, SELECT_EVERY])
 def test_a_relaxed_mask_is_shown_ever_sharper_within_the_steps_there_are(generic, steps):
-    steering = KeepPromise(ExplainConfig(steps=steps), generic)
+    control = KeepPromise(ExplainConfig(steps=steps), generic)
     logits = torch.full((1, 1, 2, 2), 0.5)
-    shown = [steering.shown(index, logits).shown[0, 0, 0, 0].logit() for index in (1, steps)]
+    shown = [control.mask_at(index, logits).shown[0, 0, 0, 0].logit() for index in (1, steps)]
     assert SOFT < shown[0] / 0.5 < shown[1] / 0.5
     assert shown[1].item() == pytest.approx(0.5 * SHARP)
 
 
 def test_the_share_settles_where_as_many_composites_hold_as_are_promised(generic):
     """Nine that hold and one that does not leave it where it was."""
-    steering = KeepPromise(ExplainConfig(), generic)
-    before, outcome = steering.share.clone(), SimpleNamespace(slack=torch.tensor(0.0))
+    control = KeepPromise(ExplainConfig(), generic)
+    before, outcome = control.share.clone(), SimpleNamespace(slack=torch.tensor(0.0))
     for held in [1.0] * 9 + [0.0]:
         outcome.held = torch.tensor(held)
-        steering.follow(10 * LOOK, torch.tensor(0.5), outcome)
-    assert steering.share.item() == pytest.approx(before.item(), rel=1e-4)
+        control.update(10 * SELECT_EVERY, torch.tensor(0.5), outcome)
+    assert control.share.item() == pytest.approx(before.item(), rel=1e-4)
 
 
 def test_a_step_names_the_active_terms_and_their_total(network, generic):

@@ -16,6 +16,7 @@ from toys import (
 )
 
 from actmatch import PRESETS, ExplainConfig
+from actmatch.evidence.answers import evidence_on
 from actmatch.evidence.scorecard import measure
 from actmatch.judging.acceptance import put_to_trial
 from actmatch.judging.panel import Panel
@@ -144,7 +145,7 @@ def test_a_promise_about_gray_demands_nothing_else():
     assert Promise(confidence=0.9, necessary=True).demands() == ()
     assert Promise(confidence=0.9).random_kinds == ()
     assert Promise(keep_rate=0.9).random_kinds == kinds(random=True)
-    assert Promise(confidence=0.9, keep_rate=0.9).alone == Promise(confidence=0.9)
+    assert Promise(confidence=0.9, keep_rate=0.9).on_gray == Promise(confidence=0.9)
 
 
 # --- one promise in one place --------------------------------------------------------------------
@@ -192,11 +193,12 @@ def test_search_panel_trial_and_report_agree_on_a_promise(case):
     for preset in PROMISED:
         promise, config = PRESETS[preset].promise, ExplainConfig(preset=preset, draws=16)
         objective = Objective(problem, config, torch.Generator().manual_seed(0))
-        panel = Panel(problem, promise, 8, 1)
+        panel, masks = Panel(problem, promise, 8, 1), torch.cat((1 - mask, mask))
+        batch = evidence_on(problem, masks, panel.drawn, promise.necessary)
         answers = dict(
             search=objective(binarize(20 * mask - 10)).slack.item() >= 0,
             panel=panel.holds(mask),
-            batch=panel.slack(torch.cat((1 - mask, mask)))[1].item() >= 0,
+            batch=promise.slack(batch)[1].item() >= 0,
             trial=put_to_trial(problem, mask, promise, 2).kept,
             report=promise.slack(report).item() >= 0,
         )

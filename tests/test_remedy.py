@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from actmatch.evidence.remedy import remedy
-from actmatch.evidence.suspicion import Evidence, suspicions
+from actmatch.evidence.suspicion import Measurements, suspicions
 from actmatch.problem.config import ExplainConfig
 
-SUSPECT = Evidence(
+SUSPECT = Measurements(
     label_kept=True, confidence_ratio=2.0, shifts_lost=4, edge_kept=False, specks=3,
     speck_share=0.2, gain=0.5, randomized_gain=0.5,
 )  # fmt: skip
@@ -36,7 +36,7 @@ def test_a_weight_of_nothing_becomes_its_default():
 def test_a_setting_at_its_bound_and_a_check_without_a_warning_suggest_nothing():
     assert "parameters" not in tried()  # activation is as high as it goes
     assert "seeds" not in tried()  # not tested
-    calm = Evidence(True, 1.0, 0, True, 0, 0.0, 0.9, 0.1)
+    calm = Measurements(True, 1.0, 0, True, 0, 0.0, 0.9, 0.1)
     assert tried(evidence=calm) == {}
 
 

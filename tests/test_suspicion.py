@@ -19,11 +19,18 @@ from toys import (
 )
 
 from actmatch.evidence.scorecard import measure
-from actmatch.evidence.suspicion import Evidence, disturbed, gain, randomized, specks, suspicions
+from actmatch.evidence.suspicion import (
+    Measurements,
+    disturbed,
+    gain,
+    randomized,
+    specks,
+    suspicions,
+)
 from actmatch.problem.config import ExplainConfig, Weights
 from actmatch.problem.problem import pose
 
-SOUND = Evidence(
+SOUND = Measurements(
     label_kept=True, confidence_ratio=0.95, shifts_lost=0, edge_kept=True, specks=0,
     speck_share=0.0, gain=0.9, randomized_gain=0.1,
 )  # fmt: skip

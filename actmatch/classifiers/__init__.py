@@ -1,4 +1,5 @@
-"""Frozen classifiers: pixels in; logits and one activation map per stage out.
+"""Frozen classifiers: pixels in, logits and one activation map per stage out.
 
-Loading, class names, groups of classes, batches. May import: `images` and what that may.
+Also their loading, class names, groups of classes, and batches. May import: `images` and what that
+may.
 """

@@ -1,4 +1,4 @@
-"""Many images through a classifier, in batches that fit its device's memory."""
+"""Many images through a classifier, in batches that fit the memory of its device."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor, nn
 
 from .classifier import Classifier, Response
 
-CPU_BATCH = 32  # more is no faster there
+CPU_BATCH = 32  # larger ones are no faster on a CPU
 LARGEST_BATCH = 256
-MEMORY_SHARE = 0.5  # of the free memory of a GPU; other visitors need some as well
-PROBE = 4  # images whose pass is measured
+MEMORY_SHARE = 0.5  # of a GPU's free memory; the rest is left to other users
+PROBE = 4  # images in the pass that is measured
 
-_footprints: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()  # bytes an image
+_footprints: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()  # bytes per image
 
 
 def in_batches(
     classifier: Classifier, images: Iterable[Tensor]
 ) -> Iterator[tuple[Tensor, Response]]:
-    """Pairs of a batch and the response to it, without gradients; all rows in their order.
+    """Pairs of a batch and the response to it, without gradients; all images in order.
 
-    A batch for which memory runs out is halved and tried again, and so are those after it.
+    A batch that does not fit the memory is halved and tried again; later ones are as small.
 
     Args:
-        images: pieces of N x 3 x H x W pixels, of any N; taken one by one, so that a generator
-            of pieces never holds them all.
+        images: pieces of N x 3 x H x W pixels, of any N; consumed lazily, so that a generator
+            never needs to hold them all.
 
     Raises:
-        torch.OutOfMemoryError: there is no memory for one image.
+        torch.OutOfMemoryError: not even a single image fits the memory.
     """
     size = batch_size(classifier)
     waiting: list[Tensor] = []
@@ -54,7 +54,7 @@ def in_batches(
 
 
 def respond(classifier: Classifier, images: Tensor) -> Response:
-    """The response to N x 3 x H x W pixels, activations and all, computed in batches."""
+    """The response to N x 3 x H x W pixels with all activations, computed in batches."""
     responses = [response for _, response in in_batches(classifier, [images])]
     if len(responses) == 1:
         return responses[0]
@@ -71,9 +71,10 @@ def logits_of(classifier: Classifier, images: Iterable[Tensor]) -> Tensor:
 
 
 def batch_size(classifier: Classifier) -> int:
-    """Images of the classifier's input size that go through it at once on its device.
+    """The number of images in a batch on the classifier's device.
 
-    32 on a CPU. On a GPU, half of the free memory divided by what one image was measured to take.
+    32 on a CPU. On a GPU, half of the free memory divided by the measured memory of one image, at
+    most 256.
     """
     if classifier.device.type != "cuda":
         return CPU_BATCH
@@ -85,20 +86,20 @@ def batch_size(classifier: Classifier) -> int:
 
 
 def _footprint(classifier: Classifier) -> float:
-    """Bytes that one image takes on a GPU at the most crowded point of a pass; measured once."""
-    if classifier.model not in _footprints:  # one for all meters of a network
+    """Peak memory of a pass on a GPU, in bytes per image; measured once per network."""
+    if classifier.model not in _footprints:
         device = classifier.device
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         with torch.no_grad():
             classifier(torch.zeros(PROBE, 3, *classifier.size, device=device))
-        taken = torch.cuda.max_memory_allocated(device) - before
-        _footprints[classifier.model] = max(taken / PROBE, 1.0)
+        peak = torch.cuda.max_memory_allocated(device) - before
+        _footprints[classifier.model] = max(peak / PROBE, 1.0)
     return _footprints[classifier.model]
 
 
 def _regrouped(pieces: Iterable[Tensor], size: int) -> Iterator[Tensor]:
-    """The same rows in pieces of exactly `size`, but for the last."""
+    """The same images in pieces of exactly `size`, except for the last one."""
     held: list[Tensor] = []
     count = 0
     for piece in pieces:

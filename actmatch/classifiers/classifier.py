@@ -1,6 +1,6 @@
 """Frozen image classifiers: pixels in, logits and one activation map per stage out.
 
-timm, whose loading takes as long as PyTorch's, is imported where it is needed and not before.
+timm takes as long to import as PyTorch, so it is imported only where it is needed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-FORWARD = 1 / 3  # of a forward and backward pass, as benchmarks count
-FOLD_TOLERANCE = 1e-4  # largest change of a logit that folding may cause
+FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
+FOLD_TOLERANCE = 1e-4  # largest change of a logit by folding
 
 
 class Response(NamedTuple):
-    """What a classifier does with a batch.
+    """The response of a classifier to a batch.
 
     Attributes:
         logits: N x K float32.
@@ -31,13 +31,13 @@ class Response(NamedTuple):
     activations: tuple[Tensor, ...]
 
     def rows(self, rows: slice) -> Response:
-        """The same for some rows of the batch; itself for all, which spares the backward pass."""
+        """The response to some images of the batch; itself for all, to save backward time."""
         if rows.indices(len(self.logits)) == (0, len(self.logits), 1):
             return self
         return Response(self.logits[rows], tuple(stage[rows] for stage in self.activations))
 
     def expanded(self, count: int) -> Response:
-        """The response to one image set beside a batch of so many; nothing is copied."""
+        """The response to a single image, expanded to a batch of `count` without copying."""
         if count == 1:
             return self
         stages = (stage.expand(count, -1, -1, -1) for stage in self.activations)
@@ -47,16 +47,18 @@ class Response(NamedTuple):
 class Classifier(nn.Module):
     """A frozen timm model with its normalization inside.
 
-    The model is copied, put in eval mode, stripped of gradients and in-place operations, laid out
-    channels_last, and its BatchNorm is folded into the convolutions where the logits stay the same.
+    The model is copied, put in eval mode without gradients and in-place operations, and laid out
+    channels_last; its BatchNorm is folded into the convolutions if the logits stay the same.
 
     Attributes:
-        name: how the user called it.
+        name: as given by the user.
         class_names: one short name per class.
-        layer_names: one per stage, as timm names the module.
+        layer_names: one per stage, timm's name of the module.
         data_config: timm's data configuration at test size.
         size: (H, W) of the input.
-        derived: whether its classes are made of those of another classifier.
+        passes: images processed so far; a forward and backward pass counts 1, a forward pass 1/3.
+        before_pass: called before every forward pass.
+        derived: whether its classes are derived from those of another classifier.
     """
 
     derived = False
@@ -74,14 +76,14 @@ class Classifier(nn.Module):
         from timm.data import resolve_model_data_config
 
         super().__init__()
-        model = _inside(model)
+        model = _unwrapped(model)
         if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
             raise ValueError(
                 f"{name} has no forward_intermediates, so its stages cannot be matched; "
                 "nearly every other timm architecture has."
             )
         self.name = name
-        self.passes = 0.0  # images seen, a forward and a backward counting 1
+        self.passes = 0.0
         self.before_pass: Callable[[], None] | None = None
         self.data_config = resolve_model_data_config(model, use_test_size=True)
         self.size = tuple(self.data_config["input_size"][-2:])
@@ -109,7 +111,7 @@ class Classifier(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where pixels are expected."""
+        """The device on which pixels are expected."""
         return self.mean.device
 
     @property
@@ -118,7 +120,7 @@ class Classifier(nn.Module):
         return self.mean
 
     def train(self, mode: bool = True) -> Classifier:
-        """Itself, always in eval mode: a classifier under explanation does not learn."""
+        """Does nothing but return the classifier, which is always in eval mode."""
         return super().train(False)
 
     def forward(self, pixels: Tensor) -> Response:
@@ -129,7 +131,7 @@ class Classifier(nn.Module):
         return Response(self.head(final).float(), tuple(stage.float() for stage in stages))
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What the head reads, as the model lays it out, and one activation map per stage."""
+        """The final features in the model's own layout, and one activation map per stage."""
         self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
         normalized = (pixels - self.mean) / self.std
         normalized = normalized.contiguous(memory_format=torch.channels_last)
@@ -140,30 +142,31 @@ class Classifier(nn.Module):
         return self.model.forward_head(final)
 
     def answer(self, logits: Tensor) -> Any | None:
-        """Figures of a question that is not about one class; None here, see `views`."""
+        """The scores of a question that is not about one class; None here, see `views`."""
         return None
 
     def metered(self) -> Classifier:
-        """The same network with a meter of its own, `passes`, that starts at 0."""
-        meter = copy.copy(self)
-        meter.passes = 0.0
-        return meter
+        """The same network with a pass counter of its own, `passes`, that starts at 0."""
+        metered = copy.copy(self)
+        metered.passes = 0.0
+        return metered
 
     def interrupted_by(self, check: Callable[[], None]) -> Classifier:
-        """The same network, which calls `check` before every pass; what that raises ends it."""
-        own = copy.copy(self)
-        own.before_pass = check
-        return own
+        """The same network, calling `check` before every pass; its exceptions stop the pass."""
+        interruptible = copy.copy(self)
+        interruptible.before_pass = check
+        return interruptible
 
     def logits(self, pixels: Tensor) -> Tensor:
         """N x K logits alone."""
         return self(pixels).logits
 
     def class_index(self, target: int | str) -> int:
-        """Index of a class given by index or by name; an exact name goes before one in other case.
+        """Index of a class given by index or name; exact names come before other capitalizations.
 
         Raises:
-            ValueError: no such class; the message says which are close or how many there are.
+            ValueError: there is no such class; the message says what is accepted, and which names
+                are close.
         """
         count = len(self.class_names)
         if isinstance(target, str) and target in self.class_names:
@@ -197,10 +200,10 @@ class Classifier(nn.Module):
 
 
 def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
-    """The eval-mode model with every adjacent Conv2d + BatchNorm2d made one convolution.
+    """The eval-mode model with every adjacent Conv2d and BatchNorm2d folded into one convolution.
 
-    Neighbors in a module's list of children are taken to follow one another in the forward pass;
-    where the logits of `probe` then differ by more than 1e-4, the model is returned unfolded.
+    Adjacent children of a module are assumed to follow one another in the forward pass. If the
+    logits of `probe` then differ by more than 1e-4, the original model is returned.
     """
     folded = copy.deepcopy(model)
     for parent in list(folded.modules()):
@@ -229,34 +232,34 @@ def _foldable(conv: Any, norm: Any) -> bool:
 
 
 def _check_finite(name: str, classifier: Classifier, response: Response) -> None:
-    """Refuse a classifier that does not answer every image in numbers.
+    """Check that a classifier has finite weights and a finite response.
 
     Raises:
-        ValueError: a weight, a statistic, or the answer to an image is NaN or infinite, or the
+        ValueError: a weight, a statistic, or the response to an image is NaN or infinite, or the
             standard deviations are not all above 0.
     """
     if not (classifier.std > 0).all():
-        std = ", ".join(f"{each:g}" for each in classifier.std.flatten().tolist())
+        std = ", ".join(f"{value:g}" for value in classifier.std.flatten().tolist())
         raise ValueError(f"{name}: the std of its preprocessing must be above 0; got {std}.")
     for key, value in classifier.state_dict().items():
         if value.is_floating_point() and not value.isfinite().all():
             key = key.removeprefix("model.")
             raise ValueError(f"{name} holds NaN or infinity in {key}, so it cannot be explained.")
-    if not all(each.isfinite().all() for each in (response.logits, *response.activations)):
+    if not all(part.isfinite().all() for part in (response.logits, *response.activations)):
         raise ValueError(f"{name} answers a plain image with NaN or infinity.")
 
 
-def _inside(model: Any) -> Any:
-    """The model inside what torch.compile and data parallelism wrap around it."""
+def _unwrapped(model: Any) -> Any:
+    """The model without the wrappers of torch.compile and data parallelism."""
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        return _inside(model.module)
+        return _unwrapped(model.module)
     if hasattr(model, "_orig_mod"):
-        return _inside(model._orig_mod)
+        return _unwrapped(model._orig_mod)
     return model
 
 
 def _without_inplace(model: Any) -> Any:
-    """The model with in-place activations off, which would overwrite the maps it returns."""
+    """The model without in-place activations, which would overwrite the maps it returns."""
     for module in model.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False
@@ -269,7 +272,7 @@ def _layer_names(model: Any, count: int) -> tuple[str, ...]:
 
 
 def _imagenet_names(model: Any) -> list[str]:
-    """Short class names where the number of classes tells the ImageNet subset, else numbers."""
+    """Short class names if the number of classes identifies an ImageNet subset, else numbers."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset(model)
@@ -281,9 +284,9 @@ def _imagenet_names(model: Any) -> list[str]:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """The names with a number after each that came before (ImageNet has two cranes)."""
-    found: dict[str, None] = {}
+    """The names, with a number after each repeated one (ImageNet has two cranes)."""
+    unique: dict[str, None] = {}
     for name in names:
         numbered = (f"{name} ({number})" for number in count(2))
-        found[next(each for each in chain((name,), numbered) if each not in found)] = None
-    return list(found)
+        unique[next(option for option in chain((name,), numbered) if option not in unique)] = None
+    return list(unique)

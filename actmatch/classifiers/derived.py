@@ -1,4 +1,4 @@
-"""Classifiers made of another one: the same network, other questions asked of its features."""
+"""Classifiers derived from another one: the same network with other classes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .classifier import FORWARD, Classifier
 
 
 class Derived(Classifier):
-    """A classifier that shares the network of another one; subclasses give it another `head`.
+    """A classifier that shares the network of another one; subclasses define another `head`.
 
     Attributes:
-        base: the other classifier, with a meter of its own.
+        base: the other classifier, with a pass counter of its own.
     """
 
     derived = True
@@ -35,6 +35,6 @@ class Derived(Classifier):
         return self.base.model
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As of the other classifier."""
+        """The features of the other classifier."""
         self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
         return self.base.features(pixels)

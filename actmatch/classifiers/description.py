@@ -1,4 +1,4 @@
-"""What is said of a checkpoint in NAME.json beside it or in its own metadata, checked key by key.
+"""The description of a checkpoint, in NAME.json beside it or in its metadata, checked key by key.
 
 The keys are those of the config.json that timm writes beside the weights of a model.
 """
@@ -17,14 +17,14 @@ CHANNELS = 3
 
 
 class Description(NamedTuple):
-    """What is known of a checkpoint beside its tensors; None or empty for what is not said.
+    """The description of a checkpoint; None or empty for what is not given.
 
     Attributes:
-        architecture: timm's name of it.
+        architecture: timm's name.
         names: of the classes.
-        classes: how many there are.
-        preprocessing: keys of timm's pretrained_cfg that differ from the architecture's.
-        arguments: that the model is made with, such as img_size or global_pool.
+        classes: number of classes.
+        preprocessing: entries of timm's pretrained_cfg that differ from the architecture's.
+        arguments: of the model's constructor, such as img_size or global_pool.
     """
 
     architecture: str | None
@@ -34,50 +34,50 @@ class Description(NamedTuple):
     arguments: dict[str, Any]
 
 
-def describe(found: Mapping[str, Any], file: str) -> Description:
-    """The description in these keys.
+def describe(given: Mapping[str, Any], file: str) -> Description:
+    """The description in a mapping.
 
     Args:
-        found: parsed JSON; keys that are not known are left alone, see `check_keys`.
-        file: the name of the file that says so, for messages.
+        given: parsed JSON; unknown keys are ignored, see `check_keys`.
+        file: name of the file it comes from, for messages.
 
     Raises:
-        ValueError: a value is not what its key needs; the message names both.
+        ValueError: a value is not acceptable for its key; the message names both.
     """
-    architecture = found.get("architecture")
+    architecture = given.get("architecture")
     if not isinstance(architecture, str | None):
         raise ValueError(f"{file}: architecture must be a name; got {architecture!r}.")
-    classes = found.get("num_classes")
+    classes = given.get("num_classes")
     if classes is not None and not _is_whole(classes):
         raise ValueError(f"{file}: num_classes must be a whole number above 0; got {classes!r}.")
-    parts = {key: found.get(key) or {} for key in ("pretrained_cfg", "model_args")}
+    parts = {key: given.get(key) or {} for key in ("pretrained_cfg", "model_args")}
     for key, part in parts.items():
         if not isinstance(part, Mapping):
             raise ValueError(f"{file}: {key} must be an object; got {part!r}.")
     _check_preprocessing(parts["pretrained_cfg"], file)
-    names = _names(found.get("label_names"), file)
+    names = _names(given.get("label_names"), file)
     if names is not None and classes not in (None, len(names)):
         raise ValueError(f"{file}: label_names are {len(names)}, but num_classes is {classes}.")
     return Description(architecture, names, classes, *map(dict, parts.values()))
 
 
-def check_keys(found: Any, file: str) -> None:
-    """Refuse what is no object, and keys that mean nothing, at either level.
+def check_keys(given: Any, file: str) -> None:
+    """Check that a description is an object and has known keys only, at either level.
 
     Raises:
-        ValueError: the message names the key, and the one that may be meant.
+        ValueError: it has not; the message names the key, and the one that may be meant.
     """
     from timm.models import PretrainedCfg
 
-    if not isinstance(found, Mapping):
+    if not isinstance(given, Mapping):
         raise ValueError(f"{file} is not a JSON object: {{...}}.")
     known = [entry.name for entry in fields(PretrainedCfg)]
-    for key in found:
+    for key in given:
         if key in known and key not in KEYS + IGNORED:
             raise ValueError(f"{file}: {key} belongs inside pretrained_cfg.")
         if key not in KEYS + IGNORED:
             raise ValueError(_unknown(file, key, KEYS))
-    inside = found.get("pretrained_cfg")
+    inside = given.get("pretrained_cfg")
     for key in inside if isinstance(inside, Mapping) else ():
         if key not in known:
             raise ValueError(_unknown(f"{file}: pretrained_cfg", key, known))
@@ -89,37 +89,37 @@ def _unknown(where: str, key: str, known: Collection[str]) -> str:
     return f"{where} has a key {str(key)[:40]!r} that is not known{meant}"
 
 
-def _names(found: Any, file: str) -> list[str] | None:
-    """A list of class names, or an object of them by index."""
-    if isinstance(found, Mapping):
-        places = [str(index) for index in range(len(found))]
-        if sorted(map(str, found)) != sorted(places):
+def _names(given: Any, file: str) -> list[str] | None:
+    """Class names, given as a list or as an object with an index as each key."""
+    if isinstance(given, Mapping):
+        places = [str(index) for index in range(len(given))]
+        if sorted(map(str, given)) != sorted(places):
             raise ValueError(
-                f"{file}: label_names must have an index from 0 to {len(found) - 1} each."
+                f"{file}: label_names must have an index from 0 to {len(given) - 1} each."
             )
-        by_place = {str(key): name for key, name in found.items()}
-        found = [by_place[place] for place in places]
-    if found is not None and not isinstance(found, list):
-        raise ValueError(f"{file}: label_names must be a list of names; got {found!r}.")
-    return found if found is None else [str(name) for name in found]
+        by_place = {str(key): name for key, name in given.items()}
+        given = [by_place[place] for place in places]
+    if given is not None and not isinstance(given, list):
+        raise ValueError(f"{file}: label_names must be a list of names; got {given!r}.")
+    return given if given is None else [str(name) for name in given]
 
 
-def _check_preprocessing(found: Mapping[str, Any], file: str) -> None:
+def _check_preprocessing(given: Mapping[str, Any], file: str) -> None:
     for key in ("mean", "std"):
-        if key in found and not _are_shares(found[key]):
+        if key in given and not _are_shares(given[key]):
             raise ValueError(
                 f"{file}: {key} must be {CHANNELS} numbers from 0 to 1, of pixels from 0 to 1; "
-                f"got {found[key]!r}."
+                f"got {given[key]!r}."
             )
     for key in ("input_size", "test_input_size"):
-        size = found.get(key)
+        size = given.get(key)
         if size is None:
             continue
         whole = isinstance(size, Sequence) and len(size) == 3 and all(map(_is_whole, size))
         if not whole or size[0] != CHANNELS:
             raise ValueError(f"{file}: {key} must be [{CHANNELS}, height, width]; got {size!r}.")
     for key in ("crop_pct", "test_crop_pct"):
-        share = found.get(key)
+        share = given.get(key)
         if share is not None and not (_is_number(share) and 0 < share <= 1):
             raise ValueError(f"{file}: {key} must be above 0 and at most 1; got {share!r}.")
 

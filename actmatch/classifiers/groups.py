@@ -1,12 +1,12 @@
-"""A group of classes as the target: where a classifier wavers, one asks for "hyena or lion".
+"""A group of classes as the target, such as "hyena or lion" if a classifier is unsure which.
 
-A group is a classifier that shares the model of another one. Its logits are those of the other one
-with the logits of the group's classes merged into one,
+A group is a classifier that shares the model of another one. It has the logits of the other one,
+except that those of the group's classes are merged into one,
 
     z = log sum_i exp z_i,
 
-so that the probability of the group is the sum of theirs. The group stands where the first of its
-classes stood, in the order of the classifier; all other classes keep their names and their order.
+so that the probability of the group is the sum of theirs. The group takes the place of the first of
+its classes in the classifier's order; all other classes keep their names and their order.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ GROUP = "|"  # between the classes of a group
 
 
 class Group(Derived):
-    """A classifier some of whose classes are one; `group` makes it.
+    """A classifier with some of its classes merged into one; made by `group`.
 
     Attributes:
-        members: indices of these classes in the classifier it was made of, ascending; the group
-            itself has the index of the first.
-        spelled: the class names of the target text that defined the group.
+        members: indices of these classes in the original classifier, ascending; the group itself
+            has the index of the first.
+        spelled: the normalized class names in the text that defined the group.
     """
 
     def __init__(self, base: Classifier, members: Sequence[int], text: str) -> None:
@@ -49,21 +49,21 @@ class Group(Derived):
         return torch.cat((logits[:, :first], merged.logsumexp(1, keepdim=True), *rest), dim=1)
 
     def class_index(self, target: int | str) -> int:
-        """As of any classifier; the text that defined the group names it, too."""
+        """As for any classifier; the text that defined the group is accepted as well."""
         if isinstance(target, str) and _spelled(target) == self.spelled:
             return self.members[0]
         return super().class_index(target)
 
 
 def group(classifier: Classifier, names: str | Sequence[int | str]) -> Group:
-    """A classifier for which several classes are one, called "hyena or lion".
+    """A classifier with several classes merged into one, named such as "hyena or lion".
 
     Args:
-        names: two or more classes, each by name or index, or a text of them with | between.
+        names: two or more classes, each by name or index, or a text of them separated by |.
 
     Raises:
-        ValueError: a class is unknown, given twice or left blank, there are fewer than two or all
-            of them, or the classifier is a view or a group itself.
+        ValueError: a class is unknown, given twice or left blank, there are fewer than two classes
+            or all of them, or the classifier is itself a view or a group.
     """
     names = names.split(GROUP) if isinstance(names, str) else [*names]
     text = GROUP.join(map(str, names))
@@ -76,10 +76,10 @@ def group(classifier: Classifier, names: str | Sequence[int | str]) -> Group:
 
 
 def grouped(classifier: Classifier, target: int | str | None) -> Classifier:
-    """The classifier for which a target is one class: a group where it names several.
+    """The classifier itself, or a group if a target names several classes.
 
     Raises:
-        ValueError: as `group`.
+        ValueError: as for `group`.
     """
     if not names_group(target, classifier.class_names):
         return classifier
@@ -89,14 +89,14 @@ def grouped(classifier: Classifier, target: int | str | None) -> Classifier:
 
 
 def names_group(target: Any, class_names: Sequence[str]) -> TypeGuard[str]:
-    """Whether a target means several classes: it has a | and is not itself the name of a class."""
+    """Whether a target names several classes: it contains a | and is not itself a class name."""
     if not isinstance(target, str) or GROUP not in target:
         return False
     return target.strip().casefold() not in {name.casefold() for name in class_names}
 
 
 def refuse_group(classifier: Classifier, target: int | str | None) -> None:
-    """Raise a ValueError where a target means several classes and can mean but one."""
+    """Raise a ValueError if a target names several classes, where a single one is needed."""
     if names_group(target, classifier.class_names):
         raise ValueError(f"A contrast is between two single classes; got the group {target!r}.")
 

@@ -1,6 +1,6 @@
-"""Where classifiers come from: weights in installed packages, the model hub, or a local file.
+"""Loading of classifiers, from installed packages, the model hub, or a local file.
 
-timm, whose loading takes as long as PyTorch's, is imported where it is needed and not before.
+timm takes as long to import as PyTorch, so it is imported only where it is needed.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ DEFAULT_CLASSIFIER = "tf_efficientnet_lite0"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
 CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
-WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.")  # before every key
-COUNTERS = ("n_averaged", "total_ops", "total_params")  # of averaging and profiling; no weights
-SHOWN_KEYS = 3  # of those that do not fit
-HUB_TIMEOUT = 3.0  # seconds to find out whether the hub answers
+WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.")  # key prefixes
+COUNTERS = ("n_averaged", "total_ops", "total_params")  # keys of averaging and profiling
+SHOWN_KEYS = 3  # in a message about keys that do not fit
+HUB_TIMEOUT = 3.0  # seconds to wait for an answer of the hub
 HUB_ADVICE = (
     "resnet18.a1_in1k",
     "resnet50.a1_in1k",
@@ -60,14 +60,16 @@ def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Cl
             architecture in `NAME.json` beside it (`{"architecture": "resnet18", "label_names":
             [...]}`), in its safetensors metadata, or by starting its own name with it
             (`resnet18-birds.pth`).
-        device: "auto" takes CUDA, then MPS, then the CPU.
+        device: "cpu", "cuda", "mps", or "auto" for the first available of CUDA, MPS and the CPU.
 
     Raises:
         ValueError: the name is unknown, the hub cannot be reached, the file does not fit its
             architecture, or the device is not there. The message says what is available.
     """
     target = pick_device(device)
-    with torch.random.fork_rng(devices=[]):  # timm draws weights before it loads the real ones
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # timm draws random weights before it loads the real ones
         return _load(str(name_or_path), target)
 
 
@@ -85,12 +87,12 @@ def _load(name: str, target: torch.device) -> Classifier:
 
 
 def is_checkpoint(name: str | os.PathLike) -> bool:
-    """Whether a name is that of a file of weights, by how it ends."""
+    """Whether a name is that of a file of weights, by its suffix."""
     return str(name).lower().endswith(CHECKPOINT_SUFFIXES)
 
 
 def offline_classifiers() -> tuple[str, ...]:
-    """Names that load without a network because their weights are installed."""
+    """Names of classifiers that load without a network, from installed packages."""
     return tuple(name for name, package in BUNDLED.items() if importlib.util.find_spec(package))
 
 
@@ -100,33 +102,32 @@ def pick_device(device: str) -> torch.device:
     Raises:
         ValueError: the device is not there.
     """
-    there = available_devices()
+    available = available_devices()
     if choice("device", device, DEVICES) == "auto":
-        return torch.device(there[0])
-    if device not in there:
-        raise ValueError(
-            f"device {device!r} is not available on this machine; available: {', '.join(there)}."
-        )
+        return torch.device(available[0])
+    if device not in available:
+        names = ", ".join(available)
+        raise ValueError(f"device {device!r} is not available on this machine; available: {names}.")
     return torch.device(device)
 
 
 def available_devices() -> tuple[str, ...]:
     """Devices of this machine, the fastest first; the CPU is always the last."""
-    present = {
+    devices = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    return tuple(name for name, there in present.items() if there)
+    return tuple(name for name, available in devices.items() if available)
 
 
 def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The package's tensors under timm's key names: both list the same tensors in one order."""
+    """The package's tensors under timm's names; both list the same tensors in the same order."""
     (path,) = (Path(str(resources.files(BUNDLED[name]))) / "models").glob("*.pth")
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    found = {key: value for key, value in found.items() if "num_batches_tracked" not in key}
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    tensors = {key: value for key, value in tensors.items() if "num_batches_tracked" not in key}
     keys = [key for key in wanted if "num_batches_tracked" not in key]
-    renamed = dict(zip(keys, found.values(), strict=True))
+    renamed = dict(zip(keys, tensors.values(), strict=True))
     return {key: renamed.get(key, value) for key, value in wanted.items()}
 
 
@@ -165,7 +166,7 @@ def _from_hub(name: str) -> nn.Module:
 
 
 def hub_answers(timeout: float = HUB_TIMEOUT) -> bool:
-    """Whether the model hub answers at all within `timeout` seconds, name resolution included."""
+    """Whether the model hub answers within `timeout` seconds, including name resolution."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return False
     answers: list[bool] = []
@@ -197,7 +198,7 @@ def _known_to_timm(name: str) -> bool:
 
 
 def _cached_weights(name: str) -> str | None:
-    """Path of the hub's weights of a timm model if an earlier download left them here."""
+    """Path of a timm model's weights in the hub's cache; None if they are not there."""
     import timm
 
     config = timm.get_pretrained_cfg(name)
@@ -249,24 +250,24 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
 
 
 def _beside(path: Path) -> Path:
-    """NAME.json beside a checkpoint, whatever that ends with."""
+    """The path of NAME.json beside a checkpoint, whatever its suffix."""
     lower = path.name.lower()
     suffix = max((end for end in CHECKPOINT_SUFFIXES if lower.endswith(end)), key=len)
     return path.with_name(path.name[: -len(suffix)] + ".json")
 
 
 def _at_test_size(overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """A preprocessing by which images are seen at its own size and crop, not those timm tests at.
+    """Preprocessing whose size and crop are used for testing as well.
 
-    timm has an `input_size` and a `crop_pct` for training and may have others for testing, which
-    would outlive the ones that are given.
+    timm may have other values of `input_size` and `crop_pct` for testing than for training, which
+    would take precedence over those given.
     """
     given = {f"test_{key}": overlay[key] for key in ("input_size", "crop_pct") if key in overlay}
     return given | dict(overlay)
 
 
 def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Why tensors are not those that are wanted, by a few of their names; "" where they are."""
+    """How tensors differ in names or shapes from those needed; "" if they do not."""
     missing = [key for key in wanted if key not in found]
     extra = [key for key in found if key not in wanted]
     parts = [f"it lacks {_some(missing)}"] if missing else []
@@ -277,7 +278,7 @@ def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
         return " and ".join(parts)
     for key, tensor in wanted.items():
         if found[key].shape != tensor.shape:
-            sizes = (" x ".join(map(str, each.shape)) for each in (found[key], tensor))
+            sizes = (" x ".join(map(str, part.shape)) for part in (found[key], tensor))
             return "{} is {}, not {}".format(key, *sizes)
     return ""
 
@@ -288,13 +289,13 @@ def _some(keys: list[str]) -> str:
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
-    """Tensors of a checkpoint, and what is said of it in NAME.json or in its own metadata."""
-    said: dict[str, Any] = {}
+    """Tensors of a checkpoint, and its description in NAME.json or in its metadata."""
+    described: dict[str, Any] = {}
     try:
         if path.suffix.lower() == ".safetensors":
             weights: Any = load_file(path)
             with safe_open(path, framework="pt") as file:
-                said = _parsed(file.metadata() or {})
+                described = _parsed(file.metadata() or {})
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
@@ -311,30 +312,30 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
     beside = _beside(path)
     if beside.is_file():
         try:
-            found = json.loads(beside.read_text(encoding="utf-8"))
+            given = json.loads(beside.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{beside.name} is not JSON text: {_first_line(error)}.") from error
-        check_keys(found, beside.name)
-        said = said | found
-    return dict(weights), describe(said, beside.name if beside.is_file() else path.name)
+        check_keys(given, beside.name)
+        described = described | given
+    return dict(weights), describe(described, beside.name if beside.is_file() else path.name)
 
 
 def _unwrapped(weights: Any) -> Any:
-    """What a checkpoint holds of a model, by the model's own names; anything else as it is.
+    """The weights in a checkpoint under the model's own names; anything else unchanged.
 
-    What training scripts and wrappers put around it goes: containers, counters, and prefixes that
-    every key has.
+    Containers, counters, and prefixes common to all keys, as training scripts and wrappers add
+    them, are removed.
     """
     while isinstance(weights, Mapping):
-        found = [key for key in CONTAINERS if isinstance(weights.get(key), Mapping)]
-        if not found:
+        inner = [key for key in CONTAINERS if isinstance(weights.get(key), Mapping)]
+        if not inner:
             break
-        weights = weights[found[0]]
+        weights = weights[inner[0]]
     if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
         return weights
     weights = {k: v for k, v in weights.items() if k.rpartition(".")[2] not in COUNTERS}
     while weights:
-        shared = [each for each in WRAPPERS if all(key.startswith(each) for key in weights)]
+        shared = [prefix for prefix in WRAPPERS if all(key.startswith(prefix) for key in weights)]
         if not shared:
             break
         weights = {key.removeprefix(shared[0]): value for key, value in weights.items()}
@@ -342,7 +343,7 @@ def _unwrapped(weights: Any) -> Any:
 
 
 def _parsed(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Safetensors metadata, whose values are strings, with the JSON ones parsed."""
+    """Safetensors metadata with those values parsed that are JSON; all are strings."""
     parsed: dict[str, Any] = {}
     for key, value in metadata.items():
         try:
@@ -353,7 +354,7 @@ def _parsed(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _architecture_in(stem: str) -> str | None:
-    """The longest timm architecture that the file name starts with."""
+    """The longest name of a timm architecture with which a file name starts."""
     starts = [name for name in _architectures() if stem.startswith(name)]
     return max(starts, key=len, default=None)
 

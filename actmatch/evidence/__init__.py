@@ -1,4 +1,4 @@
-"""What can be measured of a mask, any mask: keep-rates, score card, checks, frontier.
+"""What is measured of any mask: keep-rates, score card, checks, frontier.
 
 May import: `problem` and what that may.
 """

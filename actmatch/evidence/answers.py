@@ -1,4 +1,4 @@
-"""How a classifier answers masks on backgrounds, as far as a promise is concerned."""
+"""The margins of masks on backgrounds, and what else decides whether a promise holds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def evidence_on(
     drawn: Infills,
     leftover: bool = False,
 ) -> Evidence:
-    """How the classifier answers N x 1 x H x W masks on backgrounds; N >= 1.
+    """The evidence for N x 1 x H x W masks on drawn backgrounds; N >= 1.
 
-    Without gray among the backgrounds there is no figure of confidence: it counts as met.
+    If gray is not among the backgrounds, the confidence is not measured and counts as met.
 
     Args:
-        leftover: whether the complement is evaluated, too.
+        leftover: whether to evaluate the complement as well.
     """
     target, pixels = problem.target, problem.pixels
     margins, log_ratio = [], masks.new_full((len(masks),), torch.inf)
@@ -34,8 +34,8 @@ def evidence_on(
         if "gray" in part.kinds:
             rows = logits.unflatten(0, (len(part), len(masks)))[part.kinds.index("gray")]
             log_ratio = rows.log_softmax(-1)[:, target] - problem.log_probability
-    left = None
+    leftover_margin = None
     if leftover:
         rest = composite(1 - masks, pixels.expand(len(masks), -1, -1, -1), problem.classifier.gray)
-        left = losses.margin(problem.classifier.logits(rest), target)
-    return Evidence(drawn.kinds, torch.cat(margins), log_ratio, left)
+        leftover_margin = losses.margin(problem.classifier.logits(rest), target)
+    return Evidence(drawn.kinds, torch.cat(margins), log_ratio, leftover_margin)

@@ -1,4 +1,4 @@
-"""What every size of mask buys: the curve from area to the share of backgrounds held."""
+"""The trade-off between the area of a mask and the share of backgrounds on which it holds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .answers import evidence_on
 from .keep_rate import Rate, counted, infills, pooled
 from .scorecard import on_gray, ratios
 
-POINTS = 7  # masks measured, spread over the sizes found
-DRAWS = 2  # backgrounds drawn of each random kind, for every mask
+POINTS = 7  # masks that are measured
+DRAWS = 2  # backgrounds of each random kind
 
 
 class FrontierPoint(NamedTuple):
-    """One mask on the way from everything to nothing.
+    """The figures of one mask of a frontier.
 
     Attributes:
         area: kept share of the pixels.
@@ -42,10 +42,10 @@ class FrontierPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Frontier:
-    """Masks of one run, smallest first.
+    """Masks of one run, ascending by area.
 
     Attributes:
-        points: their figures.
+        points: the figures of each mask.
         masks: N x H x W bool, on the CPU.
     """
 
@@ -53,7 +53,7 @@ class Frontier:
     masks: Tensor
 
     def mask_at(self, area: float) -> Tensor:
-        """H x W mask, 0 or 1, of the point nearest in area.
+        """H x W mask, 0 or 1, of the point whose area is nearest.
 
         Raises:
             ValueError: area is not a number from 0 to 1.
@@ -64,21 +64,21 @@ class Frontier:
         return self.masks[nearest].float()
 
     def holding(self, share: float) -> int | None:
-        """Place of the smallest mask that holds on this share of backgrounds; None for none."""
-        held = (place for place, point in enumerate(self.points) if point.keep_rate >= share)
-        return next(held, None)
+        """Index of the smallest mask that holds on this share of backgrounds; None if none does."""
+        holding = (index for index, point in enumerate(self.points) if point.keep_rate >= share)
+        return next(holding, None)
 
     @property
-    def knee(self) -> int:
-        """Place of the mask that holds on most backgrounds for its area: most rate less area.
+    def best_tradeoff(self) -> int:
+        """Index of the mask with the largest difference of keep-rate and area.
 
-        Among those that keep the label on gray, if there are any.
+        Only masks that keep the label on gray are considered, if there are any.
         """
         gains = [(point.label_kept, point.keep_rate - point.area) for point in self.points]
         return gains.index(max(gains))
 
     def report(self) -> list[dict[str, float]]:
-        """The points in plain values."""
+        """The points as plain values, ready for JSON."""
         return [point._asdict() for point in self.points]
 
 
@@ -88,18 +88,18 @@ def measure_frontier(
     seed: int,
     answer: Tensor | None = None,
 ) -> Frontier:
-    """The frontier of 1 x 1 x H x W masks, all on the same draws.
+    """The frontier of 1 x 1 x H x W masks, measured on the same backgrounds.
 
     Args:
-        masks: of which `POINTS` are measured, spread over their order by area.
-        answer: one that is measured in any case.
+        masks: at most `POINTS` of them are measured, evenly spaced in their order by area.
+        answer: a mask that is measured in any case.
     """
     masks = sorted(masks, key=lambda mask: mask.mean().item())
-    places = torch.linspace(0, len(masks) - 1, min(POINTS, len(masks))).round().long()
-    found = [masks[place] for place in places.tolist()]
+    spaced = torch.linspace(0, len(masks) - 1, min(POINTS, len(masks))).round().long()
+    masks = [masks[index] for index in spaced.tolist()]
     if answer is not None:
-        found = sorted([*found, answer], key=lambda mask: mask.mean().item())
-    chosen = torch.cat(found)
+        masks = sorted([*masks, answer], key=lambda mask: mask.mean().item())
+    chosen = torch.cat(masks)
     drawn = infills(problem, DRAWS, seed)
     with torch.no_grad():
         margins = evidence_on(problem, chosen, drawn).margins.T
@@ -123,7 +123,7 @@ def measure_frontier(
 
 def _rate(kinds: tuple[str, ...], kept: Tensor) -> Rate:
     """The pooled keep-rate of one mask."""
-    owned: dict[str, list[bool]] = {kind: [] for kind in kinds}
-    for kind, answer in zip(kinds, kept.tolist(), strict=True):
-        owned[kind].append(answer)
-    return pooled([counted(kind, sum(found), len(found)) for kind, found in owned.items()])
+    by_kind: dict[str, list[bool]] = {kind: [] for kind in kinds}
+    for kind, keeps in zip(kinds, kept.tolist(), strict=True):
+        by_kind[kind].append(keeps)
+    return pooled([counted(kind, sum(keeps), len(keeps)) for kind, keeps in by_kind.items()])

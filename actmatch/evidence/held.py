@@ -1,4 +1,4 @@
-"""What a mask was promised and measured to hold on, in words."""
+"""Sentences on what a mask was promised to hold on, and on what it was measured to hold."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ROUNDING = 1e-9  # of a mean of rates
 
 
 def kind_words(kind: str) -> str:
-    """What a kind of background is."""
+    """A description of a kind of background."""
     return OTHERS if kind == IMAGE else BACKGROUNDS[kind].words
 
 
 def interval(rate: Rate | KeepRate | FrontierPoint) -> str:
-    """From the low to the high end, such as "91–97 %"."""
+    """The interval of a rate, such as "91–97 %"."""
     return f"{percent(rate.low).removesuffix(' %')}–{percent(rate.high)}"
 
 
 def trials_interval(rate: KeepRate) -> str:
-    """The interval of one kind of background; a single trial has none worth telling."""
+    """The interval of one kind of background; for a single trial, "one trial"."""
     return "one trial" if rate.trials == 1 else interval(rate)
 
 
@@ -36,7 +36,7 @@ def rate_words(rate: Rate) -> str:
 
 
 def held(card: ScoreCard, promise: Promise | None) -> str:
-    """What a mask was measured to hold on, in the unit of the promise."""
+    """What a mask was measured to hold on, in the terms of the promise."""
     if promise is None or promise.pooled:
         return f"holds on {rate_words(card.pooled)}"
     if promise.gray_alone:
@@ -51,7 +51,7 @@ def held(card: ScoreCard, promise: Promise | None) -> str:
 
 
 def held_sentences(card: ScoreCard, promise: Promise | None) -> str:
-    """What was promised, where there is a promise, and what was measured."""
+    """What was promised, if anything was, and what was measured."""
     measured = f"Measured: {held(card, promise)}{_hardest(card, promise)}."
     return measured if promise is None else f"Promised: {_promised(promise)}. {measured}"
 
@@ -72,7 +72,7 @@ def _promised(promise: Promise) -> str:
 
 
 def _hardest(card: ScoreCard, promise: Promise | None) -> str:
-    """The random kind that keeps the label least often, where a promise is about every kind."""
+    """The random kind with the lowest keep-rate, for a promise about backgrounds."""
     rates = [rate for rate in card.keep_rate if BACKGROUNDS[rate.kind].random]
     if promise is None or promise.gray_alone or not rates:
         return ""
@@ -90,9 +90,9 @@ def point_sentence(point: FrontierPoint) -> str:
 
 
 def holding(frontier: Frontier, share: float) -> tuple[int | None, str]:
-    """Place of the smallest mask that holds on this share of backgrounds, and what it is worth.
+    """Index of the smallest mask that holds on this share of backgrounds, and a sentence on it.
 
-    None where no mask of the frontier does; the sentence then says what the best one reaches.
+    The index is None if no mask does; the sentence is then about the best one.
     """
     place = frontier.holding(share - ROUNDING)
     if place is not None:

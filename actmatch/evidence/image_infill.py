@@ -1,4 +1,4 @@
-"""The infill kind `image`: other photographs behind a mask; reported, and never promised."""
+"""The background `image`: other photographs behind a mask; reported, but part of no promise."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..images.examples import example_photographs
 from ..images.photograph import Source, read_photograph, to_pixels
 from ..problem.infill import composite
 from ..problem.problem import Problem
-from .keep_rate import try_each
+from .keep_rate import trials_by_kind
 from .scorecard import Measured
 
 IMAGE = "image"
-SAME = 1 / 255  # pixels that differ by no more are the same
+SAME = 1 / 255  # largest difference of pixels that count as the same
 
 
 def other_photographs(
@@ -27,28 +27,26 @@ def other_photographs(
     sources: Sequence[Source] | None = None,
     fit: str = "crop",
 ) -> Tensor:
-    """N x 3 x H x W: photographs that may stand behind a mask, at the classifier's input size.
+    """N x 3 x H x W: photographs that can be a background, at the classifier's input size.
 
-    The explained photograph is none of them, and neither is one that the classifier itself calls
+    The explained photograph is left out, and so are photographs in which the classifier itself sees
     the target: the label would survive there without any mask.
 
     Args:
-        sources: to choose from; None: the examples that are installed, of which none may be left.
-        fit: how the explained photograph met the input size; the others are always cropped.
+        sources: to choose from; None: the installed examples, of which N = 0 may be left.
+        fit: how the explained photograph was fitted to the input size; the others are cropped.
 
     Raises:
-        ValueError: a photograph is not acceptable, or none of those given may stand behind a mask.
+        ValueError: a photograph is not acceptable, or none of those given can be a background.
     """
     given = _examples() if sources is None else [read_photograph(source) for source in sources]
-    explained = problem.pixels.cpu()
-    every = [to_pixels(image, problem.classifier.data_config) for image in given]
-    fitted = every
-    if fit != "crop":
-        fitted = [to_pixels(image, problem.classifier.data_config, fit) for image in given]
+    explained, data_config = problem.pixels.cpu(), problem.classifier.data_config
+    cropped = [to_pixels(image, data_config) for image in given]
+    fitted = cropped if fit == "crop" else [to_pixels(image, data_config, fit) for image in given]
     different = [
-        cropped
-        for cropped, alike in zip(every, fitted, strict=True)
-        if ((alike - explained).abs() > SAME).any()
+        pixels
+        for pixels, as_explained in zip(cropped, fitted, strict=True)
+        if ((as_explained - explained).abs() > SAME).any()
     ]
     others = torch.cat((*different, explained[:0])).to(problem.pixels.device)
     if len(others):
@@ -68,13 +66,13 @@ def with_photographs(
     mask: Tensor,
     photographs: Tensor,
 ) -> Measured:
-    """The same card and pictures, the keep-rate on N x 3 x H x W other photographs among them."""
+    """The measurements with the keep-rate on N x 3 x H x W other photographs added."""
     if not len(photographs):
         return measured
     composites = composite(mask, problem.pixels.expand_as(photographs), photographs)
-    (tried,) = try_each(problem, (IMAGE,) * len(photographs), [composites])
-    card = replace(measured.card, reported=(tried.keep_rate,))
-    worst = {**measured.pictures.worst, IMAGE: tried.worst}
+    (trials,) = trials_by_kind(problem, (IMAGE,) * len(photographs), [composites])
+    card = replace(measured.card, reported=(trials.keep_rate,))
+    worst = {**measured.pictures.worst, IMAGE: trials.worst}
     return measured._replace(card=card, pictures=replace(measured.pictures, worst=worst))
 
 

@@ -1,4 +1,4 @@
-"""How often the label of a mask, any mask, survives each kind of background."""
+"""How often the label survives each kind of background, for any mask."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from ..problem.backgrounds import BACKGROUNDS, kinds
 from ..problem.infill import Infills, draw
 from ..problem.problem import Problem
 
-TRIALS = 34  # drawn of each random kind: about 200 of all six
+TRIALS = 34  # of each random kind: about 200 of all six
 CONFIDENCE = 0.95  # of every interval
-COMPOSITES_AT_ONCE = 32  # made together
+COMPOSITES_AT_ONCE = 32  # made at a time
 
 
 class Rate(NamedTuple):
-    """A share of draws that kept the label.
+    """The share of backgrounds on which the label is kept.
 
     Attributes:
-        rate: in [0, 1]; `low` and `high` are a 95 % interval of the true one.
+        rate: in [0, 1].
+        low, high: 95 % interval of the true rate.
     """
 
     rate: float
@@ -54,7 +55,7 @@ class KeepRate(NamedTuple):
 
 
 def counted(kind: str, kept: int, trials: int) -> KeepRate:
-    """The keep-rate of these counts."""
+    """The keep-rate with its exact interval."""
     from scipy.stats import binomtest  # late: no screen waits for it
 
     interval = binomtest(kept, trials).proportion_ci(CONFIDENCE, method="exact")
@@ -64,22 +65,22 @@ def counted(kind: str, kept: int, trials: int) -> KeepRate:
 def pooled(rates: Sequence[KeepRate]) -> Rate:
     """The mean of the kinds' rates, each kind weighing the same, with a stratified interval.
 
-    A kind that is not random is known from its one draw. The others are strata: the variance of
-    their mean, sum_k p_k (1 - p_k) / n_k / R^2, gives the number of plain draws that would tell as
-    much, at most as many as there were, and these the exact interval (Korn and Graubard 1998).
+    The rate of a deterministic kind is known from its single draw. The R random kinds are strata:
+    the variance of their mean, sum_k p_k (1 - p_k) / n_k / R^2, gives the effective sample size, at
+    most the number of draws, from which the exact interval follows (Korn and Graubard 1998).
 
     Args:
-        rates: of promised kinds, at least one.
+        rates: of kinds in `BACKGROUNDS`, at least one.
     """
     from scipy.stats import beta
 
-    fixed = sum(each.rate for each in rates if not BACKGROUNDS[each.kind].random)
-    strata = [each for each in rates if BACKGROUNDS[each.kind].random]
+    fixed = sum(rate.rate for rate in rates if not BACKGROUNDS[rate.kind].random)
+    strata = [rate for rate in rates if BACKGROUNDS[rate.kind].random]
     if not strata:
         return Rate(*[fixed / len(rates)] * 3)
-    mean = sum(each.rate for each in strata) / len(strata)
-    variance = sum(each.rate * (1 - each.rate) / each.trials for each in strata)
-    count = float(sum(each.trials for each in strata))
+    mean = sum(rate.rate for rate in strata) / len(strata)
+    variance = sum(rate.rate * (1 - rate.rate) / rate.trials for rate in strata)
+    count = float(sum(rate.trials for rate in strata))
     if variance:
         count = min(count, mean * (1 - mean) * len(strata) ** 2 / variance)
     kept, tail = mean * count, (1 - CONFIDENCE) / 2
@@ -95,7 +96,7 @@ def infills(
     seed: int,
     names: Iterable[str] | None = None,
 ) -> Infills:
-    """The draws of all kinds, or of some: `trials` of each random one and one of each other."""
+    """Backgrounds of all kinds, or of those named: `trials` of each random one, else one."""
     random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     return Infills.joined(
         draw(
@@ -109,13 +110,13 @@ def infills(
     )
 
 
-class Trials(NamedTuple):
-    """What the trials of one kind of background came to.
+class KindTrials(NamedTuple):
+    """The trials of one kind of background.
 
     Attributes:
-        margins: of the target over the strongest other class, in logits, one a trial; the label is
-            kept where it is at least 0.
-        worst: the composite with the least margin.
+        margins: of the target over the strongest other class, in logits, one per trial; the label
+            is kept where the margin is at least 0.
+        worst: the composite with the lowest margin.
     """
 
     kind: str
@@ -124,50 +125,42 @@ class Trials(NamedTuple):
 
     @property
     def keep_rate(self) -> KeepRate:
-        """The share kept, with its exact interval."""
+        """The share of trials that keep the label, with its exact interval."""
         return counted(self.kind, sum(margin >= 0 for margin in self.margins), len(self.margins))
 
 
-def try_infills(
+def run_trials(
     problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
-) -> tuple[Trials, ...]:
-    """The trials of every promised kind; deterministic kinds are tried once."""
+) -> tuple[KindTrials, ...]:
+    """The trials of a 1 x 1 x H x W mask on every kind; a deterministic kind has one trial."""
     drawn = infills(problem, trials, seed)
     composites = (
         part.composites(mask, problem.pixels)[:, 0] for part in drawn.split(COMPOSITES_AT_ONCE)
     )
-    return try_each(problem, drawn.kinds, composites)
+    return trials_by_kind(problem, drawn.kinds, composites)
 
 
-def try_each(
+def trials_by_kind(
     problem: Problem,
-    owners: Sequence[str],
+    kind_of_each: Sequence[str],
     composites: Iterable[Tensor],
-) -> tuple[Trials, ...]:
+) -> tuple[KindTrials, ...]:
     """The trials of each kind.
 
     Args:
-        owners: the kind of each composite.
-        composites: pieces of N x 3 x H x W.
+        kind_of_each: the kind of background of each composite.
+        composites: in pieces of N x 3 x H x W.
     """
-    margins: dict[str, list[float]] = {kind: [] for kind in owners}
+    margins: dict[str, list[float]] = {kind: [] for kind in kind_of_each}
     worst: dict[str, Tensor] = {}
-    rest: Iterator[str] = iter(owners)
+    rest: Iterator[str] = iter(kind_of_each)
     for batch, response in in_batches(problem.classifier, composites):
-        found = losses.margin(response.logits, problem.target).tolist()
-        for row, margin in zip(batch, found, strict=True):
+        batch_margins = losses.margin(response.logits, problem.target).tolist()
+        for row, margin in zip(batch, batch_margins, strict=True):
             kind = next(rest)
             if margin < min(margins[kind], default=torch.inf):
                 worst[kind] = row.clone()  # a view would keep its whole batch
             margins[kind].append(margin)
     return tuple(
-        Trials(kind, tuple(found), to_image(worst[kind])) for kind, found in margins.items()
+        KindTrials(kind, tuple(values), to_image(worst[kind])) for kind, values in margins.items()
     )
-
-
-def keep_rates(
-    problem: Problem, mask: Tensor, seed: int, trials: int = TRIALS
-) -> tuple[KeepRate, ...]:
-    """The keep-rate of a mask for every promised kind, with exact intervals."""
-    tried = try_infills(problem, mask, seed, trials)
-    return tuple(each.keep_rate for each in tried)

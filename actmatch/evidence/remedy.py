@@ -1,4 +1,4 @@
-"""What to try where a suspicion check warns: the one setting that would mend it, moved."""
+"""The setting to change, and to what value, when a check warns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..problem.config import ExplainConfig, Weights
 from .suspicion import AMBER, RED, Check
 
 FACTOR = 2  # by which a setting is raised or lowered
-FROM_NOTHING = 1.0  # a weight that was 0 and is 0 by default
+FROM_NOTHING = 1.0  # new value of a weight that is 0, also by default
 
 
 class Remedy(NamedTuple):
-    """A setting, its value before and the one to try.
+    """A setting, its value, and the value to try.
 
     Attributes:
         setting: a field of `Weights` or `ExplainConfig`; `label` is its name in words.
@@ -26,22 +26,22 @@ class Remedy(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What would be done, as on a button."""
+        """The text of a button."""
         verb = "Raise" if self.after > self.before else "Lower"
         return f"{verb} {self.label} from {self.before:g} to {self.after:g}"
 
 
 def remedy(check: Check, config: ExplainConfig) -> Remedy | None:
-    """What would mend an amber or red check; None for another, or where nothing is left to move."""
+    """The remedy for an amber or red check; None for any other, or if the bound is reached."""
     if check.light not in (AMBER, RED):
         return None
     owner = config.weights if check.setting in Weights.__dataclass_fields__ else config
     bounds, before = bounds_of(type(owner), check.setting), getattr(owner, check.setting)
     if check.direction == "lower":
-        wanted = before / FACTOR
+        target = before / FACTOR
     else:
         default = getattr(Weights(), check.setting, 0)
-        wanted = before * FACTOR or default or FROM_NOTHING
-    steps = round(wanted / bounds.step)
+        target = before * FACTOR or default or FROM_NOTHING
+    steps = round(target / bounds.step)
     after = round(min(max(steps * bounds.step, bounds.low), bounds.high), 6)
     return None if after == before else Remedy(check.setting, bounds.label, before, after)

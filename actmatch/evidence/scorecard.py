@@ -1,4 +1,4 @@
-"""What can be measured of a mask, any mask: its score card."""
+"""The score card: all that is measured of a mask."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..classifiers.batches import logits_of, respond
 from ..classifiers.classifier import Response
+from ..images.ranking import top
 from ..images.shape import piece_sizes
 from ..problem import losses
 from ..problem.infill import composite
@@ -24,13 +25,13 @@ from ..problem.views import Answer
 from ..torch_modes import default_modes
 from ..wording import percent
 from . import suspicion
-from .keep_rate import TRIALS, KeepRate, Rate, Trials, pooled, try_infills
+from .keep_rate import TRIALS, KeepRate, KindTrials, Rate, pooled, run_trials
 from .suspicion import Check
 
-RANDOM_MASKS = 5  # of equal area, for the control of the activation match
-LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite where p_y(x) vanishes
-RANDOM_GRID = 7  # cells of the noise they are cut from
-CURVE_STEPS = 16  # of a deletion or an insertion
+RANDOM_MASKS = 5  # of equal area, as a control
+RANDOM_GRID = 7  # cells a side of the noise from which they are cut
+LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite as p_y(x) tends to 0
+CURVE_STEPS = 16  # of deletion and insertion
 
 
 class Prediction(NamedTuple):
@@ -41,13 +42,13 @@ class Prediction(NamedTuple):
 
 
 class LayerMatch(NamedTuple):
-    """How alike one stage responds to the photograph and to the explanation.
+    """How similarly one stage responds to the photograph and to the explanation.
 
     Attributes:
         cosine: mean over positions of the cosine over channels, -1 to 1.
-        relative_l2: |phi(x) - phi(e)|^2 / |phi(x)|^2, 0 for equal.
-        random_cosine, random_relative_l2: the mean of the same over random masks of equal area; a
-            match means something only beyond them.
+        relative_l2: |phi(x) - phi(e)|^2 / |phi(x)|^2, 0 if equal.
+        random_cosine, random_relative_l2: the means of the same over random masks of equal area; a
+            match is meaningful only if it is better.
     """
 
     name: str
@@ -58,7 +59,7 @@ class LayerMatch(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """p_y while pixels are deleted from the photograph or inserted into gray, best ranked first.
+    """p_y as pixels are deleted from the photograph or inserted into gray, in order of their rank.
 
     Attributes:
         shares: of the pixels deleted or inserted, 0 to 1.
@@ -76,7 +77,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoreCard:
-    """The figures of one mask for one class y of one photograph x, in plain values.
+    """The figures of one mask for one class y of one photograph x, as plain values.
 
     Attributes:
         target: index of y; `label` is its name.
@@ -91,12 +92,12 @@ class ScoreCard:
         top5: of the photograph, the explanation and the complement.
         layers: activation match, shallow to deep.
         keep_rate: how often the label survived each kind of background.
-        deletion, insertion: along the ranking of the soft mask; None where there is none.
-        gain: how much nearer the mask brings the logits than random masks of its area do, and
-            `randomized_gain` the same on a re-initialized classifier; see `suspicion.gain`.
-        checks: reasons to distrust the mask, each a traffic light.
-        question: the figures of a contrast or a similarity; None where a class is explained.
-        reported: keep-rates of kinds that no promise is about; see `image_infill`.
+        deletion, insertion: along the ranking of the soft mask; None if there is no soft mask.
+        gain: how much closer to the photograph's logits the mask comes than random masks of its
+            area do; `randomized_gain` on a re-initialized classifier; see `suspicion.gain`.
+        checks: for reasons to distrust the mask, each a traffic light.
+        question: the figures of a contrast or a similarity; None if a class is explained.
+        reported: keep-rates of kinds that are part of no promise; see `image_infill`.
     """
 
     target: int
@@ -126,7 +127,7 @@ class ScoreCard:
 
     @property
     def pooled(self) -> Rate:
-        """The keep-rate over all promised kinds, each weighing the same, with its interval."""
+        """The keep-rate pooled over all promised kinds, each weighing the same."""
         return pooled(self.keep_rate)
 
     @property
@@ -144,7 +145,7 @@ class ScoreCard:
         return ""
 
     def sentence(self, classifier: str) -> str:
-        """What the classifier of that name says of the explanation and without it."""
+        """What the classifier of that name predicts for the explanation and the complement."""
         before, after = percent(self.probability), percent(self.explanation_probability)
         says = self.top5["explanation"][0].name
         was_top = self.top5["photograph"][0].name == self.label
@@ -166,13 +167,13 @@ class ScoreCard:
         return " ".join(filter(None, (first, second, third)))
 
     def agreeing(self, agreement: float) -> ScoreCard:
-        """The same card with its check of the seeds made from the IoU with other seeds' masks."""
+        """The card with the check of the seeds based on the mean IoU with other seeds' masks."""
         check = suspicion.seeds(agreement)
         checks = tuple(check if each.name == check.name else each for each in self.checks)
         return replace(self, checks=checks)
 
     def report(self) -> dict[str, Any]:
-        """All figures, ready for JSON."""
+        """All figures as plain values, ready for JSON."""
         report = asdict(self)
         report["top5"] = {
             name: [prediction._asdict() for prediction in predictions]
@@ -200,10 +201,10 @@ class ScoreCard:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What a score card looks like; kept apart from it, so that the card stays small.
+    """The pictures of a score card; kept apart, so that the card stays small.
 
     Attributes:
-        worst: per kind of infill, the composite with the least margin of y.
+        worst: per kind of background, the composite with the lowest margin of y.
         divergence: per stage, H x W on the CPU at input size; see `divergence`.
     """
 
@@ -212,10 +213,10 @@ class Pictures:
 
 
 class Measured(NamedTuple):
-    """A score card, its pictures, and what it means for a promise.
+    """A score card, its pictures, and the evidence for a promise.
 
     Attributes:
-        evidence: of the mask alone, N = 1, on the backgrounds of the keep-rates.
+        evidence: for this mask (N = 1), on the backgrounds of the keep-rates.
     """
 
     card: ScoreCard
@@ -232,23 +233,23 @@ def measure(
     seed: int = 0,
     trials: int = TRIALS,
 ) -> Measured:
-    """The score card of a 1 x 1 x H x W binary mask, and its pictures.
+    """Measure a 1 x 1 x H x W binary mask.
 
     Args:
         soft_mask: 1 x 1 x H x W ranking of the pixels for deletion and insertion, or None.
-        seed: of the drawn infills, the random masks of equal area and the randomized classifier.
-        trials: infills drawn of each random kind.
+        seed: of the backgrounds, the random masks of equal area and the re-initialized classifier.
+        trials: backgrounds of each random kind.
     """
     random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
     controls = random_masks(mask, RANDOM_MASKS, random)
     response = respond(problem.classifier, on_gray(problem, mask, 1 - mask, controls))
-    tried = try_infills(problem, mask, seed, trials)
+    trials_of_kinds = run_trials(problem, mask, seed, trials)
     deletion, insertion, disturbed = _probe(problem, mask, soft_mask)
     figures = _predictions(problem, response)
     components, largest = count_components(mask)
     speck_count, speck_share = suspicion.specks(piece_sizes(mask), mask.numel())
     logits = response.logits
-    evidence = suspicion.Evidence(
+    measured = suspicion.Measurements(
         label_kept=figures["label_kept"],
         confidence_ratio=figures["confidence_ratio"],
         shifts_lost=sum(top != problem.target for top in disturbed[:-1]),
@@ -264,28 +265,28 @@ def measure(
         components=components,
         largest_component=largest,
         layers=_layer_matches(problem, response),
-        keep_rate=tuple(each.keep_rate for each in tried),
+        keep_rate=tuple(kind.keep_rate for kind in trials_of_kinds),
         deletion=deletion,
         insertion=insertion,
-        gain=evidence.gain,
-        randomized_gain=evidence.randomized_gain,
-        checks=suspicion.suspicions(evidence),
+        gain=measured.gain,
+        randomized_gain=measured.randomized_gain,
+        checks=suspicion.suspicions(measured),
     )
-    worst = {each.kind: each.worst for each in tried}
+    worst = {kind.kind: kind.worst for kind in trials_of_kinds}
     pictures = Pictures(worst, _divergences(problem, response))
-    return Measured(card, pictures, _evidence(problem, logits, tried))
+    return Measured(card, pictures, _evidence(problem, logits, trials_of_kinds))
 
 
-def _evidence(problem: Problem, logits: Tensor, tried: tuple[Trials, ...]) -> Evidence:
-    """What a promise asks about.
+def _evidence(problem: Problem, logits: Tensor, trials: tuple[KindTrials, ...]) -> Evidence:
+    """The evidence for a promise.
 
     Args:
-        logits: of the explanation and of the complement, first.
+        logits: the first two rows are of the explanation and the complement.
     """
-    margins = [margin for each in tried for margin in each.margins]
+    margins = [margin for kind in trials for margin in kind.margins]
     log_p = logits[:1].log_softmax(-1)[:, problem.target]
     return Evidence(
-        tuple(each.kind for each in tried for _ in each.margins),
+        tuple(kind.kind for kind in trials for _ in kind.margins),
         logits.new_tensor(margins)[:, None],
         log_p - problem.log_probability,
         losses.margin(logits[1:2], problem.target),
@@ -293,14 +294,14 @@ def _evidence(problem: Problem, logits: Tensor, tried: tuple[Trials, ...]) -> Ev
 
 
 def on_gray(problem: Problem, *masks: Tensor) -> Tensor:
-    """N x 3 x H x W composites on gray of masks, each N_i x 1 x H x W."""
-    together = torch.cat(masks)
-    pixels = problem.pixels.expand(len(together), -1, -1, -1)
-    return composite(together, pixels, problem.classifier.gray)
+    """N x 3 x H x W composites on gray of N_i x 1 x H x W masks, N = sum N_i."""
+    joined = torch.cat(masks)
+    pixels = problem.pixels.expand(len(joined), -1, -1, -1)
+    return composite(joined, pixels, problem.classifier.gray)
 
 
 def _predictions(problem: Problem, response: Response) -> dict[str, Any]:
-    """What the classifier says of x, e and k; e and k are the first rows of the response."""
+    """The predictions for x, e and k; e and k are the first rows of the response."""
     target = problem.target
     logits = torch.cat((problem.response.logits, response.logits[:2]))
     log_p = logits.double().log_softmax(-1)
@@ -330,51 +331,42 @@ def _predictions(problem: Problem, response: Response) -> dict[str, Any]:
 
 
 def ratios(log_p: Tensor, original: Tensor) -> Tensor:
-    """p / p(x) of log-probabilities; finite even where p(x) vanishes."""
+    """p / p(x) from log-probabilities; finite even if p(x) is 0."""
     return (log_p - original).clamp(max=LARGEST_LOG_RATIO).exp()
 
 
 def _probe(
     problem: Problem, mask: Tensor, soft_mask: Tensor | None
 ) -> tuple[Curve | None, Curve | None, list[int]]:
-    """Deletion, insertion, and the top-1 of every disturbed mask; their composites go together."""
+    """Deletion, insertion, and the top-1 of every disturbed mask, from one run of batches."""
     disturbed = suspicion.disturbed(mask)
     masks = [disturbed]
     if soft_mask is not None:
-        inserted = top_ranked(soft_mask, CURVE_STEPS)
-        masks += [inserted, 1 - inserted[1:-1]]  # none and all of the pixels are in it already
+        pixels = soft_mask.numel()
+        inserted = top(
+            soft_mask, *(step * pixels // CURVE_STEPS for step in range(CURVE_STEPS + 1))
+        )
+        masks += [inserted, 1 - inserted[1:-1]]  # the ends of the curves are the same composites
     logits = logits_of(problem.classifier, (on_gray(problem, part) for part in masks))
-    top = logits[: len(disturbed)].argmax(-1).tolist()
+    predicted = logits[: len(disturbed)].argmax(-1).tolist()
     if soft_mask is None:
-        return None, None, top
+        return None, None, predicted
     p = logits[len(disturbed) :].double().softmax(-1)[:, problem.target].tolist()
     shares = tuple(step / CURVE_STEPS for step in range(CURVE_STEPS + 1))
     insertion, between = tuple(p[: CURVE_STEPS + 1]), p[CURVE_STEPS + 1 :]
     deletion = (insertion[-1], *between, insertion[0])
-    return Curve(shares, deletion), Curve(shares, insertion), top
+    return Curve(shares, deletion), Curve(shares, insertion), predicted
 
 
 def _randomized_gain(problem: Problem, masks: Tensor, seed: int) -> float | None:
-    """The gain of a mask, the first of `masks`, on a randomized copy of the classifier."""
+    """The gain of the first mask over the others on a re-initialized copy of the classifier."""
     copy = suspicion.randomized(problem.classifier, seed)
     logits = logits_of(copy, (problem.pixels, on_gray(problem, masks)))
     return suspicion.gain(logits[:1], logits[1:2], logits[2:])
 
 
-def top_ranked(soft_mask: Tensor, steps: int) -> Tensor:
-    """steps + 1 x 1 x H x W masks of the best ranked 0, 1 / steps, ... 1 of the pixels.
-
-    Of pixels that rank the same, the upper and then the left one goes first.
-    """
-    ranks = torch.empty_like(soft_mask, dtype=torch.long).flatten()
-    order = soft_mask.flatten().argsort(descending=True, stable=True)
-    ranks[order] = torch.arange(len(order), device=order.device)
-    counts = torch.arange(steps + 1, device=order.device) * len(order) // steps
-    return (ranks < counts[:, None]).to(soft_mask).view(-1, *soft_mask.shape[1:])
-
-
 def _layer_matches(problem: Problem, response: Response) -> tuple[LayerMatch, ...]:
-    """Rows of the response: explanation, complement, then the random masks."""
+    """The match per stage; rows of the response: explanation, complement, random masks."""
     matches = []
     for name, a, stage in _stages(problem, response):
         b = torch.cat((stage[:1], stage[2:]))
@@ -386,7 +378,7 @@ def _layer_matches(problem: Problem, response: Response) -> tuple[LayerMatch, ..
 
 
 def _divergences(problem: Problem, response: Response) -> dict[str, Tensor]:
-    """Per stage, where the explanation, the first row of the response, diverges; on the CPU."""
+    """Per stage, the divergence map of the explanation (first row of the response), on the CPU."""
     size = problem.pixels.shape[-2:]
     return {
         name: divergence(a, stage[:1], size).cpu() for name, a, stage in _stages(problem, response)
@@ -394,20 +386,20 @@ def _divergences(problem: Problem, response: Response) -> dict[str, Tensor]:
 
 
 def _stages(problem: Problem, response: Response) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Name of each stage, its activations on the photograph, and on the rows of the response."""
+    """Per stage: name, activations on the photograph, activations of the response."""
     originals = problem.response.activations
     return zip(problem.classifier.layer_names, originals, response.activations, strict=True)
 
 
 def divergence(original: Tensor, other: Tensor, size: Sequence[int]) -> Tensor:
-    """H x W: where 1 x C x h x w activations differ, in units of the mean energy of a position.
+    """H x W map of where 1 x C x h x w activations differ, relative to the mean energy.
 
     |a - b|^2 over channels / mean over positions of |a|^2, so that the mean of the h x w map is the
-    relative L2 of the stage; then upsampled to `size`.
+    relative L2 of the stage; then upsampled bilinearly to `size`.
     """
     energy = original.square().sum(1, keepdim=True).mean()
-    places = (original - other).square().sum(1, keepdim=True) / (energy + losses.EPSILON)
-    return F.interpolate(places, size, mode="bilinear", align_corners=False)[0, 0]
+    differences = (original - other).square().sum(1, keepdim=True) / (energy + losses.EPSILON)
+    return F.interpolate(differences, size, mode="bilinear", align_corners=False)[0, 0]
 
 
 def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
@@ -420,6 +412,6 @@ def random_masks(mask: Tensor, count: int, random: torch.Generator) -> Tensor:
 
 
 def count_components(mask: Tensor) -> tuple[int, float]:
-    """4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of them."""
+    """Number of 4-connected pieces of a 1 x 1 x H x W mask, and the largest one's share of it."""
     sizes = piece_sizes(mask)
     return len(sizes), float(sizes.max() / sizes.sum()) if len(sizes) else 0.0

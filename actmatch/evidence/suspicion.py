@@ -1,10 +1,10 @@
-"""Reasons to distrust a mask, each a traffic light with the setting that would mend it.
+"""Checks for reasons to distrust a mask: each a traffic light and a setting that may help.
 
-What is asked (checks of the score card):
+The checks of the score card:
 
-- confidence: is the classifier surer of the explanation than of the photograph?
-- shift: does the label get lost when the mask moves by 2 pixels up, down, left or right?
-- edge: does it get lost when the mask's edge is blurred by 2 pixels?
+- confidence: is the classifier more confident on the explanation than on the photograph?
+- shift: is the label lost when the mask is shifted by 2 pixels up, down, left or right?
+- edge: is the label lost when the mask's edge is blurred by 2 pixels?
 - specks: are there pieces smaller than 0.1 % of the image?
 - seeds: do the masks of other seeds overlap with this one?
 - parameters: does the mask explain a re-initialized classifier as well as the real one?
@@ -29,24 +29,24 @@ GREEN, AMBER, RED = "green", "amber", "red"
 SHIFT, BLUR = 2, 2.0  # pixels; BLUR is the standard deviation
 BLUR_SIDE = 13  # pixels, three standard deviations to each side
 SHIFTS = ((0, SHIFT), (0, -SHIFT), (SHIFT, 0), (-SHIFT, 0))  # down and right
-# Up to the first figure a check is green, up to the second amber, beyond it red.
+# A check is green up to the first limit, amber up to the second, and red beyond.
 CONFIDENCE_LIMITS = (1.05, 1.5)  # p_y(e) / p_y(x)
 SHIFT_LIMITS = (0, 1)  # shifts that lose the label
 SPECK_LIMITS = (0.0, 0.05)  # share of the mask in specks
-PARAMETER_LIMITS = (0.5, 0.9)  # gain that survives, as a share of the gain
-LEAST_GAIN = 0.2  # less is within reach of random masks
+PARAMETER_LIMITS = (0.5, 0.9)  # gain on a re-initialized classifier / gain
+LEAST_GAIN = 0.2  # random masks may reach less
 DISAGREEMENT_LIMITS = (0.5, 0.75)  # 1 - IoU
 
 
 class Check(NamedTuple):
-    """The answer to one of the questions above.
+    """The result of one check.
 
     Attributes:
-        light: green, amber or red; None where it was not tested.
-        figure: what was measured; None where nothing was.
-        reason: one sentence with the figure in it.
-        setting: the field of `Weights` or `ExplainConfig` that would mend it.
-        direction: where to move it, "raise" or "lower".
+        light: green, amber or red; None if not tested.
+        figure: the measured value; None if nothing was measured.
+        reason: one sentence that contains the figure.
+        setting: the field of `Weights` or `ExplainConfig` that may help.
+        direction: how to change it, "raise" or "lower".
     """
 
     name: str
@@ -57,8 +57,8 @@ class Check(NamedTuple):
     direction: str
 
 
-class Evidence(NamedTuple):
-    """What the checks go by.
+class Measurements(NamedTuple):
+    """The measurements on which the checks are based.
 
     Attributes:
         label_kept: top-1 of the explanation is the target.
@@ -66,7 +66,7 @@ class Evidence(NamedTuple):
         shifts_lost: of the four shifts by 2 pixels, how many lose the label.
         edge_kept: whether the label survives a blurred edge.
         specks, speck_share: pieces under 0.1 % of the image, and their share of the mask.
-        gain, randomized_gain: see `gain`; None where every mask of this area is the same.
+        gain, randomized_gain: see `gain`; None if every mask of this area is the same.
     """
 
     label_kept: bool
@@ -79,19 +79,19 @@ class Evidence(NamedTuple):
     randomized_gain: float | None
 
 
-def suspicions(evidence: Evidence, agreement: float | None = None) -> tuple[Check, ...]:
-    """Every check of a mask.
+def suspicions(measured: Measurements, agreement: float | None = None) -> tuple[Check, ...]:
+    """All checks of a mask.
 
     Args:
-        agreement: mean IoU with the masks of other seeds; None where there are none.
+        agreement: mean IoU with the masks of other seeds; None if there are none.
     """
     return (
-        _confidence(evidence.confidence_ratio),
-        _shift(evidence.shifts_lost if evidence.label_kept else None),
-        _edge(evidence.edge_kept if evidence.label_kept else None),
-        _specks(evidence.specks, evidence.speck_share),
+        _confidence(measured.confidence_ratio),
+        _shift(measured.shifts_lost if measured.label_kept else None),
+        _edge(measured.edge_kept if measured.label_kept else None),
+        _specks(measured.specks, measured.speck_share),
         seeds(agreement),
-        _parameters(evidence.gain, evidence.randomized_gain),
+        _parameters(measured.gain, measured.randomized_gain),
     )
 
 
@@ -136,10 +136,10 @@ def _specks(count: int, share: float) -> Check:
 
 
 def seeds(agreement: float | None) -> Check:
-    """Whether other seeds find the same pixels, from the mean IoU with their masks.
+    """The check of whether other seeds find the same pixels, by the mean IoU with their masks.
 
     Raises:
-        ValueError: an IoU outside 0 to 1.
+        ValueError: the IoU is outside 0 to 1.
     """
     if agreement is None:
         return Check(
@@ -169,11 +169,11 @@ def _parameters(real: float | None, randomized: float | None) -> Check:
 
 
 def disturbed(mask: Tensor) -> Tensor:
-    """5 x 1 x H x W: a 1 x 1 x H x W mask shifted four ways and, last, with its edge blurred.
+    """5 x 1 x H x W: a 1 x 1 x H x W mask shifted in four directions, then with its edge blurred.
 
-    Pixels at the border are repeated, so that a mask of everything stays one.
+    Pixels at the border are replicated, so that a full mask stays full.
     """
-    from torchvision.transforms.functional import gaussian_blur  # late: no screen waits for it
+    from torchvision.transforms.functional import gaussian_blur  # slow to import
 
     height, width = mask.shape[-2:]
     padded = F.pad(mask, (SHIFT,) * 4, mode="replicate")
@@ -185,34 +185,37 @@ def disturbed(mask: Tensor) -> Tensor:
 
 
 def specks(sizes: np.ndarray, pixels: int) -> tuple[int, float]:
-    """How many pieces are specks, and their share of the mask.
+    """The number of specks among the pieces, and their share of the mask.
 
     Args:
-        sizes: pixels of each piece; `pixels` is how many the image has.
+        sizes: pixels of each piece.
+        pixels: of the whole image.
     """
     small = sizes[sizes < SPECK * pixels]
     return len(small), float(small.sum() / sizes.sum()) if len(sizes) else 0.0
 
 
 def gain(original: Tensor, explanation: Tensor, controls: Tensor) -> float | None:
-    """How much nearer a mask brings the logits than random masks of its area do.
+    """How much closer to the photograph's logits a mask comes than random masks of its area do.
 
-    1 - d(e) / mean_j d(c(m_j, gray)), where d(e) = |z(e) - z(x)|^2 after each row of logits has
-    its mean taken off (which changes no probability) and m_j are random masks of equal area.
+    1 - d(e) / mean_j d(c(m_j, gray)), where d(e) = |z(e) - z(x)|^2 after subtracting the mean from
+    each row of logits (which changes no probability) and m_j are random masks of equal area.
 
-    It is 1 where e answers as the photograph does, 0 where the mask does no better than a random
-    one, negative where it does worse. Taking random masks as the unit is what makes it comparable
-    between two classifiers. A probability would not do: a re-initialized classifier gives nearly
-    the same one to any image, so that p_y(e) / p_y(x) is about 1 there for *every* mask. The gain
-    of every mask is then about 0: a classifier that looks for nothing in particular is carried as
-    far from z(x) by one loss of pixels as by another, E d(e) = E d(c(m_j)). What gain is left comes
-    from what any filter responds to, such as contrast, and is no explanation of the weights.
+    The gain is 1 if e has the logits of the photograph, 0 if the mask is no better than a random
+    one, and negative if it is worse. The unit of random masks makes it comparable between
+    classifiers. A probability is not: a re-initialized classifier gives nearly the same one to any
+    image, so that p_y(e) / p_y(x) is about 1 for *every* mask. Its gain is about 0 for every mask,
+    since removing some pixels moves its logits as far from z(x) as removing others,
+    E d(e) = E d(c(m_j)). Any gain that remains comes from what all filters respond to, such as
+    contrast, and explains nothing about the weights.
 
     Args:
-        original: 1 x K logits of x, `explanation` of e; `controls`: J x K of the random masks.
+        original: 1 x K logits of x.
+        explanation: 1 x K logits of e.
+        controls: J x K logits of the random masks.
 
     Returns:
-        None where no control differs from the photograph.
+        None if no control differs from the photograph.
     """
     logits = torch.cat((original, explanation, controls)).double()
     centered = logits - logits.mean(1, keepdim=True)
@@ -222,14 +225,14 @@ def gain(original: Tensor, explanation: Tensor, controls: Tensor) -> float | Non
 
 
 def randomized(classifier: Classifier, seed: int) -> Classifier:
-    """A copy of a classifier with parameters that were never trained; the original is untouched.
+    """A copy of a classifier with random parameters; the original is unchanged.
 
-    Every module is started afresh by its own `reset_parameters`; parameters of modules without one
-    are permuted within each tensor. The global random state stays as it was.
+    Every module is re-initialized by its own `reset_parameters`; parameters of modules without one
+    are permuted within each tensor. The global random state is unchanged.
     """
     fresh = copy.deepcopy(classifier).to("cpu")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.default_generator.manual_seed(seed)  # the CPU's alone
+        torch.default_generator.manual_seed(seed)  # of the CPU only
         for module in fresh.modules():
             _randomize(module)
     return fresh.requires_grad_(False).to(classifier.device)

@@ -1,4 +1,4 @@
-"""What the cut of a soft mask decides (after arXiv 2203.16045)."""
+"""How a mask depends on the threshold of its soft mask (after arXiv 2203.16045)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from ..problem.infill import composite
 from ..problem.problem import Problem
 from .scorecard import ratios
 
-CUTS = 31  # between 0 and 1, one of them at 1/2
+CUTS = 31  # thresholds between 0 and 1, one of them at 1/2
 
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """Figures of the masks that a soft mask gives at rising cuts.
+    """Figures of the masks that a soft mask gives at rising thresholds.
 
     Attributes:
-        cuts: a pixel is kept where the soft mask lies above.
+        cuts: the thresholds; pixels above are kept.
         areas: kept share of the pixels.
         labels: top-1 of the explanation.
         label_kept: whether it is the target.
         confidence_ratios: p_y(e) / p_y(x).
         matches: cosine of the deepest stage between photograph and explanation.
-        interval: the longest run of cuts at which the label holds, (first, last); None without any.
+        interval: (first, last) of the longest run of thresholds at which the label is kept; None if
+            it never is.
     """
 
     cuts: tuple[float, ...]
@@ -40,12 +41,12 @@ class ThresholdCurve:
     interval: tuple[float, float] | None
 
     def report(self) -> dict[str, Any]:
-        """All figures, ready for JSON."""
+        """All figures as plain values, ready for JSON."""
         return asdict(self)
 
 
 def threshold_curve(problem: Problem, soft_mask: Tensor, cuts: int = CUTS) -> ThresholdCurve:
-    """The curve of a 1 x 1 x H x W soft mask at evenly spaced cuts; all composites in batches."""
+    """The curve of a 1 x 1 x H x W soft mask at this many evenly spaced thresholds."""
     levels = [(number + 1) / (cuts + 1) for number in range(cuts)]
     masks = (soft_mask > soft_mask.new_tensor(levels).view(-1, 1, 1, 1)).float()
     deepest = problem.response.activations[-1]
@@ -70,7 +71,7 @@ def threshold_curve(problem: Problem, soft_mask: Tensor, cuts: int = CUTS) -> Th
 
 
 def longest_run(cuts: list[float], kept: list[bool]) -> tuple[float, float] | None:
-    """First and last cut of the longest run that is kept; of equals the first."""
+    """(first, last) threshold of the longest run that keeps the label; the first of equal runs."""
     best: list[float] = []
     run: list[float] = []
     for cut, holds in zip(cuts, kept, strict=True):

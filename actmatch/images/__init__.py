@@ -1,4 +1,4 @@
-"""Pictures and masks as such: read, fitted, drawn, measured for their shape.
+"""Images and masks: reading, fitting to an input size, drawing, shape, and rankings of pixels.
 
-May import: `bounds`, `wording`, `errors`. Knows no classifier.
+May import: `bounds`, `wording`, `errors`. Independent of any classifier.
 """

@@ -1,4 +1,4 @@
-"""Photographs that ship inside installed packages, to start with."""
+"""Example photographs from installed packages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 _GRADIO, _SKIMAGE = ("gradio", "media_assets/images"), ("skimage", "data")
-# What tf_efficientnet_lite0 says of each: from sure and right to unsure and wrong.
+# Ordered by the predictions of tf_efficientnet_lite0: from sure and right to unsure and wrong.
 _PHOTOGRAPHS = {
     "lion": (*_GRADIO, "lion.jpg"),
     "cheetah": (*_GRADIO, "cheetah.jpg"),
@@ -21,11 +21,11 @@ _PHOTOGRAPHS = {
 
 def example_photographs() -> dict[str, Path]:
     """Title and path of each example whose package is installed."""
-    found = {}
+    paths = {}
     for title, (package, folder, name) in _PHOTOGRAPHS.items():
         spec = importlib.util.find_spec(package)
         if spec and spec.submodule_search_locations:
             path = Path(spec.submodule_search_locations[0]) / folder / name
             if path.is_file():
-                found[title] = path
-    return found
+                paths[title] = path
+    return paths

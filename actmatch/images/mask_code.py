@@ -1,9 +1,9 @@
 """Masks as short text, for a link: cells in an adaptive arithmetic code, base64url (RFC 4648).
 
 Bytes: version, cells a side, height, width (two bytes each), the coded cells, and the CRC-32 of all
-of these. Every cell is coded by the odds of its four neighbors that are already known (left and the
-three above), which are learned on the way, as in JBIG (ITU-T T.82). All arithmetic is in whole
-numbers, so that a code gives the same mask on every machine.
+of these. Each cell is coded by its odds given its four known neighbors (left and the three above),
+which are learned while coding, as in JBIG (ITU-T T.82). All arithmetic uses whole numbers, so that
+a code gives the same mask on every machine.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from torch import Tensor
 
 LONGEST = 300  # characters of a code
 VERSION = 1
-GRIDS = (56, 48, 40)  # cells a side, the finest that fits; 40 always do, see `_code_cells`
+GRIDS = (56, 48, 40)  # cells a side; the finest that fits is used, and 40 always fits
 LARGEST = 2048  # pixels a side
 HEADER, CHECKSUM = struct.Struct(">BBHH"), struct.Struct(">I")
 LETTERS = re.compile("[A-Za-z0-9_-]+")
 BROKEN = "The mask in the link is cut off or altered; copy the whole link again."
-FULL, LEAST = 1 << 32, 1 << 24  # width of the coder's interval: at first, and before it is widened
+FULL, LEAST = 1 << 32, 1 << 24  # initial and least width of the coder's interval
 
 
 def encode(mask: Tensor) -> str:
-    """At most `LONGEST` URL-safe characters that say which pixels a mask keeps.
+    """The code of a mask: at most `LONGEST` URL-safe characters.
 
-    A cell is kept where more than half of its pixels are. What is lost is smaller than a cell, of
-    224 x 224 pixels mostly 4 x 4: smooth blobs 50 pixels wide that keep 5 to 60 % come back with an
-    IoU of 0.9 and more, masks in many small pieces with 0.6 to 0.8, lines of one pixel not at all.
+    A cell is kept if more than half of its pixels are. Details smaller than a cell are lost (mostly
+    4 x 4 pixels of 224 x 224): smooth blobs 50 pixels wide that keep 5 to 60 % are decoded with an
+    IoU of at least 0.9, masks in many small pieces with 0.6 to 0.8, and one-pixel lines are lost.
 
     Args:
         mask: H x W, 0 or 1; sides up to `LARGEST`.
 
     Raises:
-        ValueError: the mask is not of such a size.
+        ValueError: the mask has another size.
     """
     if mask.ndim != 2 or not all(1 <= side <= LARGEST for side in mask.shape):
         raise ValueError(
@@ -50,10 +50,10 @@ def encode(mask: Tensor) -> str:
 
 
 def decode(code: str) -> Tensor:
-    """H x W mask, 0 or 1, of a code; its outline runs smoothly through the cells.
+    """The H x W mask, 0 or 1, of a code, with the cells smoothed.
 
     Raises:
-        ValueError: one sentence saying why the code cannot be read.
+        ValueError: the code cannot be read; the message says why.
     """
     if len(code) > LONGEST:
         raise ValueError(f"A mask in a link has at most {LONGEST} characters; this one is longer.")
@@ -75,7 +75,7 @@ def decode(code: str) -> Tensor:
 
 
 def _text(kept: np.ndarray, grid: int) -> str:
-    """The code of an H x W mask in so many cells a side, however long."""
+    """The code of an H x W mask with `grid` cells a side, of any length."""
     cells = _majority(kept, [min(grid, side) for side in kept.shape])
     writer = _Writer()
     _code_cells(cells.astype(np.int64), writer)
@@ -88,7 +88,7 @@ def _letters(data: bytes) -> str:
 
 
 def _data(code: str) -> bytes:
-    """The bytes of base64url without padding, which have no other spelling than this one."""
+    """The bytes of canonical base64url without padding."""
     if not LETTERS.fullmatch(code) or len(code) % 4 == 1:
         raise ValueError(BROKEN)
     data = base64.urlsafe_b64decode(code + "=" * (-len(code) % 4))
@@ -101,12 +101,12 @@ def _data(code: str) -> bytes:
 
 
 def _places(side: int, cells: int) -> np.ndarray:
-    """The cell in which the center of each pixel of a side lies; every cell has a pixel."""
+    """Index of the cell in which the center of each pixel of a side lies."""
     return (2 * np.arange(side) + 1) * cells // (2 * side)
 
 
 def _majority(kept: np.ndarray, shape: list[int] | tuple[int, ...]) -> np.ndarray:
-    """The cells of which more than half of the pixels are kept."""
+    """Whether more than half of the pixels of each cell are kept."""
 
     def summed(pixels: np.ndarray) -> np.ndarray:
         for axis, (side, cells) in enumerate(zip(kept.shape, shape, strict=True)):
@@ -118,9 +118,9 @@ def _majority(kept: np.ndarray, shape: list[int] | tuple[int, ...]) -> np.ndarra
 
 
 def _smooth(cells: np.ndarray, height: int, width: int) -> np.ndarray:
-    """H x W mask: the cells interpolated bilinearly and cut at one half.
+    """H x W mask: the cells interpolated bilinearly and thresholded at one half.
 
-    A cell whose majority this would change, such as a lone one, comes back as it is.
+    Cells whose majority this would change, such as isolated ones, are not smoothed.
     """
     rows, columns = _bilinear(height, cells.shape[0]), _bilinear(width, cells.shape[1])
     smooth = rows @ cells.astype(np.float64) @ columns.T > 2 * height * width  # of 4 H W
@@ -130,8 +130,8 @@ def _smooth(cells: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _bilinear(side: int, cells: int) -> np.ndarray:
-    """side x cells whole numbers, 2 side a row: the share of each cell in a pixel."""
-    place = (2 * np.arange(side) + 1) * cells - side  # in 2 side-ths of a cell
+    """side x cells bilinear weights, as whole numbers that add up to 2 * side per row."""
+    place = (2 * np.arange(side) + 1) * cells - side  # in units of 1 / (2 * side) of a cell
     place = place.clip(0, 2 * side * (cells - 1))
     lower, rest = place // (2 * side), place % (2 * side)
     weights = np.zeros((side, cells))
@@ -144,11 +144,11 @@ def _bilinear(side: int, cells: int) -> np.ndarray:
 
 
 def _code_cells(cells: np.ndarray, coder: _Writer | _Reader) -> None:
-    """Pass the cells row by row through a coder, which says what each one is.
+    """Code the cells row by row; the coder returns the value of each one, which is stored.
 
-    In each of the 16 neighborhoods the odds start at 1 : 1 and move by 2 for each cell, the
+    In each of the 16 neighborhoods the odds start at 1 : 1 and change by 2 for each cell, the
     estimator of Krichevsky and Trofimov: n cells take at most n + log2(n) / 2 + 1 bits, whatever
-    they are. So 40 x 40 cells never take more than 209 bytes, and a code has room for 215.
+    their values. So 40 x 40 cells take at most 209 bytes, and a code has room for 215.
     """
     height, width = cells.shape
     known = np.zeros((height + 1, width + 2), dtype=np.int64)  # with a border of 0
@@ -163,7 +163,7 @@ def _code_cells(cells: np.ndarray, coder: _Writer | _Reader) -> None:
 
 
 class _Writer:
-    """Narrows an interval by every cell; any number in it tells them all."""
+    """Arithmetic encoder: every cell narrows an interval; any number in it encodes them all."""
 
     def __init__(self) -> None:
         self.low, self.width, self.size = 0, FULL, 4  # size in bytes
@@ -177,7 +177,7 @@ class _Writer:
         return cell
 
     def data(self) -> bytes:
-        """The shortest number in the interval, without the zeros that it ends in."""
+        """The shortest number in the interval, without trailing zeros."""
         bits = self.width.bit_length()
         numbers = (-(-self.low >> zeros) << zeros for zeros in range(bits, -1, -1))
         number = next(number for number in numbers if number < self.low + self.width)
@@ -185,7 +185,7 @@ class _Writer:
 
 
 class _Reader:
-    """Follows the interval of a `_Writer` to the number that it wrote."""
+    """Arithmetic decoder: follows the interval of a `_Writer` to the number it wrote."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at, self.width = data, 4, FULL

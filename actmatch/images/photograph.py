@@ -1,6 +1,6 @@
-"""Photographs: read safely whatever was uploaded, and bring it to a classifier's input size.
+"""Photographs: safe reading of any upload, and fitting to a classifier's input size.
 
-Pixels are floats in [0, 1], N x 3 x H x W, everywhere in actmatch; normalization belongs to the
+Pixels are N x 3 x H x W floats in [0, 1] everywhere in actmatch; normalization belongs to the
 classifier.
 """
 
@@ -46,7 +46,11 @@ def read_photograph(source: Source) -> Image.Image:
 def read_image(
     source: Source, noun: str, decode: Callable[[Image.Image], Image.Image]
 ) -> Image.Image:
-    """What `decode` makes of an image of acceptable size; `noun` is what messages call it.
+    """An image of acceptable size, decoded.
+
+    Args:
+        noun: name of the image in messages, such as "photograph".
+        decode: from the opened image to the result.
 
     Raises:
         ValueError: one sentence saying what was wrong with the image and what is accepted.
@@ -65,7 +69,7 @@ def read_image(
 
 @contextmanager
 def _decoding_errors_in_words(name: str, noun: str, data: bytes) -> Iterator[None]:
-    """Turn whatever PIL makes of a bad file into a ValueError that says what was wrong."""
+    """Turn any error of PIL about a bad file into a ValueError that says what was wrong."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL's own size warning; ours is stricter
@@ -89,7 +93,7 @@ def read_bytes(
     if isinstance(source, (str, Path)):
         if os.path.isdir(source):
             raise ValueError(f"{str(source)!r} is a folder; accepted is {accepted}.")
-        if not os.path.isfile(source):  # False for a name that no system could have, too
+        if not os.path.isfile(source):  # also False for impossible names
             raise ValueError(f"There is no {noun} at {str(source)!r}.")
         path = Path(source)
         size = path.stat().st_size
@@ -122,7 +126,7 @@ def read_bytes(
 
 
 def _reason(error: Exception, data: bytes) -> str:
-    """Why a file could not be decoded, in a visitor's words."""
+    """Why a file could not be decoded, in plain words."""
     head = data[:64].lstrip()
     if data[4:8] == b"ftyp":
         return "HEIC and AVIF are not supported, save it as JPEG"
@@ -166,7 +170,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
         low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
     elif image.mode.startswith("I;16"):
         low, high = 0.0, 65535.0
-    else:  # 32-bit integers do not say how many bits were meant: 8, 16 or as many as it takes
+    else:  # the range of 32-bit integers is unknown: 8 bits, 16 bits, or up to the largest value
         most = float(values.max())
         low, high = 0.0, 255.0 if most <= 255 else max(most, 65535.0)
     scaled = (values - low) / (high - low) * 255.0
@@ -179,8 +183,8 @@ def to_pixels(image: Image.Image, data_config: dict, fit: str = "crop") -> Tenso
     Args:
         image: an RGB photograph.
         data_config: timm's data configuration of the classifier (test size).
-        fit: "crop" is the classifier's own center crop; "squash" and "letterbox" keep everything
-            in sight, by stretching or by gray bars.
+        fit: "crop" is the classifier's own center crop; "squash" and "letterbox" keep the whole
+            photograph, by stretching it or by adding bars.
     """
     pixels = input_transform(data_config, fit)(image.convert("RGB"))
     return torch.as_tensor(pixels, dtype=torch.float32)[None] / 255.0
@@ -189,12 +193,13 @@ def to_pixels(image: Image.Image, data_config: dict, fit: str = "crop") -> Tenso
 def input_transform(
     data_config: dict, fit: str = "crop", **changes: Any
 ) -> Callable[[Image.Image], Any]:
-    """timm's way from an RGB image to 3 x H x W bytes at input size; `fit` as in `to_pixels`.
+    """timm's transform of an RGB image to 3 x H x W bytes at input size.
 
     Args:
+        fit: as in `to_pixels`.
         changes: to the data configuration, such as interpolation="nearest".
     """
-    from timm.data import create_transform  # late: no screen waits for it
+    from timm.data import create_transform  # slow to import
 
     timm_mode = {
         "squash": dict(crop_mode="squash", crop_pct=1.0),
@@ -204,7 +209,7 @@ def input_transform(
 
 
 def seen_box(size: tuple[int, int], data_config: dict, fit: str = "crop") -> tuple[int, ...]:
-    """(left, top, right, bottom) of what the classifier sees, in pixels of the photograph.
+    """(left, top, right, bottom) of the part that the classifier sees, in pixels of the photograph.
 
     Args:
         size: (width, height) of the photograph.
@@ -220,7 +225,7 @@ def input_frame(
 ) -> tuple[float, float, float, float]:
     """(left, top, right, bottom) of the classifier's input, in pixels of the photograph.
 
-    With bars around the photograph the frame is larger than the photograph.
+    With bars, the frame is larger than the photograph.
 
     Args:
         size: (width, height) of the photograph.

@@ -1,4 +1,4 @@
-"""A region: the mask somebody hands in, whatever it was drawn or computed with."""
+"""Regions: masks given by a user, drawn or computed with any tool."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .photograph import Source, input_frame, input_transform, read_bytes, read_i
 
 Region = Source | np.ndarray | Tensor
 
-ARRAY = ".npy"  # ending of an array's file
-CODE = 65535  # a value travels through timm's transform as two bytes
-VALID = 255  # and a third that says it is no bar at the side
-PAINT = 8  # of 255, by which a painted pixel differs at least from a picture saved with loss
-SLACK = 1e-3  # of one step of the code, against values such as 127.99999
+ARRAY = ".npy"  # suffix of an array's file
+CODE = 65535  # values pass through timm's transform as two bytes each
+VALID = 255  # and a third byte, which is 0 in bars beside the photograph
+PAINT = 8  # of 255; a smaller difference from the picture may come from lossy compression
+ROUNDING = 1e-3  # of one step of the code, for values such as 127.99999
 
 
 def read_region(source: Region) -> np.ndarray:
@@ -27,11 +27,10 @@ def read_region(source: Region) -> np.ndarray:
 
     Args:
         source: a path of an image or of an array (.npy), bytes or an open file of an image, a PIL
-            image, an array or a tensor. Numbers are bools,
-            floats in [0, 1], or integers up to 255 (up to 65535 in 16 bits); integers that are all
-            0 or 1 mean just that. Images are black and white or gray in between; where one color
-            lies on a transparent ground, the opacity counts. Of a palette of two colors the lighter
-            one keeps.
+            image, an array or a tensor. Numbers are bools, floats in [0, 1], or integers up to 255
+            (up to 65535 if they have 16 bits); integers that are all 0 or 1 are taken as such.
+            Images are black and white or gray in between. In an image of one color on a transparent
+            background, the opacity is the value; in a palette of two colors, the lighter one keeps.
 
     Raises:
         ValueError: one sentence saying what was wrong with the mask and what is accepted.
@@ -58,7 +57,7 @@ def read_region(source: Region) -> np.ndarray:
 
 
 def _read_array(path: str | Path, name: str) -> np.ndarray:
-    """The array in a .npy file, which may hold no objects."""
+    """The array in a .npy file, without pickled objects."""
     data = read_bytes(path, name, "mask", "an array as numpy saves it")
     try:
         return np.load(io.BytesIO(data), allow_pickle=False)
@@ -69,7 +68,7 @@ def _read_array(path: str | Path, name: str) -> np.ndarray:
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
-    """H x W of an array that has no more than axes of length 1 beside."""
+    """H x W values of an array whose other axes have length 1."""
     shape = [side for side in array.shape if side != 1]
     if len(shape) != 2 or not array.size:
         shown = " x ".join(map(str, array.shape)) or "a single number"
@@ -105,7 +104,7 @@ def _of_image(image: Image.Image, name: str) -> np.ndarray:
 
 
 def _of_numbers(values: np.ndarray, name: str, most: int = 255) -> np.ndarray:
-    """Values in [0, 1] of bools, floats or integers; integers in 16 bits reach to 65535."""
+    """Values in [0, 1] from bools, floats or integers; 16-bit integers go up to 65535."""
     if values.dtype == bool:
         return values.astype(np.float32)
     if np.issubdtype(values.dtype, np.integer):
@@ -132,14 +131,14 @@ def _of_numbers(values: np.ndarray, name: str, most: int = 255) -> np.ndarray:
 def read_strokes(
     background: Image.Image, layers: Sequence[Image.Image], composite: Image.Image | None
 ) -> np.ndarray:
-    """H x W bools: what was painted over a picture, on layers or else straight into the composite.
+    """H x W bools: the pixels painted over a picture, on layers or directly in the composite.
 
-    A pixel is painted where a layer is not fully transparent, whatever the color.
+    A pixel is painted if a layer is not fully transparent there, whatever the color.
 
     Args:
         background: the picture as it was shown.
         layers: of the background's size.
-        composite: the picture with everything on it; it counts where the layers show nothing.
+        composite: the picture with everything on it; used if nothing is painted on the layers.
 
     Raises:
         ValueError: nothing was painted.
@@ -161,17 +160,16 @@ def read_strokes(
 def to_input(
     values: np.ndarray, size: tuple[int, int], data_config: dict, fit: str = "crop"
 ) -> Tensor:
-    """1 x 1 x H x W values at the classifier's input size, placed as its photograph is.
+    """1 x 1 x H x W values at the classifier's input size, fitted like the photograph.
 
-    Values at the input size are taken as they are, others as lying over the photograph: see
-    `place`.
+    Values at the input size are returned unchanged; others cover the photograph, see `place`.
 
     Args:
         values: h x w in [0, 1], of the input's size or of the photograph's aspect.
         size: (width, height) of the photograph.
 
     Raises:
-        ValueError: the aspect is neither.
+        ValueError: the values have another size and another aspect.
     """
     height, width = values.shape
     if (height, width) == tuple(data_config["input_size"][-2:]):
@@ -188,11 +186,15 @@ def to_input(
 def place(
     values: np.ndarray, size: tuple[int, int], data_config: dict, fit: str = "crop"
 ) -> Tensor:
-    """1 x 1 x H x W at input size: values laid over a photograph, resized and cropped with it.
+    """1 x 1 x H x W values at input size, resized and cropped with the photograph they cover.
 
-    By nearest neighbor; bars beside the photograph are 0. Arguments are those of `to_input`.
+    Resizing is by nearest neighbor; bars beside the photograph are 0.
+
+    Args:
+        values: h x w in [0, 1].
+        size: (width, height) of the photograph.
     """
-    code = np.floor(values.astype(np.float64) * CODE + SLACK).astype(np.uint16)
+    code = np.floor(values.astype(np.float64) * CODE + ROUNDING).astype(np.uint16)
     bytes_ = np.stack((code >> 8, code & 255, np.full_like(code, VALID)), axis=-1)
     image = Image.fromarray(bytes_.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
     placed = input_transform(data_config, fit, interpolation="nearest")(image)
@@ -201,7 +203,7 @@ def place(
 
 
 def _same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether one size is the other scaled, but for the rounding of its sides."""
+    """Whether two sizes have the same aspect, up to the rounding of their sides."""
     (width, height), (other_width, other_height) = one, other
     return (
         abs(width - height * other_width / other_height) <= 1
@@ -212,9 +214,9 @@ def _same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
 def to_photograph(
     mask: Tensor, size: tuple[int, int], data_config: dict, fit: str = "crop"
 ) -> np.ndarray:
-    """h x w values of the photograph's size: what a mask at input size says of each of its pixels.
+    """h x w values of a mask at the photograph's size, by nearest neighbor.
 
-    By nearest neighbor; pixels that the classifier does not see are 0.
+    Pixels that the classifier does not see are 0.
 
     Args:
         mask: 1 x 1 x H x W at the classifier's input size.
@@ -229,6 +231,6 @@ def to_photograph(
 
 
 def _places(side: int, start: float, stop: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each pixel of a side, which of `count` cells from start to stop it is in, if any."""
+    """Index of each pixel's cell among `count` cells from start to stop, and whether it has one."""
     cells = np.floor((np.arange(side) + 0.5 - start) / (stop - start) * count).astype(int)
     return cells.clip(0, count - 1), (cells >= 0) & (cells < count)

@@ -1,4 +1,4 @@
-"""Pictures of a result, made from pixels and masks alone."""
+"""Pictures of results, drawn from pixels and masks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from torch import Tensor
 
 from .photograph import to_image
 
-ACCENT = (15, 118, 110)  # teal #0F766E, the outline of what is kept
-CORE = (194, 65, 12)  # orange #C2410C, that of its core, in dashes with white between
-DASHES = 28  # as many dashes, each with its gap, would go along a side of the picture
-FADE = 0.85  # how far removed pixels go towards a light gray photograph
+ACCENT = (15, 118, 110)  # teal #0F766E, the outline of a mask
+CORE = (194, 65, 12)  # orange #C2410C, the outline of its core, in dashes with white between
+DASHES = 28  # number of dashes, with gaps, along one side of the picture
+FADE = 0.85  # weight of a light gray photograph in removed pixels
 LUMA = (0.299, 0.587, 0.114)
-# Nine stops of matplotlib's viridis: purple, blue, green, yellow, told apart whatever one's color
-# vision.
+# Nine stops of matplotlib's viridis, from purple to yellow; suited to all types of color vision.
 VIRIDIS = (
     (68, 1, 84),
     (71, 45, 123),
@@ -30,10 +29,10 @@ VIRIDIS = (
     (173, 220, 48),
     (253, 231, 37),
 )
-MOST = 0.99  # the quantile of a map that is drawn in full yellow
+MOST = 0.99  # quantile of a map from which on it is drawn in full yellow
 PANEL, MARGIN, CAPTION = 224, 8, 20  # pixels of a contact sheet
 INK, PAPER = (30, 41, 59), (255, 255, 255)
-SHADE = 0.5  # how dark the map gets where the photograph is black
+SHADE = 0.5  # brightness of the map where the photograph is black
 
 
 def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.Image:
@@ -42,7 +41,7 @@ def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.I
     Args:
         pixels: 3 x H x W in [0, 1].
         mask: H x W, 0 or 1.
-        core: a part of the mask that has a dashed outline of its own, within it; None for none.
+        core: H x W, a part of the mask that gets a dashed outline on its border pixels, or None.
     """
     gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
     faded = torch.lerp(pixels, 0.55 + 0.45 * gray, FADE)
@@ -57,13 +56,13 @@ def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.I
 
 
 def _dash(picture: Image.Image, part: Tensor) -> None:
-    """Draw dashes on the outermost pixels of an H x W part, 0 or 1."""
-    from skimage.measure import find_contours  # late: it takes long to load
+    """Draw dashes on the border pixels of an H x W part, 0 or 1."""
+    from skimage.measure import find_contours  # slow to import
 
     drawing = ImageDraw.Draw(picture)
     dash = max(2.0, max(picture.size) / DASHES / 2)
     padded = F.pad(part.float(), (1, 1, 1, 1)).cpu().numpy()
-    for contour in find_contours(padded, 0.99):  # all but on the centers of the outermost pixels
+    for contour in find_contours(padded, 0.99):  # close to the centers of the border pixels
         places = (contour - 1).round().astype(int)
         lengths = np.hypot(*np.diff(contour, axis=0).T)
         along = np.concatenate(([0.0], lengths.cumsum()))
@@ -74,13 +73,13 @@ def _dash(picture: Image.Image, part: Tensor) -> None:
 def divergence_overlay(
     pixels: Tensor, divergence: Tensor, most: float | None = None
 ) -> Image.Image:
-    """Where a stage responds differently: purple for the same to yellow, shaded by the photograph.
+    """A divergence map from purple (no difference) to yellow, shaded by the photograph.
 
     Args:
         pixels: 3 x H x W in [0, 1].
         divergence: H x W, 0 or more.
-        most: what is drawn in full yellow, so that stages can share a scale; None: the map's own
-            99th percentile.
+        most: the value from which on it is drawn in full yellow, so that stages can share a scale;
+            None: the map's own 99th percentile.
     """
     if most is None:
         most = torch.quantile(divergence.flatten(), MOST).item()
@@ -119,9 +118,13 @@ def marked(photograph: Image.Image, box: Sequence[int], longest: int = 960) -> I
 
 
 def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 5) -> Image.Image:
-    """Pairs of a title and a picture side by side, each in a square of its own under its title.
+    """One image of several pictures, each in a square panel under its title.
 
-    Titles too long for their square are cut short.
+    Titles too long for a panel are shortened.
+
+    Args:
+        pictures: pairs of a title and a picture.
+        columns: at most.
     """
     across = min(columns, len(pictures))
     down = -(-len(pictures) // across)
@@ -139,7 +142,7 @@ def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 5)
 
 
 def _fitting(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The title, or as much of it as a panel is wide."""
+    """The title, shortened to the width of a panel if need be."""
     if font.getlength(title) <= PANEL:
         return title
     while title and font.getlength(title + "…") > PANEL:

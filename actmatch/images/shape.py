@@ -1,4 +1,4 @@
-"""The shape of a mask: how many pieces, how small a feature, no pinholes and no fringe."""
+"""The shape of a mask: number of pieces, smallest feature, no pinholes, no fringe."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-PIECE = 0.005  # share of the image that each piece has at least, where pieces are limited
+PIECE = 0.005  # least share of the image of each piece, if the number of pieces is limited
 SPECK = 0.001  # share of the image below which a piece is a speck, and a hole a pinhole
-FRINGE = 0.02  # share of a mask's area by which opening and closing it may change it
-ROUNDS = 3  # of opening and closing, until nothing changes
+FRINGE = 0.02  # largest share of a mask's area that opening and closing may change
+ROUNDS = 3  # of opening and closing at most
 
 
 class Shape(NamedTuple):
-    """What a mask must look like.
+    """The shape that a mask must have.
 
     Attributes:
-        pieces: 4-connected pieces at most, each of at least `PIECE` of the image; None for any
-            number of any size.
-        grain: width in pixels of the smallest feature; 1 for any.
+        pieces: the largest number of 4-connected pieces, each of at least `PIECE` of the image;
+            None allows any number of any size.
+        grain: width in pixels of the smallest feature; 1 allows any.
     """
 
     pieces: int | None = None
@@ -31,25 +31,25 @@ class Shape(NamedTuple):
 
     @property
     def free(self) -> bool:
-        """Whether any mask will do."""
+        """Whether every mask has this shape."""
         return self.pieces is None and self.grain <= 1
 
     def of(self, masks: Tensor) -> Tensor:
-        """N x 1 x H x W masks brought into shape: smoothed, then small parts and pinholes gone."""
+        """N x 1 x H x W masks brought into shape: smoothed, without small pieces and pinholes."""
         if self.free:
             return masks
         return torch.cat([self._shaped(mask[None]) for mask in masks])
 
     def _shaped(self, mask: Tensor) -> Tensor:
-        """1 x 1 x H x W mask in shape; again where a part that went had shaped its neighbor."""
+        """1 x 1 x H x W mask in shape; repeated, since a removed piece may have shaped another."""
         for _ in range(ROUNDS):
-            mask = self._few(smoothed(mask, self.grain // 2)[0])[None]
+            mask = self._without_small(smoothed(mask, self.grain // 2)[0])[None]
             if self.fits(mask):
                 break
         return mask
 
-    def _few(self, mask: Tensor) -> Tensor:
-        """1 x H x W mask without pinholes, of no more pieces than are allowed."""
+    def _without_small(self, mask: Tensor) -> Tensor:
+        """1 x H x W mask without pinholes, and with the allowed pieces only."""
         least = SPECK if self.pieces is None else PIECE
         mask = without_small(mask, least, self.pieces)
         return 1 - without_small(1 - mask, SPECK)
@@ -71,13 +71,13 @@ class Shape(NamedTuple):
 
 
 def fringe(mask: Tensor, radius: int) -> float:
-    """Share of a mask's area by which opening and closing it with a disc changes it."""
+    """Share of a mask's area that changes by opening and closing it with a disc."""
     changed = (smoothed(mask, radius, rounds=1) - mask).abs().sum()
     return (changed / mask.sum().clamp_min(1)).item()
 
 
 def smoothed(masks: Tensor, radius: int, rounds: int = ROUNDS) -> Tensor:
-    """N x 1 x H x W masks opened and closed with a disc of that radius, in pixels."""
+    """N x 1 x H x W masks opened and closed with a disc of a radius in pixels, until stable."""
     if radius < 1:
         return masks
     for _ in range(rounds):
@@ -90,28 +90,29 @@ def smoothed(masks: Tensor, radius: int, rounds: int = ROUNDS) -> Tensor:
 
 
 def dilated(masks: Tensor, radius: int) -> Tensor:
-    """N x 1 x H x W masks grown by a disc."""
+    """N x 1 x H x W masks dilated by a disc."""
     near = F.conv2d(masks, disc(radius, masks.device), padding=radius)
     return (near > 0.5).to(masks.dtype)
 
 
 def eroded(masks: Tensor, radius: int) -> Tensor:
-    """N x 1 x H x W masks shrunk by a disc; what lies outside the image counts as kept."""
+    """N x 1 x H x W masks eroded by a disc; pixels outside the image count as kept."""
     return 1 - dilated(1 - masks, radius)
 
 
 @lru_cache(maxsize=16)
 def disc(radius: int, device: torch.device) -> Tensor:
-    """1 x 1 x 2 r + 1 x 2 r + 1: 1 within the radius of the center."""
+    """1 x 1 x (2 r + 1) x (2 r + 1) disc of a radius r: 1 inside, 0 outside."""
     steps = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)
     return ((steps[:, None] ** 2 + steps**2) <= (radius + 0.5) ** 2).float()[None, None]
 
 
 def without_small(mask: Tensor, least: float, most: int | None = None) -> Tensor:
-    """A 1 x H x W mask without its 4-connected pieces below a share of the image.
+    """A 1 x H x W mask without its small 4-connected pieces.
 
     Args:
-        most: keep only so many, the largest.
+        least: share of the image below which a piece is removed.
+        most: number of pieces to keep, the largest ones; None keeps all.
     """
     labels, sizes = pieces(mask)
     order = sizes.argsort(kind="stable")[::-1]
@@ -126,12 +127,12 @@ def piece_sizes(mask: Tensor) -> np.ndarray:
 
 
 def pieces(mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """H x W number of the 4-connected piece of every pixel, 0 outside, and the size of each."""
+    """H x W labels of the 4-connected pieces, 1, 2, ... and 0 outside, and the size of each."""
     labels, count = ndimage.label(mask.cpu().numpy().reshape(mask.shape[-2:]) > 0.5)
     return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
 
 
 def iou(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> float:
-    """Intersection over union of two binary masks; 1 where both are empty."""
+    """Intersection over union of two binary masks; 1 if both are empty."""
     union = ((a + b) > 0).sum().item()
     return (a * b).sum().item() / union if union else 1.0

@@ -1,4 +1,4 @@
-"""Segments of like color: regions that follow what is in a photograph."""
+"""Superpixels: segments of similar color."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-FEWEST_PIXELS = 4  # of a segment, on average
+FEWEST_PIXELS = 4  # in a segment, on average
 
 
 def superpixels(pixels: Tensor, count: int, compactness: float) -> Tensor:
     """H x W index of about `count` segments of 1 x 3 x H x W pixels (SLIC; scikit-image).
 
     Args:
-        compactness: how much nearness weighs beside likeness; more makes them squarer.
+        compactness: weight of distance relative to color; higher values give squarer segments.
     """
     from skimage.segmentation import slic
 

@@ -1,4 +1,4 @@
-"""Bicubic upsampling written as two matrix products: a tenth of the general operator's time.
+"""Bicubic upsampling as two matrix products, in a tenth of the time of the general operator.
 
 fine = upsampling(h, H) @ coarse @ upsampling(w, W).T
 """
@@ -11,6 +11,6 @@ from torch import Tensor
 
 
 def upsampling(cells: int, side: int, device: torch.device | None = None) -> Tensor:
-    """side x cells matrix of bicubic interpolation along one side, made on the device."""
+    """side x cells matrix of bicubic interpolation along one side."""
     identity = torch.eye(cells, device=device)[None, None]  # 1 x 1 x cells x cells
     return F.interpolate(identity, (side, cells), mode="bicubic", align_corners=False)[0, 0]

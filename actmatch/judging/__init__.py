@@ -1,4 +1,4 @@
-"""From what a search has seen to the mask that is returned: selected, reduced, tested.
+"""The mask that is returned: selected from those a search has seen, reduced, and tested.
 
 May import: `search`, `evidence` and what these may.
 """

@@ -1,4 +1,4 @@
-"""Taking out of a mask what its promise does not need, tile by tile, by forward passes alone."""
+"""Dropping the tiles of a mask that its promise does not need, by forward passes alone."""
 
 from __future__ import annotations
 
@@ -12,93 +12,96 @@ from ..images.shape import Shape
 from .panel import Panel
 
 TILE_SIDE = 14  # pixels
-MOST_PASSES = 200  # of the walks through the tiles of a mask; large ones have many
-LEAST_PASSES = 80  # of a walk that comes after another
-MOST_TESTED = 24  # tiles that a walk did not come to and that are tested after it
+MOST_PASSES = 200  # for eliminating from the first mask; large masks have many tiles
+LEAST_PASSES = 80  # for eliminating from each later mask
+MOST_TESTED = 24  # tiles not reached by the elimination and tested after it
 HARDEST = 9  # backgrounds on which a candidate is evaluated
-FIRST_GROUP = 4  # the first group is the kept tiles divided by this
+FIRST_GROUP = 4  # the first group has the number of kept tiles divided by this
 
 
 class Irreducible(NamedTuple):
-    """How many kept tiles were tested, and how many of them cannot be dropped alone."""
+    """How many kept tiles were tested, and how many of these cannot be dropped on their own."""
 
     tested: int
     necessary: int
 
 
 class Elimination:
-    """Drops tiles of a mask for as long as the promise holds on a panel.
+    """Drops tiles of a mask as long as the promise holds on a panel.
 
     Args:
-        shape: what every mask must look like.
+        mask: 1 x 1 x H x W, 0 or 1, to begin with.
+        shape: that every mask must have.
 
     Attributes:
-        path: 1 x 1 x H x W masks that hold, ever smaller; the first is the one begun with.
+        path: 1 x 1 x H x W masks that hold, from the first one to ever smaller ones.
     """
 
     def __init__(self, panel: Panel, mask: Tensor, shape: Shape) -> None:
         self.panel, self.shape, self.path = panel, shape, [mask]
-        self.found: dict[int, int] = {}  # tiles found necessary, and how long the path was then
+        self.needed: dict[int, int] = {}  # necessary tiles, and the length of the path at that time
 
     @property
     def mask(self) -> Tensor:
-        """The smallest so far."""
+        """The smallest mask so far."""
         return self.path[-1]
 
     @property
-    def alone(self) -> set[int]:
-        """Tiles found necessary alone in a mask of the path."""
-        return set(self.found)
+    def necessary(self) -> set[int]:
+        """Tiles without which, each on its own, a mask of the path breaks the promise."""
+        return set(self.needed)
 
     def run(
         self, worth: Tensor, passes: float = MOST_PASSES, spared: Iterable[int] = ()
     ) -> Elimination:
-        """Walk through the kept tiles, those worth least a pixel first, until none is left to ask.
+        """Try to drop every kept tile, beginning with those of the least worth per pixel.
 
-        Candidates are evaluated on the hardest backgrounds alone. Where the mask that a walk ends
-        with does not hold on all, the path is cut back to one that does, and the next walk begins
-        there: by then it is known which backgrounds are hard.
+        Candidates are evaluated on the hardest backgrounds alone. If the mask at the end of a walk
+        through the tiles does not hold on all backgrounds, the path is shortened to the last mask
+        that does, and another walk begins there: more is then known of which backgrounds are hard.
 
         Args:
-            worth: H x W, what a pixel is worth; only the order counts.
-            passes: after which the walk stops wherever it is.
-            spared: tiles that are not asked about.
+            worth: H x W ranking of the pixels; only the order counts.
+            passes: forward passes after which to stop.
+            spared: tiles that are kept without a test.
         """
-        self.panel.holds(self.mask)  # of which the next masks are parts
+        self.panel.holds(self.mask)  # the next masks are parts of it
         most, spared = self.panel.classifier.passes + passes, set(spared)
         while True:
             self.walk(worth, most, spared)
             length = len(self.path)
             while len(self.path) > 1 and not self.panel.holds(self.mask):
                 self.path.pop()
-            self.found = {tile: was for tile, was in self.found.items() if was <= len(self.path)}
+            self.needed = {
+                tile: length for tile, length in self.needed.items() if length <= len(self.path)
+            }
             if len(self.path) == length or self.panel.classifier.passes >= most:
                 return self
 
     def walk(self, worth: Tensor, most: float, spared: set[int]) -> None:
-        """Drop what can be dropped, in groups, until so many passes were made.
+        """Drop tiles in groups until each is dropped or found necessary, or `most` passes are made.
 
-        A group that can be dropped doubles the next, one that cannot is halved, until each tile was
-        dropped or found necessary alone.
+        After a group that can be dropped, the next one is twice as large; a group that cannot be
+        dropped is halved.
         """
         order = by_worth(self.chosen(self.mask), worth)
-        order = order[~torch.isin(order, order.new_tensor(list(spared | self.alone)))]
+        order = order[~torch.isin(order, order.new_tensor(list(spared | self.necessary)))]
         start, size = 0, max(1, len(order) // FIRST_GROUP)
         while start < len(order) and self.panel.classifier.passes < most:
             if self.drop(order[start : start + size]):
                 start, size = start + size, 2 * size
             elif size == 1:
-                self.found[int(order[start])] = len(self.path)
+                self.needed[int(order[start])] = len(self.path)
                 start += 1
             else:
                 size = size // 2
 
     def chosen(self, mask: Tensor) -> Tensor:
-        """The part of a mask that was not given by the guidance."""
+        """The part of a mask that the guidance does not force to be kept."""
         return self.panel.problem.guidance.chosen(mask)
 
     def drop(self, group: Tensor) -> bool:
-        """Whether the mask still keeps the promise without some tiles; they go if it does."""
+        """Drop a group of tiles if the promise seems to hold without them; whether it does."""
         smaller = self.without(self.mask, group)
         if smaller is None or not self.panel.still_holds(smaller, HARDEST):
             return False
@@ -106,33 +109,33 @@ class Elimination:
         return True
 
     def without(self, mask: Tensor, group: Tensor) -> Tensor | None:
-        """The mask without some tiles, in shape; None where it would not be smaller."""
+        """The mask without a group of tiles, in shape; None if it is empty or not smaller."""
         smaller = self.panel.problem.guidance.apply(without(mask, group, self.shape))
         return smaller if smaller.any() and smaller.sum() < mask.sum() else None
 
     def irreducible(self, worth: Tensor) -> Irreducible:
-        """How many tiles of the smallest mask were tested, and how many cannot be dropped alone.
+        """How many tiles of the smallest mask were tested, and how many of these are necessary.
 
-        A tile counts as necessary, too, where it was so in a mask of which this one is a part, and
-        where the shape would bring it back. Of those that the walk did not come to, the ones worth
-        least are tested, `MOST_TESTED` at most.
+        A tile also counts as necessary if it was so in a larger mask of the path, or if the shape
+        brings it back. Of the tiles that were not reached, at most `MOST_TESTED` are tested, those
+        of the least worth first.
 
         Args:
             worth: as in `run`.
         """
         kept = [int(tile) for tile in by_worth(self.chosen(self.mask), worth)]
-        known = [tile for tile in kept if tile in self.alone]
-        asked = [tile for tile in kept if tile not in self.alone][:MOST_TESTED]
+        known = [tile for tile in kept if tile in self.necessary]
+        tested = [tile for tile in kept if tile not in self.necessary][:MOST_TESTED]
         droppable = 0
-        for tile in asked:
-            self.panel.holds(self.mask)  # of which the next one is a part
+        for tile in tested:
+            self.panel.holds(self.mask)  # the next mask is a part of it
             smaller = self.without(self.mask, torch.tensor([tile]))
             droppable += smaller is not None and self.panel.still_holds(smaller, HARDEST)
-        return Irreducible(len(known) + len(asked), len(known) + len(asked) - droppable)
+        return Irreducible(len(known) + len(tested), len(known) + len(tested) - droppable)
 
 
 def by_worth(mask: Tensor, worth: Tensor) -> Tensor:
-    """Kept tiles, those whose kept pixels are worth least first."""
+    """Index of each kept tile, ascending by the mean worth of its kept pixels."""
     index = tiles(mask.shape[-2:], mask.device).flatten()
     kept = mask.flatten()
     total = torch.zeros(int(index.max()) + 1, device=mask.device)
@@ -143,14 +146,14 @@ def by_worth(mask: Tensor, worth: Tensor) -> Tensor:
 
 
 def without(mask: Tensor, dropped: Tensor, shape: Shape) -> Tensor:
-    """The mask without some tiles, brought back into shape where that is lost."""
+    """The mask without some tiles, brought into shape again if need be."""
     index = tiles(mask.shape[-2:], mask.device)
     left = mask * ~torch.isin(index, dropped.to(mask.device))
     return left if shape.fits(left) else shape.of(left)
 
 
 def tiles(size: Sequence[int], device: torch.device) -> Tensor:
-    """H x W index of the 14 x 14 tile each pixel lies in."""
+    """H x W index of the 14 x 14 tile in which each pixel lies."""
     height, width = size
     rows = torch.arange(height, device=device) // TILE_SIDE
     columns = torch.arange(width, device=device) // TILE_SIDE

@@ -1,4 +1,4 @@
-"""From what a search has seen to the mask that is returned: selected, reduced, put to the test."""
+"""The mask that is returned: selected from those a search has seen, reduced, and tested."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ import torch
 from torch import Tensor
 
 from ..evidence.frontier import measure_frontier
+from ..images.ranking import cut
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem
 from ..problem.promise import Promise
-from ..search.optimize import LOOK, Candidates, Step
+from ..search.optimize import SELECT_EVERY, Candidates, Step
 from ..torch_modes import default_modes
 from .acceptance import ABOVE, put_to_trial
 from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .panel import Panel
 
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
-SMALL = 0.25  # share of the pixels above which a search goes on for longer
+SMALL = 0.25  # share of the pixels above which a search continues for longer
 PANEL_DRAWS = 12  # of each random kind
-PANEL_FLOOR = 0.3  # by which the floor is higher on the panel, of whose draws few are of a kind
-ATTEMPTS = 6  # masks put to the test
-HURRIED = 2  # the same when somebody waits
-STRIDE = 1.1  # from one cut of a ranking to the next
-SMALLER = STRIDE**4  # the first is the share that the search came to, divided by this
-WIDER = 1.12  # from a refused mask to the next, at least
-SMALLEST_AREA = 0.002
-CORE_STRIDE = 1.5  # from one part of a mask to the next, in search of its core
+PANEL_FLOOR = 0.3  # added to the floor on the panel, which has few draws of each kind
+ATTEMPTS = 6  # masks that are tested at most
+HURRIED = 2  # the same after a search was stopped early
+STRIDE = 1.1  # ratio of the areas of one cut of a ranking and the next
+SMALLER = STRIDE**4  # the first cut has the area found by the search, divided by this
+WIDER = 1.12  # least ratio of the areas of a wider mask and the rejected one before it
+SMALLEST_AREA = 0.002  # share of the pixels
+CORE_STRIDE = 1.5  # ratio of the areas of one part of a mask and the next, in search of its core
 PARTS = (0.8, 0.6, 0.4, 0.2)  # shares of a mask's area at which parts of it are measured
-KNEE_AREAS = (0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.6)  # among which the knee is looked for
+TRADEOFF_AREAS = (0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.6)  # where no mask keeps the promise
 
 
 class Draws(IntEnum):
-    """What backgrounds are drawn for; each purpose has seeds of its own, as the search has."""
+    """What backgrounds are drawn for; each purpose has its own seeds, and so has the search."""
 
     SELECT = 1
     JUDGE = 2
@@ -45,21 +46,21 @@ class Draws(IntEnum):
     CORE = 4
 
     def seed(self, seed: int) -> int:
-        """The seed for this purpose in a run with that seed."""
+        """The seed for this purpose in a run with a given seed."""
         return seed + 1_000_003 * self.value
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The mask that is returned, and what is known of it.
+    """The mask that is returned, and what is known about it.
 
     Attributes:
         mask: 1 x 1 x H x W, 0 or 1; `soft_mask` is in (0, 1).
-        kept: whether the promise was accepted as kept.
-        irreducible: how many of its tiles were tested and found necessary; None if cut short.
-        path: 1 x 1 x H x W masks on the way to it, larger ones first.
+        kept: whether the mask is accepted as keeping the promise.
+        irreducible: how many of its tiles were tested and found necessary; None if not tested.
+        path: 1 x 1 x H x W masks from which it was reduced, larger ones first.
         core: 1 x 1 x H x W, the smallest part of the mask found that keeps the label on gray; None
-            where it was not looked for.
+            if none was searched for.
     """
 
     mask: Tensor
@@ -71,20 +72,20 @@ class Verdict:
 
 
 class Selected(NamedTuple):
-    """A mask that holds on the panel, 1 x 1 x H x W, and the H x W ranking that it is a cut of."""
+    """A 1 x 1 x H x W mask that holds on the panel, and the H x W ranking from which it was cut."""
 
     mask: Tensor
     ranking: Tensor
 
 
 class Judge:
-    """Finds, in what a search has seen, a small mask that keeps the promise.
+    """Finds a small mask that keeps the promise, among the candidates of a search.
 
-    Masks are selected and reduced on a panel of backgrounds and accepted on others.
+    Masks are selected and reduced on a panel of backgrounds, and tested on others.
 
     Attributes:
-        judged: masks put to the test so far.
-        selected: the smallest mask so far that held on the panel; see `look`.
+        tested: number of masks tested so far.
+        selected: the smallest mask so far that holds on the panel; see `select_best`.
     """
 
     @default_modes()
@@ -93,22 +94,25 @@ class Judge:
         self.promise = config.promise or Promise()
         self.shape, self.seed = config.shape, config.seed
         self.panel = Panel(problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed))
-        self.judged = 0
+        self.tested = 0
         self.selected: Selected | None = None
 
     def smallest(self, candidates: Candidates, attempts: int = ATTEMPTS) -> Verdict:
-        """The verdict on what a search has seen.
+        """The smallest mask found that keeps the promise, reduced; or the best compromise.
 
-        The smallest cut that holds on the panel is reduced and put to the test. The draws of a
-        test that it fails join the panel, and the smallest mask on the way there that still holds,
-        or a wider cut, is reduced in turn, by the passes that are left or a few more; what was
-        necessary in a smaller mask is not asked about again. Where none that is small enough holds
-        on the panel, on which more is asked than is promised, the best at the knee is put to the
-        test. Where none keeps the promise, the verdict says so.
+        The smallest cut that holds on the panel is reduced and tested. If it is rejected, the
+        backgrounds of the test are added to the panel, and the smallest mask from which it was
+        reduced that still holds there, or else a wider cut, is reduced and tested next, with the
+        passes that are left but at least `LEAST_PASSES`; tiles necessary in a smaller mask are not
+        tested again. If no mask up to `LARGEST_ANSWER` holds on the panel, which demands more than
+        is promised, the best compromise is tested. `Verdict.kept` is False if none is accepted.
+
+        Args:
+            attempts: masks that are tested at most.
         """
-        start, ranking = self.look(candidates) or (None, candidates.average)
+        start, ranking = self.select_best(candidates) or (None, candidates.average)
         if start is None:
-            best = self.none(ranking)
+            best = self.compromise(ranking)
             small = best.mask.mean().item() <= LARGEST_ANSWER
             return replace(best, kept=small and self.accepts(best.mask))
         left = float(MOST_PASSES)
@@ -119,7 +123,7 @@ class Judge:
             before = self.classifier.passes
             reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
             left = max(left - (self.classifier.passes - before), LEAST_PASSES)
-            necessary |= reduced.alone
+            necessary |= reduced.necessary
             if self.accepts(reduced.mask):
                 verdict = self._verdict(reduced.mask, ranking, True)
                 return replace(
@@ -128,30 +132,30 @@ class Judge:
                     path=tuple(reduced.path[:-1]),
                     core=self.core(reduced.mask, ranking),
                 )
-            self.panel.refuse(reduced.mask)
-            start = self.before(reduced)
+            self.panel.reject(reduced.mask)
+            start = self.last_holding(reduced)
             if start is None:
                 start = self.select(ranking, reduced.path[0].mean().item() * WIDER, smaller=False)
-        return self.none(ranking)
+        return self.compromise(ranking)
 
     @default_modes()
     def is_done(self, step: Step) -> bool:
-        """Whether a search need not go on after a step: what it has seen holds on the panel.
+        """Whether a search may end after a step, because a candidate holds on the panel.
 
-        Asked every `LOOK` steps where drawn backgrounds decide. Where that is not `SMALL` by then,
-        the search is given as many steps once more.
+        Checked every `SELECT_EVERY` steps if the promise is about drawn backgrounds. If the mask is
+        not `SMALL` after the first of these checks, the search continues until the next one.
         """
-        if self.promise.gray_alone or step.index % LOOK:
+        if self.promise.gray_alone or step.index % SELECT_EVERY:
             return False
-        if self.look(step.candidates) is None:
+        if self.select_best(step.candidates) is None:
             return False
-        return step.index > LOOK or self.most <= SMALL
+        return step.index > SELECT_EVERY or self.most <= SMALL
 
-    def look(self, candidates: Candidates) -> Selected | None:
-        """The smallest mask that holds on the panel of all that were looked at; None for none.
+    def select_best(self, candidates: Candidates) -> Selected | None:
+        """The smallest mask that holds on the panel, of these and earlier candidates; None if none.
 
-        By now, or at an earlier look: a ranking of later steps need not be better. On gray alone,
-        where a mask costs little, those at which the promise held on the way are looked at, too.
+        Earlier ones count because later rankings need not be better. If only gray is promised,
+        where a mask costs one pass, the candidate of every size is tried as well.
         """
         ranking = candidates.average
         mask = self.select(ranking, kept_share(ranking), most=self.most)
@@ -165,32 +169,32 @@ class Judge:
 
     @property
     def most(self) -> float:
-        """The area of the mask selected so far; before there is one, that of the largest answer."""
+        """The area that a mask may have: that of the selected one, or at first `LARGEST_ANSWER`."""
         return self.selected.mask.mean().item() if self.selected else LARGEST_ANSWER
 
-    def before(self, refused: Elimination) -> Tensor | None:
-        """The last mask on the way to a refused one that holds on what the panel knows by now."""
-        return next(filter(self.panel.holds, reversed(refused.path[:-1])), None)
+    def last_holding(self, rejected: Elimination) -> Tensor | None:
+        """The last mask of the path to a rejected one that holds on the panel as it is now."""
+        return next(filter(self.panel.holds, reversed(rejected.path[:-1])), None)
 
     def core(self, mask: Tensor, ranking: Tensor) -> Tensor:
         """1 x 1 x H x W: the smallest part of a mask found that keeps the label on gray, in shape.
 
-        The mask itself where nothing but gray is promised.
+        The mask itself if nothing but the label on gray is promised.
         """
         if self.promise == Promise():
             return mask
         inside = torch.where(mask[0, 0] > 0, ranking, ranking.amin() - 1)
         panel = Panel(self.problem, Promise(), 1, Draws.CORE.seed(self.seed))
-        found = mask
+        smallest = mask
         for part in self.cuts(inside, mask.mean().item() / CORE_STRIDE, 1 / CORE_STRIDE):
             part = part * mask
             if not part.any() or not panel.holds(part):
                 break
-            found = part
-        return Elimination(panel, found, self.shape).run(ranking).mask * mask
+            smallest = part
+        return Elimination(panel, smallest, self.shape).run(ranking).mask * mask
 
     def parts(self, verdict: Verdict) -> Iterator[Tensor]:
-        """Masks of other sizes: on the way to the verdict's, ever smaller cuts of it, the core."""
+        """Masks of other sizes: those it was reduced from, ever smaller parts of it, its core."""
         yield from verdict.path
         inside = torch.where(verdict.mask[0, 0] > 0, verdict.soft_mask[0, 0], -1.0)
         area = verdict.mask.mean().item()
@@ -201,15 +205,15 @@ class Judge:
         if verdict.core is not None:
             yield verdict.core
 
-    def none(self, ranking: Tensor) -> Verdict:
-        """The verdict where no mask that is small enough is known to keep the promise: at the knee.
+    def compromise(self, ranking: Tensor) -> Verdict:
+        """The verdict if no small enough mask is known to keep the promise.
 
-        Of cuts of several sizes, the one that holds on most backgrounds for its area.
+        Of cuts of several areas, the one with the best trade-off of keep-rate and area.
         """
-        masks = [self.shaped(cut(ranking, area)) for area in KNEE_AREAS]
+        masks = [self.shaped(cut(ranking, area)) for area in TRADEOFF_AREAS]
         masks = [mask for mask in masks if mask.any()] or [self.largest(ranking)]
         frontier = measure_frontier(self.problem, masks, Draws.SELECT.seed(self.seed))
-        mask = frontier.masks[frontier.knee].to(ranking)[None, None]
+        mask = frontier.masks[frontier.best_tradeoff].to(ranking)[None, None]
         return self._verdict(mask, ranking, False)
 
     def _verdict(self, mask: Tensor, ranking: Tensor, kept: bool) -> Verdict:
@@ -217,27 +221,29 @@ class Judge:
         return Verdict(mask, logits.sigmoid()[None, None], kept)
 
     def quickest(self, candidates: Candidates) -> Verdict:
-        """The verdict of a hurried judgment: nothing is reduced, and few masks are tested."""
-        mask, ranking = self.look(candidates) or (None, candidates.average)
+        """As `smallest`, in a hurry: masks are not reduced, and at most `HURRIED` are tested."""
+        mask, ranking = self.select_best(candidates) or (None, candidates.average)
         for _ in range(HURRIED):
             if mask is None:
                 break
             if self.accepts(mask):
                 return self._verdict(mask, ranking, True)
-            self.panel.refuse(mask)
+            self.panel.reject(mask)
             mask = self.select(ranking, mask.mean().item() * WIDER, smaller=False)
-        return self.none(ranking)
+        return self.compromise(ranking)
 
     def select(
         self, ranking: Tensor, area: float, smaller: bool = True, most: float = LARGEST_ANSWER
     ) -> Tensor | None:
-        """The smallest cut of an H x W ranking found that holds on the panel; None where none does.
+        """The smallest cut of an H x W ranking found that holds on the panel; None if none does.
 
-        From the area up; that a cut fails says little of the next. With `smaller` ones from a good
-        deal less, and down from there for as long as they hold.
+        Cuts are tried at growing areas, since one that fails says little about the next.
 
         Args:
-            most: larger cuts are not asked.
+            area: share of the pixels of the first cut.
+            smaller: begin at `area` / `SMALLER` instead; if that cut holds, go on to smaller ones
+                for as long as they hold.
+            most: largest area that is tried.
         """
 
         def holds(mask: Tensor) -> bool:
@@ -249,7 +255,7 @@ class Judge:
         return next(filter(holds, self.cuts(ranking, area, STRIDE)), None)
 
     def cuts(self, ranking: Tensor, area: float, stride: float) -> Iterator[Tensor]:
-        """Ever smaller or larger cuts of a ranking, in shape."""
+        """Cuts of a ranking, in shape; each has `stride` times the area of the one before."""
         area = min(area, LARGEST_ANSWER)
         while SMALLEST_AREA <= area <= LARGEST_ANSWER:
             mask = self.shaped(cut(ranking, area))
@@ -261,25 +267,25 @@ class Judge:
                 area *= stride
 
     def shaped(self, logits: Tensor) -> Tensor:
-        """1 x 1 x H x W mask of H x W logits, in shape and as the guidance has it.
+        """1 x 1 x H x W mask of H x W logits, in shape and guided.
 
-        Without the shape where the guidance does not allow it.
+        Guided alone if the guidance does not allow the shaped mask.
         """
         guidance, plain = self.problem.guidance, mask_of(logits)
         mask = guidance.apply(self.shape.of(plain))
         return mask.where(guidance.allows(mask), guidance.apply(plain))
 
     def largest(self, ranking: Tensor) -> Tensor:
-        """The largest cut of a ranking that would be an answer, in shape."""
+        """The largest cut of a ranking that is still an answer, in shape."""
         return self.shaped(cut(ranking, LARGEST_ANSWER))
 
     def accepts(self, mask: Tensor) -> bool:
-        """Whether a mask keeps the promise on backgrounds drawn for this question alone.
+        """Whether a mask is accepted, tested on backgrounds drawn for this test alone.
 
-        The panel learns what a refused mask met.
+        If it is rejected, these backgrounds are added to the panel.
         """
-        self.judged += 1
-        seed = Draws.JUDGE.seed(self.seed) + 1000 * self.judged
+        self.tested += 1
+        seed = Draws.JUDGE.seed(self.seed) + 1000 * self.tested
         trial = put_to_trial(self.problem, mask, self.promise, seed)
         if not trial.kept:
             self.panel.add(trial.drawn, trial.margins)
@@ -287,7 +293,7 @@ class Judge:
 
 
 def aim(promise: Promise) -> Promise:
-    """What masks are chosen for: somewhat more than is promised, so that the test accepts them."""
+    """The promise on the panel: somewhat more than is promised, so that the test accepts masks."""
     if promise.gray_alone:
         return promise
     keep_rate = min(promise.keep_rate + ABOVE, 1.0)
@@ -303,9 +309,3 @@ def mask_of(logits: Tensor) -> Tensor:
 def kept_share(logits: Tensor) -> float:
     """Share of the logits that are positive."""
     return (logits > 0).float().mean().item()
-
-
-def cut(logits: Tensor, area: float) -> Tensor:
-    """H x W logits shifted so that no more than this share of them is positive; not all are."""
-    kept = min(int(area * logits.numel()), logits.numel() - 1)
-    return logits - logits.flatten().kthvalue(logits.numel() - kept).values

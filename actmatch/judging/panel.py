@@ -1,4 +1,4 @@
-"""By how much masks keep a promise on fixed backgrounds: many masks, one batch."""
+"""Whether masks keep a promise on a fixed set of backgrounds, evaluated a few at a time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from ..problem.infill import Infills
 from ..problem.problem import Problem
 from ..problem.promise import Evidence, Promise
 
-AT_ONCE = 3  # backgrounds on which a mask is asked before the next
-
-
-LEARNED = 24  # draws that join a panel at once
+AT_ONCE = 3  # backgrounds in one forward pass
+LEARNED = 24  # most draws added to a panel at once
 
 
 class Panel:
-    """Gray, and where the promise asks for more some draws of every kind.
+    """Fixed backgrounds: gray alone, or draws of every kind if the promise covers them.
 
     Attributes:
         drawn: the backgrounds.
-        known: evidence on all of them, for each mask evaluated on all of them.
+        known: the evidence for each mask that was evaluated on all of them and holds.
     """
 
     def __init__(self, problem: Problem, promise: Promise, draws: int, seed: int) -> None:
@@ -32,16 +30,16 @@ class Panel:
         self.drawn = infills(problem, draws, seed, names)
         self.known: dict[bytes, Evidence] = {}
         self.failed: set[bytes] = set()
-        self.refused: set[bytes] = set()
-        self.latest = problem.pixels.new_zeros(len(self.drawn))  # margins seen last
-        self.latest[list(self.drawn.kinds).index("gray")] = -torch.inf  # is asked first
-        self.held = torch.full_like(self.latest, torch.inf)  # margins of what held last
+        self.rejected: set[bytes] = set()
+        self.latest = problem.pixels.new_zeros(len(self.drawn))  # latest margin on each background
+        self.latest[list(self.drawn.kinds).index("gray")] = -torch.inf  # gray is evaluated first
+        self.held = torch.full_like(self.latest, torch.inf)  # margins of the latest mask that held
 
     def add(self, drawn: Infills, margins: Tensor) -> None:
-        """Ask of every mask what it does on the first of more draws, of random kinds alone.
+        """Add the first `LEARNED` of these draws that are of promised random kinds.
 
         Args:
-            margins: of the mask on which they were drawn, one a background.
+            margins: one per background, of the mask that was tested on them.
         """
         random = self.promise.random_kinds
         rows = [row for row, kind in enumerate(drawn.kinds) if kind in random][:LEARNED]
@@ -51,32 +49,24 @@ class Panel:
         self.known.clear()
         self.failed.clear()
 
-    def refuse(self, mask: Tensor) -> None:
-        """Take a mask for one that fails, whatever it does here."""
-        self.refused.add(_key(self.problem.guidance.apply(mask)))
-
-    def slack(self, masks: Tensor) -> Tensor:
-        """By how much the promise holds for each of N x 1 x H x W masks, in logits."""
-        masks = self.problem.guidance.apply(masks)
-        necessary = self.promise.necessary
-        evidence = evidence_on(self.problem, masks, self.drawn, necessary)
-        allowed = self.problem.guidance.allows(masks)
-        return self.promise.slack(evidence).where(allowed, -torch.inf)
+    def reject(self, mask: Tensor) -> None:
+        """From now on, the promise does not hold for this mask."""
+        self.rejected.add(_packed(self.problem.guidance.apply(mask)))
 
     @torch.no_grad()
     def holds(self, mask: Tensor) -> bool:
-        """Whether the promise holds for a 1 x 1 x H x W mask on every background here.
+        """Whether the promise holds for a 1 x 1 x H x W mask on the backgrounds of the panel.
 
-        A few backgrounds are evaluated at a time, those on which earlier masks did worst first.
-        Backgrounds not yet evaluated count as held, so that a mask that fails by then fails.
+        Backgrounds with the lowest latest margins are evaluated first. Those not yet evaluated
+        count as keeping the label, so that evaluation can stop as soon as the promise is broken.
         """
         mask = self.problem.guidance.apply(mask)
-        key = _key(mask)
-        if self._rejected(mask, key):
+        key = _packed(mask)
+        if self._is_rejected(mask, key):
             return False
         if key not in self.known:
-            unknown = self._unknown(torch.full_like(self.latest, torch.inf))
-            evidence = self._evaluated(mask, self.latest.argsort(stable=True), unknown)
+            assumed = self._assumed(torch.full_like(self.latest, torch.inf))
+            evidence = self._evaluated(mask, self.latest.argsort(stable=True), assumed)
             if evidence is None:
                 self.failed.add(key)
                 return False
@@ -86,60 +76,64 @@ class Panel:
 
     @torch.no_grad()
     def still_holds(self, part: Tensor, hardest: int) -> bool:
-        """Whether the promise seems to hold for a part of the mask for which it held last.
+        """Whether the promise seems to hold for a part of the latest mask for which it held.
 
-        Where that mask lost the label its part counts as losing it, too. Of the other backgrounds
-        as many as `hardest` are evaluated, those on which masks did worst first; the part does as
-        well as the mask on the rest.
+        The part counts as losing the label where the mask lost it. Of the other backgrounds, only
+        the `hardest` ones, with the lowest latest margins, are evaluated; on the rest, the part is
+        assumed to have the margins of the mask.
+
+        Args:
+            part: 1 x 1 x H x W, 0 or 1.
         """
         part = self.problem.guidance.apply(part)
-        if self._rejected(part, _key(part)):
+        if self._is_rejected(part, _packed(part)):
             return False
         lost = self.held < 0
         order = self.latest.where(~lost, torch.inf).argsort(stable=True)
         order = order[: min(hardest, int((~lost).sum()))]
-        unknown = self._unknown(self.held.where(lost, torch.inf))
-        evidence = self._evaluated(part, order, unknown)
+        assumed = self._assumed(self.held.where(lost, torch.inf))
+        evidence = self._evaluated(part, order, assumed)
         if evidence is None:
             return False
         self.held[order] = evidence.margins[order, 0]
         return True
 
-    def _rejected(self, mask: Tensor, key: bytes) -> bool:
-        known = key in self.failed or key in self.refused
-        return known or not bool(self.problem.guidance.allows(mask))
+    def _is_rejected(self, mask: Tensor, key: bytes) -> bool:
+        failed = key in self.failed or key in self.rejected
+        return failed or not bool(self.problem.guidance.allows(mask))
 
-    def _unknown(self, margins: Tensor) -> Evidence:
-        """Evidence of a mask of which nothing is known but some margins, one a background."""
-        fine = margins.new_full((1,), torch.inf)
-        leftover = -fine if self.promise.necessary else None
-        return Evidence(self.drawn.kinds, margins[:, None].clone(), fine, leftover)
+    def _assumed(self, margins: Tensor) -> Evidence:
+        """Evidence with one assumed margin per background, and all else as good as possible."""
+        best = margins.new_full((1,), torch.inf)
+        leftover = -best if self.promise.necessary else None
+        return Evidence(self.drawn.kinds, margins[:, None].clone(), best, leftover)
 
     def _evaluated(self, mask: Tensor, order: Tensor, evidence: Evidence) -> Evidence | None:
-        """The evidence with the margins on some backgrounds; None once the promise is broken."""
+        """The evidence updated on some backgrounds in this order; None if the promise breaks."""
         for start in range(0, len(order), AT_ONCE):
             rows = order[start : start + AT_ONCE].tolist()
-            evidence = self._asked(mask, rows, evidence, not start)
+            evidence = self._updated(mask, rows, evidence, not start)
             if self.promise.slack(evidence)[0] < 0:
                 return None
         return evidence
 
-    def _asked(self, mask: Tensor, rows: list[int], evidence: Evidence, first: bool) -> Evidence:
-        """The evidence with some more rows of it filled in."""
+    def _updated(self, mask: Tensor, rows: list[int], evidence: Evidence, first: bool) -> Evidence:
+        """The evidence with the measured margins in some rows, and at first the complement's."""
         leftover = first and self.promise.necessary
-        some = evidence_on(self.problem, mask, self.drawn[rows], leftover)
-        evidence.margins[rows] = some.margins
-        self.latest[rows] = some.margins[:, 0]
+        measured = evidence_on(self.problem, mask, self.drawn[rows], leftover)
+        evidence.margins[rows] = measured.margins
+        self.latest[rows] = measured.margins[:, 0]
         self.latest[evidence.kinds.index("gray")] = -torch.inf
-        log_ratio = torch.minimum(evidence.log_ratio, some.log_ratio)
+        log_ratio = torch.minimum(evidence.log_ratio, measured.log_ratio)
         return evidence._replace(
-            log_ratio=log_ratio, leftover=some.leftover if leftover else evidence.leftover
+            log_ratio=log_ratio, leftover=measured.leftover if leftover else evidence.leftover
         )
 
     def evidence(self, mask: Tensor) -> Evidence | None:
-        """The evidence for a mask that was evaluated on all backgrounds; None for any other."""
-        return self.known.get(_key(self.problem.guidance.apply(mask)))
+        """The evidence for a mask that holds on the whole panel; None for any other."""
+        return self.known.get(_packed(self.problem.guidance.apply(mask)))
 
 
-def _key(mask: Tensor) -> bytes:
+def _packed(mask: Tensor) -> bytes:
+    """The bits of a mask, as a key."""
     return np.packbits(mask.bool().cpu().numpy()).tobytes()

@@ -1,4 +1,4 @@
-"""Attributions by other methods, each a ranking of the pixels; one entry of a registry each.
+"""Other attribution methods, each a ranking of the pixels and one entry of a registry.
 
 May import: `problem` and what that may.
 """

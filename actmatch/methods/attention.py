@@ -16,14 +16,14 @@ class NoAttention(ValueError):
 
 
 class Tap(nn.Module):
-    """Takes the place of the dropout after a softmax and keeps what goes through it."""
+    """Replaces the dropout after a softmax and records the attention."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Tensor] = []
 
     def forward(self, attention: Tensor) -> Tensor:
-        """The attention as it is."""
+        """The attention, unchanged."""
         self.seen.append(attention)
         return attention
 
@@ -31,19 +31,19 @@ class Tap(nn.Module):
 def attention_maps(classifier: Classifier, pixels: Tensor) -> list[Tensor]:
     """N x T x T attention of every layer over all T tokens, mean over heads, shallow to deep.
 
-    The classifier itself is never touched: timm's unfused attention runs on a copy of its modules
+    The classifier itself is not changed: timm's unfused attention runs in a copy of its modules
     that shares the parameters.
 
     Raises:
-        NoAttention: the classifier is no transformer, or its attention stays within windows.
+        NoAttention: the classifier is not a transformer, or its attention is limited to windows.
     """
     tapped, taps = _tapped(classifier)
     with torch.no_grad():
         stages = tapped(pixels).activations
     maps = [seen.float().mean(1) for tap in taps for seen in tap.seen if seen.ndim == 4]
-    maps = [each for each in maps if each.shape[-2] == each.shape[-1]]  # pooling by attention goes
+    maps = [part for part in maps if part.shape[-2] == part.shape[-1]]  # without attention pooling
     patches = stages[-1].shape[-2] * stages[-1].shape[-1]
-    if not maps or len({each.shape for each in maps}) > 1 or not _whole(maps[0], pixels, patches):
+    if not maps or len({part.shape for part in maps}) > 1 or not _whole(maps[0], pixels, patches):
         raise NoAttention(
             "attention rollout needs a transformer whose layers attend to the whole image; "
             f"{classifier.name} is none."
@@ -52,7 +52,7 @@ def attention_maps(classifier: Classifier, pixels: Tensor) -> list[Tensor]:
 
 
 def _tapped(classifier: Classifier) -> tuple[Classifier, list[Tap]]:
-    """A copy of the modules, with the classifier's own tensors, and a tap in every attention."""
+    """A copy of the modules with shared tensors and a tap in every attention, and the taps."""
     own = [*classifier.parameters(), *classifier.buffers()]
     copied = copy.deepcopy(classifier, {id(tensor): tensor for tensor in own})
     taps: list[Tap] = []
@@ -66,19 +66,19 @@ def _tapped(classifier: Classifier) -> tuple[Classifier, list[Tap]]:
 
 
 def _whole(attention: Tensor, pixels: Tensor, patches: int) -> bool:
-    """Whether a map is over all patches of one image, with a few tokens of another kind."""
+    """Whether a map covers all patches of one image, and at most a few other tokens."""
     return len(attention) == len(pixels) and patches <= attention.shape[-1] < 2 * patches
 
 
 def rollout(maps: list[Tensor], hops: int | None = None) -> Tensor:
-    """N x T x T share that each token takes of each other, walked back over `hops` layers.
+    """N x T x T share of each token in each other one, over the last `hops` layers.
 
-    A layer passes on (A + I) / 2: half is attention, half the residual connection (attention
-    rollout, arXiv 2005.00928).
+    Attention rollout (arXiv 2005.00928): each layer is (A + I) / 2, half attention and half
+    residual connection.
 
     Args:
-        maps: of `attention_maps`.
-        hops: layers walked back from the last; None: all of them.
+        maps: from `attention_maps`.
+        hops: number of layers, counted back from the last; None: all of them.
 
     Raises:
         ValueError: there are not that many layers.

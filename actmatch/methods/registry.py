@@ -1,8 +1,8 @@
-"""Compared attributions: which pixels other methods point at.
+"""Other attribution methods, for comparison.
 
-Each returns a 1 x 1 x h x w saliency of one class on 1 x 3 x H x W pixels, more for more important,
-at most the input's size; only the order counts. `METHODS` names them all; one that cannot work with
-a classifier raises `NoAttention`.
+Each returns a 1 x 1 x h x w saliency map for one class of 1 x 3 x H x W pixels, of at most the
+input's size, higher for more important pixels; only the order counts. All are in `METHODS`. A
+method that does not work with a classifier raises `NoAttention`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..problem.backgrounds import box_blur
 from ..problem.infill import composite
 from .attention import attention_maps, rollout
 
-BATCH = 32  # images a forward pass
+BATCH = 32  # images in a forward pass
 RISE_MASKS, RISE_CELLS, RISE_SHARE = 1000, 7, 0.5
 GRADIENT_STEPS, GRADIENT_BLUR = 32, 15
 OCCLUSION_WINDOW, OCCLUSION_STRIDE = 32, 16
@@ -32,10 +32,10 @@ LIME_WIDTH, LIME_RIDGE = 0.25, 1.0  # of the kernel over distances, and of the p
 
 
 def grad_cam(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
-    """Saliency in [0, 1] of the deepest stage (Grad-CAM, arXiv 1610.02391).
+    """Saliency in [0, 1] at the deepest stage (Grad-CAM, arXiv 1610.02391).
 
-    Where the deepest stage has no spatial gradient (transformers that read a class token), the
-    energy of gradient x input, pooled to the same grid, stands in.
+    If the deepest stage gets no gradient (transformers that read a class token), the absolute
+    gradient x input, pooled to the same grid, is used instead.
     """
     with torch.enable_grad():
         image = pixels.detach().clone().requires_grad_(True)
@@ -53,7 +53,7 @@ def grad_cam(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0)
 
 
 def rise(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
-    """Mean of 1000 random masks weighted by the probability they leave (RISE, arXiv 1806.07421)."""
+    """Sum of 1000 random masks weighted by the target's probability (RISE, arXiv 1806.07421)."""
     height, width = pixels.shape[-2:]
     random = torch.Generator(device=pixels.device).manual_seed(seed)
     cell_height, cell_width = math.ceil(height / RISE_CELLS), math.ceil(width / RISE_CELLS)
@@ -80,7 +80,10 @@ def rise(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> 
 def integrated_gradients(
     classifier: Classifier, pixels: Tensor, target: int, seed: int = 0
 ) -> Tensor:
-    """|gradient integrated from gray| over channels, box-smoothed (arXiv 1703.01365; captum)."""
+    """Absolute integrated gradients from gray, summed over channels and smoothed by a box.
+
+    arXiv 1703.01365; captum.
+    """
     from captum.attr import IntegratedGradients
 
     attribution = IntegratedGradients(classifier.logits).attribute(
@@ -95,7 +98,7 @@ def integrated_gradients(
 
 
 def occlusion(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
-    """Fall of the target's logit under a gray square that slides (arXiv 1311.2901; captum)."""
+    """Decrease of the target's logit under a sliding gray square (arXiv 1311.2901; captum)."""
     from captum.attr import Occlusion
 
     with torch.no_grad():
@@ -113,10 +116,11 @@ def occlusion(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0
 def extremal_perturbation(
     classifier: Classifier, pixels: Tensor, target: int, seed: int = 0
 ) -> Tensor:
-    """Mean of soft masks held at four areas, each raising the target's logit on a blurred ground.
+    """Mean of soft masks of four areas that maximize the target's logit on a blurred background.
 
-    After arXiv 1910.08485: the sorted mask is pulled to the step function of its area. The masks of
-    all areas are one batch; a pixel kept at a small area ranks above one kept at a large one.
+    After arXiv 1910.08485: a penalty pulls the sorted mask to the step function of its area. The
+    masks of all areas form one batch; pixels kept at a small area rank above those kept only at a
+    large one.
     """
     count = len(EXTREMAL_AREAS)
     blurred = box_blur(pixels)
@@ -145,8 +149,8 @@ def extremal_perturbation(
 def lime(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
     """Weight of each superpixel in a linear model of the probability (arXiv 1602.04938; captum).
 
-    SLIC superpixels are kept or made gray at random; near samples, those that keep most, weigh most
-    in a ridge regression.
+    SLIC superpixels are kept or made gray at random. In the ridge regression, samples weigh more
+    the more they keep.
     """
     from captum.attr import Lime
 
@@ -183,7 +187,7 @@ class Ridge:
         self.weights = torch.zeros(0)
 
     def fit(self, data: DataLoader) -> None:
-        """Fit all N x S inputs, N outputs and N weights; drawing batches would move the seeds."""
+        """Fit N x S inputs, N outputs and N weights, without drawing batches at random."""
         inputs, outputs, weights = (part.double() for part in data.dataset[:])
         share = (weights / weights.sum())[:, None]
         centered = inputs - (share * inputs).sum(0)
@@ -202,13 +206,13 @@ class Ridge:
 def attention_rollout(
     classifier: Classifier, pixels: Tensor, target: int, seed: int = 0, hops: int | None = None
 ) -> Tensor:
-    """How much attention arrives at each patch, whatever the class (arXiv 2005.00928).
+    """The attention that each patch gets by attention rollout, for any class (arXiv 2005.00928).
 
     Args:
-        hops: layers walked back from the last; None: all of them.
+        hops: number of layers, counted back from the last; None: all of them.
 
     Raises:
-        NoAttention: the classifier is no transformer with attention over the whole image.
+        NoAttention: the classifier is not a transformer with attention over the whole image.
         ValueError: there are not that many layers.
     """
     with torch.no_grad():
@@ -216,18 +220,18 @@ def attention_rollout(
     walked = rollout(attention_maps(classifier, pixels), hops)
     patches = walked[:, :, -height * width :]
     reads_token = getattr(classifier.model, "global_pool", "") == "token"
-    arrived = patches[:, 0] if reads_token else patches[:, -height * width :].mean(1)
-    return arrived.view(1, 1, height, width)
+    attention = patches[:, 0] if reads_token else patches[:, -height * width :].mean(1)
+    return attention.view(1, 1, height, width)
 
 
 def random_smooth(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
-    """A control: 7 x 7 noise."""
+    """Control: 7 x 7 uniform noise."""
     random = torch.Generator(device=pixels.device).manual_seed(seed)
     return torch.rand(1, 1, 7, 7, generator=random, device=pixels.device)
 
 
 def center_disc(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
-    """A control: the nearer to the center, the more important."""
+    """Control: the closer to the center, the more important."""
     rows, columns = (
         torch.linspace(-1, 1, side, device=pixels.device) for side in pixels.shape[-2:]
     )

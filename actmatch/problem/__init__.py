@@ -1,4 +1,4 @@
-"""What is asked: a photograph, a class or other question, settings, a promise, backgrounds.
+"""What is explained, and how: photograph, class or other question, settings, promise, backgrounds.
 
-Terms of the objective, too. May import: `classifiers` and what that may.
+Also the terms of the objective. May import: `classifiers` and what that may.
 """

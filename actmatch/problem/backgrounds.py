@@ -1,8 +1,8 @@
-"""The kinds of background on which a mask is laid: one registry, each kind one entry.
+"""The kinds of background behind a mask, in one registry.
 
-A kind in `BACKGROUNDS` is trained on, judged, reported, and shown on the screen and in the
-glossary. Only `image`, other photographs, stands apart (`image_infill`): it needs photographs that
-a classifier must be asked about first, and no promise is about it.
+Every kind in `BACKGROUNDS` is used in the search, in tests of a promise and in reports, and shown
+on the screen and in the glossary. Only `image`, other photographs, is separate (`image_infill`): it
+needs photographs in which the classifier does not see the target, and is part of no promise.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ BLUR_SIDE, BLUR_TIMES = 31, 3
 NOISE_STD = 0.25
 SHUFFLE_GRID = 8
 CLOUD_GRID = 7
-IMPUTATION_NOISE = 0.002  # published: 0.01, for single pixels; it adds up over large holes
+IMPUTATION_NOISE = 0.002  # published: 0.01, for single pixels; noise adds up over large holes
 
 
 class Scene(NamedTuple):
-    """What a background is drawn for.
+    """The photograph for which a background is drawn.
 
     Attributes:
         pixels: 1 x 3 x H x W in [0, 1].
@@ -37,7 +37,7 @@ class Scene(NamedTuple):
     gray: Tensor
 
     def shape(self, count: int) -> tuple[int, ...]:
-        """Of `count` images."""
+        """The shape of `count` images."""
         return (count, *self.pixels.shape[1:])
 
     def normal(self, count: int, generator: torch.Generator) -> Tensor:
@@ -50,13 +50,13 @@ class Background:
     """One kind of background.
 
     Attributes:
-        name: how settings, reports and figures call it.
-        words: what it is, for people; it completes "on ...".
-        draw: (scene, count, generator) -> count x 3 x H x W in [0, 1], or what `fill` needs.
-        random: whether two draws differ; a kind that is not random has a single trial.
+        name: in settings and reports.
+        words: a description that completes "on ...".
+        draw: (scene, count, generator) -> count x 3 x H x W in [0, 1], or the input of `fill`.
+        random: whether two draws differ; a deterministic kind has a single trial.
         blank: whether it shows nothing of the photograph.
-        fill: (drawn, masks, pixels) -> N x 3 x H x W, for a kind that depends on the mask: what was
-            drawn, N x 3 x H x W, behind N x 1 x H x W masks. None for the others.
+        fill: (drawn, masks, pixels) -> N x 3 x H x W background of N x 1 x H x W masks, for a kind
+            that depends on the mask; drawn is N x 3 x H x W. None for the other kinds.
     """
 
     name: str
@@ -86,8 +86,8 @@ def _noise(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
 
 
 def _shuffle(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
-    lots = torch.rand(count, SHUFFLE_GRID**2, generator=generator, device=scene.pixels.device)
-    return shuffle_patches(scene.pixels, lots.argsort(1))
+    noise = torch.rand(count, SHUFFLE_GRID**2, generator=generator, device=scene.pixels.device)
+    return shuffle_patches(scene.pixels, noise.argsort(1))
 
 
 def _color(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
@@ -128,14 +128,14 @@ BACKGROUNDS: dict[str, Background] = {
 
 
 def kinds(random: bool | None = None) -> tuple[str, ...]:
-    """Names of all kinds, or of the random ones, or of the others."""
+    """Names of all kinds (None), of the random ones (True) or of the deterministic ones (False)."""
     return tuple(
-        name for name, each in BACKGROUNDS.items() if random is None or each.random == random
+        name for name, kind in BACKGROUNDS.items() if random is None or kind.random == random
     )
 
 
 def box_blur(pixels: Tensor) -> Tensor:
-    """The image box-blurred three times with a 31-pixel square, edges replicated."""
+    """The image blurred three times by a 31 x 31 box, with edges replicated."""
     pad = BLUR_SIDE // 2
     for _ in range(BLUR_TIMES):
         for window, (down, right) in (((BLUR_SIDE, 1), (pad, 0)), ((1, BLUR_SIDE), (0, pad))):
@@ -145,9 +145,9 @@ def box_blur(pixels: Tensor) -> Tensor:
 
 
 def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
-    """The image cut into an 8 x 8 grid whose patches follow `order`, one image per row of it.
+    """The image with the patches of an 8 x 8 grid in the given orders, one image per order.
 
-    A side that does not divide by 8 keeps its remainder of pixels at the right and the bottom.
+    If a side does not divide by 8, the remaining pixels at the right and the bottom stay.
 
     Args:
         pixels: 1 x 3 x H x W.
@@ -169,16 +169,16 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
 
 
 def scrambled_phases(pixels: Tensor, noise: Tensor) -> Tensor:
-    """The image with the phases of noise added to its own: the same spectrum, none of its parts.
+    """The image with the phases of noise added to its own: the same spectrum, but no object parts.
 
-    All channels are turned alike, so that the colors stay; values outside [0, 1] are clipped.
+    All channels get the same phases, so that the colors stay; values outside [0, 1] are clipped.
 
     Args:
         pixels: 1 x 3 x H x W in [0, 1].
         noise: N x 1 x H x W.
     """
-    turn = torch.fft.rfft2(noise)
-    turn = turn / turn.abs().clamp_min(torch.finfo(noise.dtype).tiny)
-    turn[..., 0, 0] = 1.0  # the mean color stays
-    spectrum = torch.fft.rfft2(pixels) * turn
+    phases = torch.fft.rfft2(noise)
+    phases = phases / phases.abs().clamp_min(torch.finfo(noise.dtype).tiny)
+    phases[..., 0, 0] = 1.0  # the mean color stays
+    spectrum = torch.fft.rfft2(pixels) * phases
     return torch.fft.irfft2(spectrum, s=pixels.shape[-2:]).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Every number of an explanation: its default, its bounds, its unit and the promise it serves."""
+"""All settings of an explanation, with their defaults, bounds and labels, and the presets."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Weights:
         100,
         0.1,
         "Decided pixels (binarization)",
-        "More pushes every pixel away from undecided, so that the cut at 0.5 matters less.",
+        "More pushes every pixel away from undecided, so that the threshold of 0.5 matters less.",
         group="mask priors",
     )
     total_variation: float = bounded(
@@ -123,7 +123,7 @@ PUBLISHED_WEIGHTS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A promise in words and in figures, with the settings that serve it."""
+    """A promise, as a sentence and in figures, with the settings that suit it."""
 
     sentence: str
     promise: Promise | None
@@ -131,7 +131,7 @@ class Preset:
     weights: Mapping[str, float]
 
 
-# Where drawn infills decide: all the steps, a relaxed mask, and a match that lets it shrink.
+# For promises about drawn infills: no early stopping, a relaxed mask, and weak matching terms.
 ON_DRAWS = dict(steps=180, patience=180, draws=2, estimator="relaxed")
 LIGHT_MATCH = dict(activation=0.3, kl=0.0, cross_entropy=0.0, total_variation=0.0,
                    binarization=0.0)  # fmt: skip
@@ -169,8 +169,8 @@ PRESETS: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
-# Cells a side and Adam's step size that suit each generator under each estimator; the U-Net's are
-# the published ones.
+# Cells a side and learning rate that suit each generator with each estimator; those of the U-Net
+# are the published ones.
 CELLS = {"pyramid": 56, "autoencoder": 28, "unet": 1024}
 RATES = {"pyramid": 0.4, "autoencoder": 3e-3, "unet": 5e-5}
 SUITED: dict[str, dict[str, dict[str, Any]]] = {
@@ -190,7 +190,8 @@ class ExplainConfig:
     """All settings of one explanation; fields left at None take the preset's value or a default.
 
     Raises:
-        ValueError: a value is outside its bounds or not among the choices; the message names both.
+        ValueError: a value is outside its bounds or not among the choices; the message names the
+            field and what is accepted.
     """
 
     preset: str = "recognizable"
@@ -198,7 +199,7 @@ class ExplainConfig:
     seed: int = bounded(
         0, 0, 2**31 - 1, 1, "Seed", "Another seed, another start and other infills."
     )
-    fit: str = "crop"  # how the photograph meets the classifier's input size
+    fit: str = "crop"  # how the photograph is fitted to the classifier's input size
     area: float = bounded(
         None,
         0.002,
@@ -210,8 +211,8 @@ class ExplainConfig:
     )
     generator: str = OF_PRESET
     start: str = OF_PRESET  # where the mask begins: "gradcam" or "none"
-    estimator: str = OF_PRESET  # what the search shows of a mask
-    distances: tuple[str, ...] = OF_PRESET  # one for all stages, or one a stage
+    estimator: str = OF_PRESET  # of the gradient of a mask; see `mask_generator`
+    distances: tuple[str, ...] = OF_PRESET  # one for all stages, or one per stage
     layer_weights: tuple[float, ...] = OF_PRESET  # alpha_l; scaled to sum 1
     weights: Weights = OF_PRESET  # a Weights, or a mapping of the terms to change
     steps: int = bounded(
@@ -309,16 +310,16 @@ class ExplainConfig:
 
     @property
     def promise(self) -> Promise | None:
-        """The guarantee of the preset; None where there is none or the area is given instead."""
+        """The promise of the preset; None if it has none, or if an area is given instead."""
         return PRESETS[self.preset].promise if self.area is None else None
 
     @property
     def shape(self) -> Shape:
-        """What every returned mask looks like."""
+        """The shape of every returned mask."""
         return Shape(self.pieces or None, self.grain)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; `ExplainConfig(**config.as_dict())` gives it back."""
+        """Plain values, ready for JSON; `ExplainConfig(**config.as_dict())` is equal to this."""
         return asdict(self)
 
 

@@ -1,7 +1,7 @@
-"""What a search is told beforehand: where to go on from, and which pixels to keep or leave out.
+"""What a user gives a search: a mask to continue from, pixels to keep, and pixels to drop.
 
 Every mask passes through `Guidance.apply` and every ranking through `Guidance.rank`, so that no cut
-and no pruning loses a pixel to keep or lets in one to drop.
+and no elimination removes a pixel to keep or keeps a pixel to drop.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from torch import Tensor
 
 from ..bounds import is_number
 
-HELD = 1e4  # the logit of a pixel that is kept whatever happens; minus that, of one left out
-DECIDED, REACH = 0.5, 4.0  # least and largest logit, either way, from which a search goes on
+HELD = 1e4  # logit of a pixel to keep; minus that, of a pixel to drop
+DECIDED, REACH = 0.5, 4.0  # least and largest absolute logit from which a search continues
 PRECISION = 1e-6  # of a count of pixels
 ROUNDING = 0.01  # of a pixel
 
 
 @dataclass(frozen=True, eq=False)
 class Guidance:
-    """Where a search starts and which pixels are not its to choose.
+    """Where a search starts, and the pixels that every mask must keep or drop.
 
     Attributes:
-        logits: H x W to go on from, those of an `Explanation` or of a `Step`; None starts afresh.
-        keep: H x W bool, pixels kept whatever happens.
-        drop: H x W bool, pixels removed whatever happens.
-        overlap: share of a mask's pixels that may lie in `drop` after all, in [0, 1).
+        logits: H x W to continue from, of an `Explanation` or a `Step`; None starts a new search.
+        keep: H x W bool, pixels that are always kept.
+        drop: H x W bool, pixels that are always removed.
+        overlap: share of a mask's pixels that may lie in `drop` nevertheless, in [0, 1).
 
     Raises:
-        ValueError: sizes differ, keep and drop share pixels, or nothing is left to be chosen; the
+        ValueError: sizes differ, keep and drop share pixels, or no pixel is left to choose; the
             message says what is accepted.
     """
 
@@ -57,7 +57,7 @@ class Guidance:
             self._check_choice()
 
     def _check_choice(self) -> None:
-        """Raise a ValueError where keep and drop share pixels or leave none to choose."""
+        """Raise a ValueError if keep and drop share pixels or leave none to choose."""
         masks = self._masks()
         shared = int(torch.stack([*masks.values()]).all(0).sum()) if len(masks) == 2 else 0
         if shared:
@@ -76,10 +76,10 @@ class Guidance:
         return start | self._masks()
 
     def placed(self, pixels: Tensor) -> Guidance:
-        """The same on the device of N x 3 x H x W pixels.
+        """The same guidance on the device of N x 3 x H x W pixels.
 
         Raises:
-            ValueError: it has another size than they.
+            ValueError: its size is not H x W.
         """
         size = pixels.shape[-2:]
         for name, part in self._parts().items():
@@ -98,7 +98,7 @@ class Guidance:
     def apply(self, masks: Tensor) -> Tensor:
         """N x 1 x H x W masks with the pixels to keep and without those to drop.
 
-        Where an overlap is allowed, `allows` says whether a mask has too much of it.
+        If an overlap is allowed, pixels to drop are left in; see `allows`.
         """
         if self.keep is not None:
             masks = torch.where(self.keep, 1.0, masks)
@@ -107,21 +107,21 @@ class Guidance:
         return masks
 
     def allows(self, masks: Tensor) -> Tensor:
-        """N bools: whether no more than the allowed share of each mask lies in `drop`."""
+        """N bools: whether at most the allowed share of each mask lies in `drop`."""
         inside = torch.zeros_like(masks) if self.drop is None else masks * self.drop
         whole = masks.sum((1, 2, 3))
         return inside.sum((1, 2, 3)) <= self.overlap * whole + ROUNDING
 
     def chosen(self, masks: Tensor) -> Tensor:
-        """The part of N x 1 x H x W masks that was not given by `keep`."""
+        """The part of N x 1 x H x W masks outside `keep`."""
         return masks if self.keep is None else masks * ~self.keep
 
     # --- rankings --------------------------------------------------------------------------------
 
     def rank(self, logits: Tensor) -> Tensor:
-        """... x H x W logits whose masks, wherever they are cut, are as they should be.
+        """... x H x W logits that give guided masks at any threshold.
 
-        Constant where nothing is to be chosen, so that no gradient gets there.
+        They are constant on the pixels to keep or drop, so that these get no gradient.
         """
         if self.keep is not None:
             logits = torch.where(self.keep, HELD, logits)
@@ -132,7 +132,7 @@ class Guidance:
         return torch.where(self.drop, -HELD, logits)
 
     def free(self) -> Tensor | None:
-        """Flat indices of the pixels neither kept nor dropped; None where nothing is guided."""
+        """Flat indices of the pixels neither to keep nor to drop; None without any guidance."""
         parts = self._parts().values()
         if not parts:
             return None
@@ -142,18 +142,22 @@ class Guidance:
         return (~given).flatten().nonzero()[:, 0]
 
     def counts(self, pixels: int) -> tuple[int, int]:
-        """How many of so many pixels are kept at least, and at most short of all."""
+        """The least and the largest number of kept pixels; one free pixel is always removed.
+
+        Args:
+            pixels: number of pixels of a mask.
+        """
         kept, dropped = (0 if m is None else int(m.sum()) for m in (self.keep, self.drop))
         return kept, pixels - dropped - 1
 
     def start_share(self, default: float) -> float:
-        """Share of the free pixels that the logits keep; the default where there are no logits."""
+        """Share of the free pixels that the logits keep; the default if there are no logits."""
         if self.logits is None:
             return default
         return (self.logits.flatten()[self.free()] > 0).float().mean().item()
 
     def report(self) -> dict[str, Any] | None:
-        """The shares of the pixels in plain values; None where nothing was guided."""
+        """The shares of pixels as plain values, ready for JSON; None without any guidance."""
         if not self._parts():
             return None
         shares = {"keep": 0.0, "drop": 0.0}
@@ -162,16 +166,16 @@ class Guidance:
 
 
 def check_overlap(overlap: float) -> None:
-    """Raise a ValueError where an overlap is not in [0, 1)."""
+    """Raise a ValueError if an overlap is not in [0, 1)."""
     if not is_number(overlap) or not 0 <= overlap < 1:
         raise ValueError(f"overlap must be a number from 0 to below 1; got {overlap!r}.")
 
 
 def limited(logits: Tensor, inside: Tensor, overlap: float) -> Tensor:
-    """Logits of which, at any cut above -`HELD`, at most a share `overlap` lies inside.
+    """Logits that give masks with at most a share `overlap` inside, at any threshold above -`HELD`.
 
-    The i-th best pixel inside comes in after i (1 - overlap) / overlap pixels outside, with the
-    value of the last of these where its own is higher. The gradient is that of the logits.
+    The logit of the i-th best pixel inside is lowered, if it is higher, to that of the
+    i (1 - overlap) / overlap-th best pixel outside. Gradients pass unchanged.
 
     Args:
         logits: ... x H x W of one mask.
@@ -190,10 +194,11 @@ def limited(logits: Tensor, inside: Tensor, overlap: float) -> Tensor:
 
 
 def logits_to_continue(mask: Tensor, soft_mask: Tensor) -> Tensor:
-    """H x W logits from which a search goes on, within `REACH`: positive where the mask keeps.
+    """H x W logits from which a search can continue: positive where the mask keeps the pixel.
 
     Args:
-        mask: ... x H x W, 0 or 1; `soft_mask` in [0, 1], of the same shape.
+        mask: ... x H x W, 0 or 1.
+        soft_mask: in [0, 1], of the same shape.
     """
     logits = soft_mask.logit()  # infinite at 0 and 1
     kept, removed = logits.clamp(DECIDED, REACH), logits.clamp(-REACH, -DECIDED)
@@ -201,7 +206,7 @@ def logits_to_continue(mask: Tensor, soft_mask: Tensor) -> Tensor:
 
 
 def _check_flat(name: str, part: Any, good: bool, wanted: str) -> None:
-    """Raise a ValueError where a part is not H x W of the right kind."""
+    """Raise a ValueError if a part is not H x W of the right type."""
     if part.dim() != 2 or not good:
         raise ValueError(f"{name} must be H x W {wanted}; got {_size(part.shape)} of {part.dtype}.")
 

@@ -1,14 +1,14 @@
-"""Filling what a mask removes from what it keeps: noisy linear imputation (arXiv 2202.00449).
+"""Noisy linear imputation: the removed pixels filled from the kept ones (arXiv 2202.00449).
 
 Every removed pixel is the weighted mean of its eight neighbors plus noise,
 
     x_i = sum_j w_ij x_j + eps_i,   w = 1/6 up, down, left and right, 1/12 diagonally,
 
-a linear system with one unknown a removed pixel. Solved from coarse to fine (nested iteration), up
-to half the size of the image: at every scale a few sweeps, begun at what the scale before came to.
-In the spirit of filling by repeated averaging (arXiv 2401.14966), but with all scales, so that a
-few sweeps reach across a large hole. Noise of neighbors adds up over a hole to soft, cloudy
-variation, which hides its outline.
+a linear system with one unknown per removed pixel. It is solved from coarse to fine (nested
+iteration), up to half the size of the image, by a few sweeps at every scale that start from the
+solution of the coarser one. This resembles filling by repeated averaging (arXiv 2401.14966), but
+with several scales, a few sweeps reach across a large hole. The noise adds up over a hole to soft,
+cloudy variation, which hides its outline.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from torch import Tensor
 SWEEPS = 3  # at every scale
 COARSEST = 4  # cells on the longer side
 COARSEST_SWEEPS = 16
-NOTHING_KNOWN = 0.5  # the value where not a single pixel is kept
+NOTHING_KNOWN = 0.5  # the value if no pixel is kept
 CENTER = -1 / 3  # a binomial 3 x 3 blur times 4/3, less a third of the middle, has the weights w
 
 
 @torch.no_grad()
 def impute(noise: Tensor, masks: Tensor, pixels: Tensor) -> Tensor:
-    """N x 3 x H x W in [0, 1]: the kept pixels, and a filling grown from them where none is kept.
+    """N x 3 x H x W in [0, 1]: the kept pixels, and the removed ones imputed from them.
 
     Args:
         noise: M x 3 x H x W, eps; M = N or 1.
@@ -55,7 +55,7 @@ def impute(noise: Tensor, masks: Tensor, pixels: Tensor) -> Tensor:
 
 
 def _coarser(known: Tensor, values: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The same at half the size: a cell is known where any of its pixels is."""
+    """The same at half the size; a cell is known if any of its pixels is."""
     share = _halved(known)
     values = _halved(values) / share.clamp_min(1e-6)
     return (share > 0).to(values.dtype), values, 4 * _halved(noise)
@@ -70,7 +70,7 @@ def _halved(image: Tensor) -> Tensor:
 
 
 def _neighbors(image: Tensor) -> Tensor:
-    """The weighted mean of the eight neighbors of every pixel, borders replicated."""
+    """The weighted mean of the eight neighbors of every pixel, with borders replicated."""
     padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
     twice = F.avg_pool2d(F.avg_pool2d(padded, 2, stride=1), 2, stride=1)  # binomial 3 x 3
     return torch.add(4 / 3 * twice, image, alpha=CENTER)

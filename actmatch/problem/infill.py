@@ -1,4 +1,4 @@
-"""What replaces the removed pixels, and the one place where a mask meets an image."""
+"""What replaces the removed pixels, and the composite: the only place where masks meet images."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Infills:
     """Drawn backgrounds, in order.
 
     Attributes:
-        kinds: the kind of each of R.
-        values: R x 3 x H x W in [0, 1]; of a kind that depends on the mask, what its filling needs.
+        kinds: the kind of each of R backgrounds.
+        values: R x 3 x H x W in [0, 1]; for a kind that depends on the mask, the input of its fill.
     """
 
     kinds: tuple[str, ...]
@@ -38,13 +38,13 @@ class Infills:
         return len(self.kinds)
 
     def __getitem__(self, rows: slice | Sequence[int]) -> Infills:
-        """Some of them."""
+        """Those in the given rows."""
         rows = list(range(len(self))[rows]) if isinstance(rows, slice) else list(rows)
         return Infills(tuple(self.kinds[row] for row in rows), self.values[rows])
 
     @classmethod
     def joined(cls, parts: Iterable[Infills]) -> Infills:
-        """All of them, in order; at least one part."""
+        """The backgrounds of all parts, in order; at least one part is needed."""
         parts = list(parts)
         return cls(
             tuple(kind for part in parts for kind in part.kinds),
@@ -52,14 +52,14 @@ class Infills:
         )
 
     def split(self, size: int) -> Iterator[Infills]:
-        """Parts of at most so many."""
+        """Parts of at most `size` backgrounds, in order."""
         for start in range(0, len(self), size):
             yield Infills(self.kinds[start : start + size], self.values[start : start + size])
 
     def composites(self, masks: Tensor, pixels: Tensor) -> Tensor:
-        """R x N x 3 x H x W: each of N x 1 x H x W masks on each of the infills.
+        """R x N x 3 x H x W composites of each of N x 1 x H x W masks on each background.
 
-        The gradient reaches the masks as for a fixed infill.
+        Gradients reach the masks as if the backgrounds were fixed.
         """
         return composite(
             masks,
@@ -68,29 +68,29 @@ class Infills:
         )
 
     def behind(self, masks: Tensor, pixels: Tensor) -> Tensor:
-        """R x N x 3 x H x W: the infills as they are behind each of the masks.
+        """R x N x 3 x H x W backgrounds behind each of N x 1 x H x W masks.
 
-        R x 1 x 3 x H x W where none depends on the mask.
+        R x 1 x 3 x H x W if none depends on the mask.
         """
         fills = {kind: BACKGROUNDS[kind].fill for kind in dict.fromkeys(self.kinds)}
         if not any(fills.values()):
             return self.values[:, None]
         shape = (len(self), len(masks), *self.values.shape[1:])
-        found = self.values[:, None].expand(shape).clone()
+        filled = self.values[:, None].expand(shape).clone()
         for kind, fill in fills.items():
             if fill is not None:
                 rows = [row for row, name in enumerate(self.kinds) if name == kind]
-                drawn = found[rows].flatten(0, 1)
-                found[rows] = fill(drawn, masks.repeat(len(rows), 1, 1, 1), pixels).view(
+                drawn = filled[rows].flatten(0, 1)
+                filled[rows] = fill(drawn, masks.repeat(len(rows), 1, 1, 1), pixels).view(
                     len(rows), *shape[1:]
                 )
-        return found
+        return filled
 
 
 def draw(
     kind: str, pixels: Tensor, gray: Tensor, count: int, generator: torch.Generator
 ) -> Infills:
-    """`count` infills of one kind.
+    """`count` backgrounds of one kind.
 
     Args:
         kind: a name of `BACKGROUNDS`.
@@ -105,15 +105,15 @@ def draw(
 
 
 class InfillSampler:
-    """Infills of every kind in turn, random ones drawn anew each time.
+    """Backgrounds of every kind in turn; random kinds are drawn anew each time.
 
-    A mask that meets the same draws again and again learns these draws and breaks on others. The
-    kinds are dealt like cards, each once before any comes again; on the host, so that only what is
-    dealt is drawn and the device is never waited for.
+    New draws keep a mask from overfitting to the draws it has seen. Kinds come in random order,
+    each once before any is repeated. The order is drawn on the CPU, so that the device is never
+    waited for.
 
     Args:
-        generator: on the device of `pixels`; all randomness comes from it and from its seed.
-        names: the kinds.
+        generator: on the device of `pixels`; the source of all randomness, also by its seed.
+        names: of the kinds.
     """
 
     def __init__(
@@ -121,17 +121,17 @@ class InfillSampler:
     ) -> None:
         self.pixels, self.gray, self.generator = pixels, gray, generator
         self.names = tuple(names)
-        self.deck: list[str] = []
-        self.lots = torch.Generator().manual_seed(generator.initial_seed())
-        self.fixed = {kind: self._one(kind) for kind in names if not BACKGROUNDS[kind].random}
+        self.queue: list[str] = []
+        self.order = torch.Generator().manual_seed(generator.initial_seed())
+        self.fixed = {kind: self._draw(kind) for kind in names if not BACKGROUNDS[kind].random}
 
     def next(self, count: int) -> Infills:
-        """`count` infills."""
-        while len(self.deck) < count:
-            order = torch.randperm(len(self.names), generator=self.lots).tolist()
-            self.deck += [self.names[place] for place in order]
-        dealt, self.deck = self.deck[:count], self.deck[count:]
-        return Infills.joined(self.fixed.get(kind) or self._one(kind) for kind in dealt)
+        """The next `count` backgrounds."""
+        while len(self.queue) < count:
+            order = torch.randperm(len(self.names), generator=self.order).tolist()
+            self.queue += [self.names[index] for index in order]
+        chosen, self.queue = self.queue[:count], self.queue[count:]
+        return Infills.joined(self.fixed.get(kind) or self._draw(kind) for kind in chosen)
 
-    def _one(self, kind: str) -> Infills:
+    def _draw(self, kind: str) -> Infills:
         return draw(kind, self.pixels, self.gray, 1, self.generator)

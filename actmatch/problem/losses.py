@@ -1,7 +1,7 @@
-"""The terms of the objective (arXiv 2509.23051): tensors in, one mean out.
+"""The terms of the objective, from arXiv 2509.23051 unless another source is named.
 
 Every term is a mean, so that a weight means the same at every input size, and has a finite gradient
-at constant masks and at equal inputs. arXiv 2509.23051 unless another source is named.
+at constant masks and at equal inputs.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def activation(
 
     Args:
         original, explanation: per stage, N x C_l x H_l x W_l, shallow to deep.
-        distances, layer_weights: one for all stages, or one per stage. Where the counts differ they
-            are lined up at the deepest stage: surplus ones are dropped, missing ones repeat the
-            first.
+        distances, layer_weights: one for all stages, or one per stage. If their number differs from
+            that of the stages, they are aligned at the deepest stage: surplus ones are dropped, and
+            missing ones repeat the first.
     """
     count = len(original)
     alphas = per_layer(layer_weights, count)
@@ -43,15 +43,15 @@ def activation(
 
 
 def per_layer(values: Sequence, count: int) -> list:
-    """`count` values lined up at the deepest stage."""
+    """`count` values, aligned at the deepest stage."""
     return [values[0]] * (count - len(values)) + list(values[-count:])
 
 
 def relative_l2(a: Tensor, b: Tensor) -> Tensor:
     """Mean over the batch of |a - b|^2 / |a|^2."""
-    of_a_map = (1, 2, 3)  # flattened first, maps with their channels last would be copied
-    difference = (a - b).square().sum(of_a_map)
-    return (difference / (a.square().sum(of_a_map) + EPSILON)).mean()
+    dims = (1, 2, 3)  # flattening would copy channels_last maps
+    difference = (a - b).square().sum(dims)
+    return (difference / (a.square().sum(dims) + EPSILON)).mean()
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -60,10 +60,10 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:
-    """N x H x W cosine over channels; 1 where both are silent, for they are equal there."""
+    """N x H x W cosine over channels; 1 where both are all zeros."""
     cosines = F.cosine_similarity(a, b, dim=1, eps=EPSILON)
-    silent = ~(a.any(dim=1) | b.any(dim=1))
-    return torch.where(silent, torch.ones_like(cosines), cosines)
+    both_zero = ~(a.any(dim=1) | b.any(dim=1))
+    return torch.where(both_zero, torch.ones_like(cosines), cosines)
 
 
 def standardized_mse(a: Tensor, b: Tensor) -> Tensor:
@@ -88,12 +88,12 @@ def kl(original: Tensor, explanation: Tensor, temperature: float = 2.0) -> Tenso
 
 
 def cross_entropy(logits: Tensor, target: int) -> Tensor:
-    """-log p_y, mean over the rows of N x K logits. The robustness term is this over infills."""
+    """Mean of -log p_y over N x K logits; over drawn infills, this is the robustness term."""
     return -F.log_softmax(logits, dim=-1)[:, target].mean()
 
 
 def necessity(logits: Tensor, target: int) -> Tensor:
-    """-log(1 - p_y) of the complement, from log-odds so that it is exact as p_y tends to 1."""
+    """Mean of -log(1 - p_y) over complements, from log-odds to be accurate as p_y tends to 1."""
     return F.softplus(-log_odds_against(logits, target)).mean()
 
 
@@ -104,14 +104,14 @@ def log_odds_against(logits: Tensor, target: int) -> Tensor:
 
 
 def leftover_entropy(logits: Tensor) -> Tensor:
-    """1 - H(p) / log K of the complement: 0 when the classifier is clueless (arXiv 2205.11266)."""
+    """Mean of 1 - H(p) / log K over complements: 0 for uniform predictions (arXiv 2205.11266)."""
     log_probability = F.log_softmax(logits, dim=-1)
     entropy = -(log_probability.exp() * log_probability).sum(dim=-1)
     return (1 - entropy / torch.log(torch.tensor(float(logits.shape[-1])))).mean()
 
 
 def margin(logits: Tensor, target: int) -> Tensor:
-    """z_y - max of the other logits, per row: positive when the label is kept."""
+    """z_y - max of the other logits, per row: positive if the label is kept."""
     others = torch.cat((logits[:, :target], logits[:, target + 1 :]), dim=1)
     return logits[:, target] - others.amax(dim=1)
 

@@ -1,4 +1,4 @@
-"""What a search is asked: one photograph, one classifier, one class."""
+"""What a search explains: one photograph, one classifier, one class."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .guidance import Guidance
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One photograph as one classifier sees it, and the class to be explained.
+    """One photograph as one classifier sees it, and the class to explain.
 
     Attributes:
-        classifier: that is asked, on the device of `pixels`.
+        classifier: on the device of `pixels`.
         pixels: 1 x 3 x H x W in [0, 1].
         response: of the classifier to `pixels`, computed once.
         target: index of the class.
-        guidance: what the search is told beforehand; nothing unless `guided`.
+        guidance: of the search; empty by default.
     """
 
     classifier: Classifier
@@ -34,7 +34,7 @@ class Problem:
     guidance: Guidance = field(default_factory=Guidance)
 
     def guided(self, guidance: Guidance | None) -> Problem:
-        """The same problem for a search that is told this; None tells it nothing new.
+        """The same problem with this guidance; None leaves it unchanged.
 
         Raises:
             ValueError: the guidance has another size than the pixels.
@@ -44,7 +44,7 @@ class Problem:
         return replace(self, guidance=guidance.placed(self.pixels))
 
     def metered(self) -> Problem:
-        """The same problem for a classifier with a meter of its own; see `Classifier.metered`."""
+        """The same problem with a pass counter of its own; see `Classifier.metered`."""
         return replace(self, classifier=self.classifier.metered())
 
     @property
@@ -64,7 +64,7 @@ def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Pr
 
 @default_modes()
 def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
-    """The problem that a photograph poses to a classifier, at its input size and on its device."""
+    """The problem of a photograph, at the classifier's input size and on its device."""
     with memory_errors_in_words():
         pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
         return pose(classifier, pixels.to(classifier.device), config.target)

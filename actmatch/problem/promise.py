@@ -1,7 +1,7 @@
-"""What a mask must keep: the demands of a promise, and by how much they hold.
+"""The promise that a mask must keep, and by how much it does.
 
-Search, selection, acceptance and report ask `Promise.slack`, or test its `demands` draw by draw
-(`acceptance`); nothing else says what keeping a promise means.
+This is the only definition of keeping a promise: search, selection, acceptance and report use
+`Promise.slack`, or test its `demands` draw by draw (`acceptance`).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ ROUNDING = 1e-6  # of a sum of weights
 
 
 class Demand(NamedTuple):
-    """Of the composites on some kinds of background, how many must keep the label.
+    """The least share of backgrounds of some kinds on which the label must be kept.
 
     Attributes:
-        kinds: each weighs the same, however often it was drawn.
-        least: mean over these kinds of the share of draws that keep the label, at least.
+        kinds: of background; each weighs the same, however often it was drawn.
+        least: the least mean over these kinds of the share of draws that keep the label.
     """
 
     kinds: tuple[str, ...]
     least: float
 
     def slack(self, drawn: tuple[str, ...], margins: Tensor) -> Tensor | None:
-        """The largest t such that enough margins are at least t, for each of N masks.
+        """The largest t such that a sufficient share of margins is at least t, for each of N masks.
 
-        The margin that is left when as many of the lowest as the demand allows are forgiven:
-        negative exactly where the share of margins >= 0 is below the least. None where no kind of
-        the demand was drawn.
+        It is the lowest margin after dropping as many of the lowest ones as the demand tolerates,
+        and negative exactly if the share of margins >= 0 is below `least`. None if no kind of the
+        demand was drawn.
 
         Args:
             drawn: the kind of each of R backgrounds.
@@ -47,18 +47,18 @@ class Demand(NamedTuple):
         weights = margins.new_tensor([1 / names.count(name) for name in names]) / len(set(names))
         ordered, order = margins[rows].sort(0)
         lost = weights[order].cumsum(0)
-        forgiven = (lost <= 1 - self.least + ROUNDING).sum(0).clamp(max=len(rows) - 1)
-        return ordered.gather(0, forgiven[None])[0]
+        tolerated = (lost <= 1 - self.least + ROUNDING).sum(0).clamp(max=len(rows) - 1)
+        return ordered.gather(0, tolerated[None])[0]
 
 
 class Evidence(NamedTuple):
-    """How a classifier answers N masks, as far as a promise is concerned; margins are in logits.
+    """What decides whether N masks keep a promise; margins are in logits.
 
     Attributes:
         kinds: the kind of background of each row of `margins`; gray is among them.
         margins: R x N, of the target over the strongest other class.
         log_ratio: N, log p_y(e) / p_y(x).
-        leftover: N, margin on the complement; None where no promise asks for it.
+        leftover: N, margin on the complement; None if it was not evaluated.
     """
 
     kinds: tuple[str, ...]
@@ -69,14 +69,14 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True)
 class Promise:
-    """What a mask must keep, beside the label on gray, to be returned as an answer.
+    """What a mask must keep, besides the label on gray.
 
     Attributes:
-        confidence: least p_y(e) as a share of p_y(x).
-        keep_rate: least share of backgrounds that keep the label; 0 promises gray alone.
-        pooled: whether that is the mean over all kinds, or each kind's own.
-        floor: least share for every random kind, where the rate is pooled.
-        necessary: top-1 of the complement is not the target.
+        confidence: least p_y(e) / p_y(x).
+        keep_rate: least share of backgrounds on which the label is kept; 0 promises gray alone.
+        pooled: whether `keep_rate` is the mean over all kinds, or must hold for each kind.
+        floor: least share for every random kind, if the rate is pooled.
+        necessary: whether the top-1 of the complement must not be the target.
     """
 
     confidence: float = 0.0
@@ -91,17 +91,17 @@ class Promise:
         return not self.keep_rate
 
     @property
-    def alone(self) -> Promise:
-        """What is promised without any background but gray."""
+    def on_gray(self) -> Promise:
+        """The part of the promise that is about gray and the complement alone."""
         return replace(self, keep_rate=0.0)
 
     @property
     def random_kinds(self) -> tuple[str, ...]:
-        """Kinds of background of which every draw is another one."""
+        """Random kinds of background that the promise covers."""
         return () if self.gray_alone else kinds(random=True)
 
     def demands(self) -> tuple[Demand, ...]:
-        """What must hold on backgrounds."""
+        """What must hold on backgrounds; empty if gray alone is promised."""
         if self.gray_alone:
             return ()
         if not self.pooled:
@@ -110,13 +110,13 @@ class Promise:
         return (Demand(kinds(), self.keep_rate), *floors)
 
     def slack(self, evidence: Evidence) -> Tensor:
-        """By how much the promise holds for each of N masks, in logits; negative where broken."""
+        """By how much the promise holds for each of N masks, in logits; negative if broken."""
         gray = [row for row, kind in enumerate(evidence.kinds) if kind == "gray"]
         parts = [evidence.margins[gray].amin(0)]
         if self.confidence:
             parts.append(evidence.log_ratio - math.log(self.confidence))
         if self.necessary and evidence.leftover is not None:
             parts.append(-evidence.leftover)
-        demanded = (each.slack(evidence.kinds, evidence.margins) for each in self.demands())
-        parts += [slack for slack in demanded if slack is not None]
+        slacks = (demand.slack(evidence.kinds, evidence.margins) for demand in self.demands())
+        parts += [slack for slack in slacks if slack is not None]
         return torch.stack(parts).amin(0)

@@ -1,18 +1,19 @@
-"""Questions that are not about one class, each a view of a classifier with two classes.
+"""Questions that are not about one class, each a view of a classifier as one with two classes.
 
 - contrast: why does it say y and not y'?
 - similarity: what makes this photograph similar to that one (after arXiv 2307.13428)?
 
-A view is a classifier: `explain`, `judge`, `compare` and all that works on logits take it, with the
-presets and the score card as they are. Its activations are those of the classifier, and its logits
-come from one score of an image. The first class is the answer asked about, the second one is
-anything else, and the two tie at the bar, half of the way from nothing to the photograph x:
+A view is a classifier: `explain`, `judge`, `compare` and all else that works on logits accepts it,
+with the same presets and the same score card. Its activations are those of the classifier, and its
+logits are computed from one score of an image. The first class is the answer in question, the
+second is anything else, and the two tie at the bar, halfway from the score of an image that shows
+nothing to that of the photograph x:
 
     logits = (SURE * (score - bar) / (score(x) - bar), 0),   bar = (score(nothing) + score(x)) / 2
 
-Without the bar, nothing at all would often do: on plain gray most classifiers prefer one of two
-classes by a hair. x itself gets SURE = 4, a probability of 0.98, so that the 90 % of the preset
-`confident` are three quarters of the way.
+Without the bar, an empty mask would often be enough: on plain gray, most classifiers slightly
+prefer one of two classes. x itself gets the logit SURE = 4, a probability of 0.98, so that the 90 %
+of the preset `confident` are reached at three quarters of the way from nothing to x.
 """
 
 from __future__ import annotations
@@ -40,15 +41,15 @@ DRAWS = 4  # of each blank kind of background
 
 
 class Answer(NamedTuple):
-    """What stands behind the two classes of a view, in the unit of its question; see `views`.
+    """The scores behind the two classes of a view; see the module.
 
     Attributes:
         kind: "contrast" (the margin z_y - z_y', in logits) or "similarity" (a cosine).
-        target: name of y; None where no class is asked about.
+        target: name of y; None for a similarity.
         other: name of y', or of the other photograph.
-        nothing: the figure of an image that shows nothing.
-        bar: the figure from which on the label is kept.
-        photograph, explanation, complement: the figure of each.
+        nothing: the score of an image that shows nothing.
+        bar: the score from which on the label is kept.
+        photograph, explanation, complement: the score of each.
     """
 
     kind: Literal["contrast", "similarity"]
@@ -62,7 +63,7 @@ class Answer(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The figures in plain words."""
+        """The scores in one sentence."""
         subject = (
             f"The similarity to {self.other}"
             if self.target is None
@@ -70,21 +71,22 @@ class Answer(NamedTuple):
         )
         return (
             f"{subject} is {self.photograph:.2f} for the photograph, {self.explanation:.2f} for "
-            f"the explanation and {self.complement:.2f} without it; {self.bar:.2f} is asked for."
+            f"the explanation and {self.complement:.2f} without it; at least {self.bar:.2f} is "
+            "needed."
         )
 
 
 class View(Derived):
-    """A classifier of two classes that shares the model of another.
+    """A classifier with two classes that shares the model of another one.
 
-    Subclasses say what the score is, and call `place` once they can.
+    Subclasses define the score, and call `set_scale` at the end of their constructor.
 
     Raises:
-        ValueError: the classifier is a view or a group itself.
+        ValueError: the classifier is itself a view or a group.
 
     Attributes:
         kind, about, other: see `Answer`; `about` is its target.
-        nothing, bar, photograph: the scale of the score.
+        nothing, bar, photograph: the scale of the score; see `Answer`.
     """
 
     kind: Literal["contrast", "similarity"]
@@ -107,11 +109,11 @@ class View(Derived):
         raise NotImplementedError
 
     def empty(self, pixels: Tensor) -> Tensor:
-        """N x 3 x H x W images that show nothing; the best score of them counts. Here gray."""
+        """N x 3 x H x W images that show nothing, here gray; the highest of their scores counts."""
         return self.gray.expand_as(pixels)
 
-    def place(self, pixels: Tensor) -> bool:
-        """Set the scale for 1 x 3 x H x W pixels; whether they lie above the bar."""
+    def set_scale(self, pixels: Tensor) -> bool:
+        """Set the scale for 1 x 3 x H x W pixels; whether their score is above the bar."""
         with torch.no_grad():
             images = torch.cat((pixels, self.empty(pixels)))
             self.photograph, *empty = self.score(self.features(images)[0]).tolist()
@@ -131,9 +133,9 @@ class View(Derived):
 
 
 class Contrast(View):
-    """Why y and not y'? The score is the margin z_y - z_y', and gray shows nothing.
+    """Why y and not y'? The score is the margin z_y - z_y'; the image that shows nothing is gray.
 
-    The bar is at least 0, where the classifier itself says y rather than y'.
+    The bar is at least 0, where the classifier itself prefers y to y'.
     """
 
     kind = "contrast"
@@ -143,14 +145,14 @@ class Contrast(View):
         """The view for 1 x 3 x H x W pixels on the classifier's device.
 
         Raises:
-            ValueError: the classes are one, or the photograph does not speak for the target.
+            ValueError: the classes are the same, or the photograph does not speak for the target.
         """
         name, rival = classifier.class_names[target], classifier.class_names[other]
         if target == other:
             raise ValueError(f"The class to contrast with must be another than {name}.")
         super().__init__(classifier, (f"{name} rather than {rival}", f"{rival} or neither"), rival)
         self.about, self.columns = name, (target, other)
-        if not self.place(pixels):
+        if not self.set_scale(pixels):
             raise ValueError(
                 f"The photograph must speak for {name} and against {rival}: its margin must be "
                 f"above 0 and above the {self.nothing:.3f} of plain gray, and is "
@@ -169,12 +171,13 @@ class Similarity(View):
 
         h(e) . h(r) / (|h(r)| max(|h(e)|, |h(x)|)),
 
-    -1 to 1, where h is what the last layer reads: timm's pooled features, `pre_logits`. The cosine
-    alone would not do: a speck on gray gives an embedding as faint as it likes in the direction
-    that it likes. An embedding shorter than that of x counts by its length.
+    -1 to 1, where h is the input of the last layer: timm's pooled features, `pre_logits`. A plain
+    cosine ignores the length of an embedding, so that a speck on gray could reach a high one with a
+    very short embedding. Here, an embedding shorter than that of x counts in proportion to its
+    length.
 
-    Of what shows nothing (gray, black, white, noise, colors, clouds) the most similar one counts:
-    the embeddings of any two pictures have something in common.
+    Embeddings of any two pictures have something in common. So of the images that show nothing
+    (gray, black, white, noise, colors, clouds), the one most similar to r sets the scale.
     """
 
     kind = "similarity"
@@ -199,29 +202,29 @@ class Similarity(View):
         super().__init__(classifier, (f"similar to {name}", "not similar"), name)
         self.register_buffer("pair", torch.cat((reference, pixels)))
         self.embeddings: Tensor | None = None  # of the pair, 2 x D
-        if not self.place(pixels):
+        if not self.set_scale(pixels):
             raise ValueError(
                 f"The photograph must be more similar to {name} than noise or a plain color is: "
                 f"its cosine must be above {self.nothing:.3f}, and is {self.photograph:.3f}."
             )
 
     def empty(self, pixels: Tensor) -> Tensor:
-        """N x 3 x H x W infills of every kind that is not made from the photograph."""
+        """N x 3 x H x W backgrounds of every kind that shows nothing of the photograph."""
         random = torch.Generator(device=pixels.device).manual_seed(0)
         return torch.cat(
             [
                 draw(kind, pixels, self.gray, DRAWS, random).values
-                for kind, each in BACKGROUNDS.items()
-                if each.blank
+                for kind, background in BACKGROUNDS.items()
+                if background.blank
             ]
         )
 
     def reset_parameters(self) -> None:
-        """Forget the embeddings of the pair: they belong to the parameters they were made with."""
+        """Drop the embeddings of the pair, which were computed with the old parameters."""
         self.embeddings = None
 
     def score(self, final: Tensor) -> Tensor:
-        """N cosines with the reference, -1 to 1, less where the embedding is faint."""
+        """N cosines with the reference, -1 to 1, scaled down for short embeddings."""
         if self.embeddings is None:
             with torch.no_grad():
                 self.embeddings = self.embed(self.features(self.pair)[0])
@@ -242,7 +245,7 @@ def contrast(
     target: int | str | None = None,
     fit: str = "crop",
 ) -> Contrast:
-    """The question why a classifier says y and not y', as a classifier to explain.
+    """The question why a classifier says y and not y', as a classifier for `explain`.
 
         explain(contrast(classifier, "lion.jpg", "leopard"), "lion.jpg")
 
@@ -271,7 +274,7 @@ def contrast(
 def similarity(
     classifier: Classifier, photograph: Source, reference: Source, fit: str = "crop"
 ) -> Similarity:
-    """The question what makes a photograph similar to another one, as a classifier to explain.
+    """The question what makes a photograph similar to another one, as a classifier for `explain`.
 
         explain(similarity(classifier, "lion.jpg", "cat.jpg"), "lion.jpg")
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
@@ -21,6 +20,7 @@ from ..evidence.image_infill import other_photographs, with_photographs
 from ..evidence.keep_rate import TRIALS
 from ..evidence.scorecard import ScoreCard, measure
 from ..images.photograph import Source, read_photograph, to_image, to_pixels
+from ..images.ranking import top
 from ..images.region import Region
 from ..images.render import contact_sheet
 from ..judging.acceptance import put_to_trial
@@ -407,10 +407,3 @@ def region_of_method(
         problem = pose(classifier, pixels.to(classifier.device), config.target)
         ranking = rank(problem, method, config.seed)
         return top(ranking, max(1, round(share * ranking.numel())))[0, 0].cpu()
-
-
-def top(ranking: Tensor, count: int) -> Tensor:
-    """1 x 1 x H x W mask of exactly the `count` best ranked pixels; of equals the first ones."""
-    mask = torch.zeros_like(ranking).flatten()
-    mask[ranking.flatten().argsort(descending=True, stable=True)[:count]] = 1.0
-    return mask.view_as(ranking)

@@ -1,4 +1,4 @@
-"""A mask generator's parameters, moved down the objective a step at a time."""
+"""One optimizer step for the parameters of a mask generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .objective import Outcome
 
 
 class Descent:
-    """Moves a mask generator's parameters by Adam, against the gradient of the objective.
+    """Updates the parameters of a mask generator by Adam.
 
     Args:
         rate: the learning rate.
@@ -24,29 +24,29 @@ class Descent:
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate, fused=fused)
 
     def __call__(self, mask: Mask, outcome: Outcome) -> None:
-        """Move every parameter by one step."""
-        self.point(mask, outcome)
+        """Update every parameter by one step."""
+        self.set_gradients(mask, outcome)
         self.optimizer.step()
 
-    def point(self, mask: Mask, outcome: Outcome) -> None:
+    def set_gradients(self, mask: Mask, outcome: Outcome) -> None:
         """Set the gradient of every parameter.
 
-        Three walks, so that the classifier's graph is freed as it is walked through: from what the
-        classifier answers to the mask it saw, from the mask to its logits, and from these to the
+        Three backward passes, so that the classifier's graph is freed during the first: from the
+        classifier's response to the mask it saw, from the mask to its logits, and from these to the
         parameters.
         """
         (in_mask,) = gradients(outcome.fidelity, (outcome.seen,))
         (priors,) = gradients(outcome.priors, (mask.logits,), retain_graph=True)
         (shown,) = gradients((in_mask * mask.shown).sum(), (mask.logits,), retain_graph=True)
-        found = gradients(((priors + shown) * mask.logits).sum(), self.parameters)
-        for parameter, gradient in zip(self.parameters, found, strict=True):
+        in_parameters = gradients(((priors + shown) * mask.logits).sum(), self.parameters)
+        for parameter, gradient in zip(self.parameters, in_parameters, strict=True):
             parameter.grad = gradient
 
 
-def gradients(goal: Tensor, inputs: Sequence[Tensor], retain_graph: bool = False) -> list[Tensor]:
-    """The gradient of a goal at each input; zeros where the goal does not depend on it."""
-    if not goal.requires_grad:
-        return [torch.zeros_like(each) for each in inputs]
+def gradients(loss: Tensor, inputs: Sequence[Tensor], retain_graph: bool = False) -> list[Tensor]:
+    """The gradient of a loss with respect to each input; zeros if it does not depend on it."""
+    if not loss.requires_grad:
+        return [torch.zeros_like(tensor) for tensor in inputs]
     return list(
-        torch.autograd.grad(goal, inputs, retain_graph=retain_graph, materialize_grads=True)
+        torch.autograd.grad(loss, inputs, retain_graph=retain_graph, materialize_grads=True)
     )

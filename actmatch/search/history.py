@@ -10,18 +10,18 @@ from torch import Tensor
 
 from .optimize import Step
 
-FIGURES = ("area", "probability", "match", "kept")  # of a step, beside its terms
+FIGURES = ("area", "probability", "match", "kept")  # of a step, besides its terms
 
 
 class History:
-    """The figures of every step, fetched from the device once at the end."""
+    """The figures of every step, fetched from the device once, at the end."""
 
     def __init__(self) -> None:
         self.terms: tuple[str, ...] = ()
         self.steps: list[Tensor] = []
 
     def add(self, step: Step) -> None:
-        """Remember the scalars of a step, not its masks."""
+        """Record the scalars of a step, not its masks."""
         self.terms = tuple(step.terms)
         scalars = (*(getattr(step, name) for name in FIGURES), *step.terms.values())
         self.steps.append(torch.stack([scalar.float() for scalar in scalars]))

@@ -1,7 +1,4 @@
-"""What gives one logit per pixel of an image, and the binary mask with its gradient.
-
-The generator `pyramid` is no network but free logits, on grids of several sizes.
-"""
+"""Generators of one logit per pixel of an image, and binary masks with a gradient."""
 
 from __future__ import annotations
 
@@ -17,15 +14,14 @@ from ..images.upsampling import upsampling
 LEVELS = 3  # of the pyramid
 WIDTHS = (16, 32, 64, 96)
 UNET_WIDTHS = (32, 64, 128, 256, 512)  # arXiv 2509.23051
-START_LOGIT = 2.0  # reach of the seeded start, in logits: sigma runs from 0.12 to 0.88
+START_LOGIT = 2.0  # largest logit of a start from saliency: sigma ranges from 0.12 to 0.88
 
 
 class Mask(NamedTuple):
-    """A mask in its forms and what it is made of, N x 1 x H x W each.
+    """A mask in its several forms, N x 1 x H x W each.
 
     Attributes:
-        shown: what the classifier is shown of each pixel, differentiable: see `binarize` and
-            `relax`.
+        shown: the mask in the composites, differentiable; see `binarize` and `relax`.
         hard: 1[s > 0], without a gradient.
         soft: sigma(s) in (0, 1).
         logits: s.
@@ -38,9 +34,9 @@ class Mask(NamedTuple):
 
 
 def binarize(logits: Tensor) -> Mask:
-    """The mask of per-pixel logits s, shown as it is cut; with the gradient of sigma(s).
+    """The mask of per-pixel logits s, shown binary, with the gradient of sigma(s).
 
-    The straight-through estimator (arXiv 1308.3432).
+    This is the straight-through estimator (arXiv 1308.3432).
     """
     soft = torch.sigmoid(logits)
     hard = (logits.detach() > 0).to(soft.dtype)
@@ -51,7 +47,7 @@ def binarize(logits: Tensor) -> Mask:
 def relax(logits: Tensor, sharpness: float) -> Mask:
     """The mask of per-pixel logits s, shown as sigma(sharpness s): undecided pixels are blended.
 
-    The gradient is exact for what is shown; the sharper, the nearer that is to the mask as cut.
+    The gradient is exact for the mask as shown, which is closer to binary the higher the sharpness.
     """
     shown = torch.sigmoid(sharpness * logits)
     return Mask(shown, (logits.detach() > 0).to(shown.dtype), torch.sigmoid(logits), logits)
@@ -62,12 +58,12 @@ class MaskGenerator(nn.Module):
 
     Args:
         network: maps 1 x 3 x h x w to 1 x 1 x h' x w' logits.
-        guide: 1 x 3 x h x w image the network looks at, centered on 0.
+        guide: 1 x 3 x h x w input of the network, centered on 0.
         start: 1 x 1 x h' x w' logits to begin from.
         size: (H, W) of the classifier's input.
 
     Attributes:
-        base: 1 x 1 x H x W logits of an earlier mask, to which all this is added; None for none.
+        base: 1 x 1 x H x W logits of an earlier mask, added to the output; None if there is none.
     """
 
     def __init__(
@@ -95,8 +91,8 @@ class MaskGenerator(nn.Module):
 class Autoencoder(nn.Module):
     """Encoder-decoder with skip connections and group normalization; about 0.3 M parameters.
 
-    Reads an image of twice the mask's resolution. The last layer starts at zero, so that the first
-    mask is the generator's start.
+    Its input has twice the mask's resolution. The last layer starts at zero, so that the first mask
+    is the generator's start.
     """
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
@@ -133,10 +129,10 @@ class UNet(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """No network at all: free logits on grids of several sizes, each twice as fine as the last.
+    """No network: free logits on grids of several sizes, each twice as fine as the one before.
 
-    What all cells of a region agree on is carried by the coarse grids, so that Adam moves regions
-    as fast as it moves single cells.
+    The coarse grids carry what the cells of a region have in common, so that Adam moves regions as
+    fast as single cells.
     """
 
     def __init__(self, rows: int, columns: int, levels: int = LEVELS) -> None:
@@ -158,7 +154,7 @@ class Pyramid(nn.Module):
 
 
 def _hourglass(features: Tensor, down: nn.ModuleList, up: nn.ModuleList) -> Tensor:
-    """Features led down and up again, each level joined to its own on the way up."""
+    """Features through the encoder and the decoder, with a skip connection at each level."""
     levels = [features]
     for block in down:
         levels.append(block(levels[-1]))
@@ -194,9 +190,9 @@ def build_generator(
 
     Args:
         kind: "pyramid", "autoencoder" or "unet"; the U-Net works at the input size.
-        resolution: cells on the longer side; never more than the input has pixels.
+        resolution: cells on the longer side; at most the pixels of the input are used.
         pixels: 1 x 3 x H x W in [0, 1].
-        start: 1 x 1 x h x w saliency in [0, 1] to begin from; None begins undecided.
+        start: 1 x 1 x h x w saliency in [0, 1] to begin from; None starts at logits of 0.
     """
     height, width = pixels.shape[-2:]
     cell = 1.0 if kind == "unet" else max(1.0, max(height, width) / resolution)

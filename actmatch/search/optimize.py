@@ -1,10 +1,10 @@
 """The search for a mask: a generator of steps over one photograph.
 
-    mask -> all composites of the step in one batch -> classifier -> terms -> one step down
+    mask -> all composites of the step in one batch -> classifier -> terms -> optimizer step
 
-The weights of the objective are means to an end. Where the preset makes a promise, the kept share
-is steered by it (`KeepPromise`), so that the mask settles at the edge of the promise. The best mask
-seen at every size is kept (`Candidates`), not the last one.
+If the preset makes a promise, the kept share is controlled so that the mask settles where it just
+keeps the promise (`KeepPromise`), whatever the weights of the objective. The best mask seen at
+every size is returned (`Candidates`), not the last one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..images.ranking import cut
 from ..images.shape import Shape
 from ..methods.registry import grad_cam
 from ..problem.config import ExplainConfig
@@ -27,32 +28,35 @@ from .descent import Descent
 from .mask_generator import Mask, MaskGenerator, binarize, build_generator, relax
 from .objective import Objective, Outcome
 
-START_SHARE = 0.5  # share of the pixels kept by the first mask of a preset with a promise
-RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area a step, at the first step and later
-SHARE_RANGE = (0.005, 0.6)  # more is no answer
-CALM = 0.25  # of the learning rate, where a search goes on from an earlier mask
-REACHED_AFTER = 0.4  # share of the steps after which an area asked for is reached
-AREA_WEIGHT = 4.0  # weight of the area at which masks shrink and grow at these rates
-SHRINKING, GROWING = 0.8, 10.0  # of the rate, where drawn infills decide: most draws must hold
-SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask at the first step, and later
-LOOK = 60  # steps after which a mask is looked for, where drawn backgrounds decide
-AVERAGE = 0.9  # memory of the running average of the logits
+START_SHARE = 0.5  # share of the pixels kept by the first mask, under a promise or an area limit
+RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area per step, at first and later
+SHARE_RANGE = (0.005, 0.6)  # of the kept share under a promise
+CALM = 0.25  # factor of the learning rate if a search continues from an earlier mask
+REACHED_AFTER = 0.4  # share of the steps after which an area limit is reached
+AREA_WEIGHT = 4.0  # weight of the area term at which masks shrink at these rates
+SHRINKING, GROWING = 0.8, 10.0  # factors of the rate for promises about drawn infills
+SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask, at first and later
+SELECT_EVERY = 60  # steps between attempts to select a mask, for promises about drawn infills
+AVERAGE = 0.9  # decay of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
-CHECK_EVERY = 10  # steps between looks at whether to stop early
-LESS = 0.99  # a mask below this share of the smallest so far counts as smaller
+CHECK_EVERY = 10  # steps between checks for early stopping
+LESS = 0.99  # a score below this share of the best one so far counts as better
 
 
 class Candidates:
-    """The best mask seen in each size class: logits whose step had the most slack.
+    """The best mask seen in each size class: the logits of the step with the most slack.
 
-    Under a promise, the running average at the latest step that kept it: all that keep it are as
-    good, and a mask that is good at one size is not when it is merely cut larger or smaller.
-    Lives on the device and is updated without a synchronization.
+    Under a promise, all steps that keep it are equally good, and the running average of the logits
+    at the latest of them is stored. Masks are stored by size because one that is good at one size
+    is not when it is merely cut larger or smaller. All tensors stay on the device, and updates do
+    not synchronize.
 
     Args:
+        size: (H, W) of the masks.
         promised: whether there is a promise.
-        guidance: of the search; the average is a ranking that obeys it, too.
+        count: number of size classes, evenly spaced in log area.
+        guidance: of the search; the average obeys it as well.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class Candidates:
         self.first: Tensor | None = None  # H x W logits of the first mask
 
     def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
-        """Keep 1 x 1 x H x W logits if their slack is the most seen at their area."""
+        """Store 1 x 1 x H x W logits if their slack is the largest so far in their size class."""
         self.first = logits[0, 0] if self.first is None else self.first
         self.sum = torch.lerp(logits[0, 0], self.sum, AVERAGE)
         self.weight = AVERAGE * self.weight + (1 - AVERAGE)
@@ -87,27 +91,27 @@ class Candidates:
 
     @property
     def average(self) -> Tensor:
-        """H x W running average of the logits offered, the late ones weighing most."""
+        """H x W running average of all logits offered, with the highest weight on the latest."""
         return self.guidance.rank(self.sum / self.weight)
 
     def best(self, area: float = 1.0) -> Tensor:
         """H x W logits of the mask with the most slack, of those no larger than `area`.
 
-        Of all of them where none is as small.
+        If none is that small, the one with the most slack of all.
         """
         areas = (self.logits > 0).float().mean((1, 2))
         slack = self.slack.where(areas <= area, -torch.inf)
         return self.logits[(slack if slack.isfinite().any() else self.slack).argmax()]
 
     def smallest_first(self) -> list[Tensor]:
-        """H x W logits of the masks seen, by area."""
-        found = list(self.logits[self.slack.isfinite()])
-        return sorted(found, key=lambda logits: (logits > 0).float().mean().item())
+        """H x W logits of the stored masks, ascending by area."""
+        stored = list(self.logits[self.slack.isfinite()])
+        return sorted(stored, key=lambda logits: (logits > 0).float().mean().item())
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of the search. Tensors stay on the device; reading one waits for it.
+    """One step of the search. Tensors stay on the device; reading a value synchronizes.
 
     Attributes:
         index: 1, 2, ...
@@ -119,7 +123,7 @@ class Step:
         match: mean cosine over positions of the deepest stage, of e with the photograph; -1 to 1.
         kept: whether the promise held on the composites of this step; False without a promise.
         candidates: the best masks so far; shared by all steps of a run.
-        last: whether the search ends here, out of steps or out of patience.
+        last: whether the search ends here, after all its steps or by early stopping.
     """
 
     index: int
@@ -135,15 +139,15 @@ class Step:
 
     @property
     def logits(self) -> Tensor:
-        """H x W logits from which another search can go on; see `Guidance`."""
+        """H x W logits from which another search can continue; see `Guidance`."""
         return logits_to_continue(self.mask, self.soft_mask)
 
 
 def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
-    """Steps towards the smallest mask that keeps the preset's promise, as the problem is guided.
+    """The steps towards the smallest mask that keeps the promise, under the problem's guidance.
 
-    The same seed gives the same steps on the same device. Nothing is left changed when the
-    generator is closed: the classifier is frozen, and all randomness is local.
+    The same seed gives the same steps on the same device. The classifier and the global random
+    state are never changed.
     """
     device = problem.pixels.device
     generator = seeded_generator(problem, config)
@@ -153,19 +157,19 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     candidates = Candidates(problem.classifier.size, device, promised, guidance=guidance)
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
     descend = Descent(generator, rate)
-    steering = steering_for(config, problem)
+    control = area_control(config, problem)
     for index in range(1, config.steps + 1):
         with torch.enable_grad(), default_modes():
-            logits = steering.cut(guidance.rank(generator()))
-            mask = steering.shown(index, logits)
+            logits = control.shift(guidance.rank(generator()))
+            mask = control.mask_at(index, logits)
             outcome = objective(mask)
             descend(mask, outcome)
         area = mask.hard.mean()
-        held = steering.follow(index, area, outcome)
+        held = control.update(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)
         last = index == config.steps
-        if index % CHECK_EVERY == 0:  # the one place where the device is waited for
-            last = last or bool(steering.stale >= config.patience)
+        if index % CHECK_EVERY == 0:  # the only synchronization with the device
+            last = last or bool(control.stale >= config.patience)
         yield Step(
             index,
             mask.hard,
@@ -180,28 +184,28 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
         )
         if last:
             return
-        del mask, outcome  # and their graphs, before the next ones are made
+        del mask, outcome  # free their graphs before the next step
 
 
 def shaped(mask: Mask, shape: Shape, guidance: Guidance) -> Mask:
-    """The mask as it would be judged; the gradient is that of sigma(s), at every pixel.
+    """The mask brought into shape, with the gradient of the mask as shown at every pixel.
 
-    As it is where the guidance does not allow that shape.
+    Unchanged if the guidance does not allow the shaped mask.
     """
     if shape.free:
         return mask
     hard = guidance.apply(shape.of(mask.hard))
     hard = hard.where(guidance.allows(hard), mask.hard)
-    return mask._replace(shown=hard + (mask.shown - mask.hard), hard=hard)  # exactly the shape
+    return mask._replace(shown=hard + (mask.shown - mask.hard), hard=hard)  # exactly 0 or 1
 
 
-class Steering:
-    """Where a mask's logits are cut, step after step; here at 0, whatever the objective asks for.
+class AreaControl:
+    """Control of the kept share by a shift of the logits; here none, so the objective decides.
 
-    Lives on the device and never waits for it.
+    All tensors stay on the device, and updates do not synchronize.
 
     Attributes:
-        stale: steps since the mask last became clearly better.
+        stale: steps since the last clear improvement.
     """
 
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
@@ -210,36 +214,36 @@ class Steering:
         self.best = torch.full((), torch.inf, device=device)
         self.stale = torch.zeros((), device=device)
 
-    def cut(self, logits: Tensor) -> Tensor:
-        """The logits as they are cut."""
+    def shift(self, logits: Tensor) -> Tensor:
+        """The logits, shifted so that those to keep are positive."""
         return logits
 
-    def shown(self, index: int, logits: Tensor) -> Mask:
-        """The mask of logits that were cut, as the classifier is shown it at a step."""
+    def mask_at(self, index: int, logits: Tensor) -> Mask:
+        """The mask of shifted logits at a step, by the estimator of the settings."""
         if self.config.estimator == "relaxed":
-            progress = min(1.0, index / min(self.config.steps, LOOK))
+            progress = min(1.0, index / min(self.config.steps, SELECT_EVERY))
             return relax(logits, SOFT * (SHARP / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
 
-    def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
-        """Whether a promise held at this step, False without one; the share moves accordingly."""
-        self.compare(-outcome.slack, torch.ones_like(outcome.slack, dtype=torch.bool))
+    def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
+        """Update the share after a step; whether a promise held, False without one."""
+        self.note(-outcome.slack, torch.ones_like(outcome.slack, dtype=torch.bool))
         return torch.zeros_like(outcome.slack, dtype=torch.bool)
 
-    def compare(self, score: Tensor, valid: Tensor) -> None:
-        """Note whether a step beats the best so far; a lower score is better."""
+    def note(self, score: Tensor, valid: Tensor) -> None:
+        """Note whether a step improves on the best score so far; lower is better."""
         better = valid & (score < LESS * self.best)
         self.best = torch.where(better, score, self.best)
         waiting = better | self.best.isinf()
         self.stale = torch.where(waiting, torch.zeros_like(self.stale), self.stale + 1)
 
 
-class KeepPromise(Steering):
-    """The kept share of the pixels that are free to choose, led to the edge of a promise.
+class KeepPromise(AreaControl):
+    """Controls the kept share of the free pixels so that the promise just holds.
 
-    It shrinks with every composite of a step on which the promise holds and grows with every one on
-    which it does not, ever more slowly. Where a promise is about drawn infills, it grows faster
-    than it shrinks, so that it settles where as many hold as are promised, not every other one.
+    The share shrinks with every composite of a step on which the promise holds and grows with every
+    one on which it does not, at a falling rate. For promises about drawn infills it grows faster
+    than it shrinks, so that it settles where the promised share of composites holds, not half.
     """
 
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
@@ -254,37 +258,38 @@ class KeepPromise(Steering):
         if drawn and config.estimator == "relaxed":
             lost = 1 - promise.keep_rate
             self.growing = SHRINKING * promise.keep_rate / (lost if promise.pooled else lost / 2)
-        self.calming = min(config.steps, LOOK) if drawn else config.steps
+        self.calming = min(config.steps, SELECT_EVERY) if drawn else config.steps
 
-    def cut(self, logits: Tensor) -> Tensor:
-        """The logits shifted so that about the share is positive, going by every fourth pixel.
+    def shift(self, logits: Tensor) -> Tensor:
+        """The logits shifted so that about the share is positive.
 
-        By all pixels that are free to choose where the search is guided.
+        The threshold is a quantile of every fourth row and column, or of all free pixels if the
+        search is guided.
         """
         sample = logits.detach()[..., ::4, ::4].flatten()
         if self.free is not None:
             sample = logits.detach().flatten()[self.free]
         return logits - torch.quantile(sample, 1 - self.share)
 
-    def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
-        """Whether the promise held at this step; the share moves accordingly."""
+    def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
+        """Update the share after a step; whether the promise held."""
         held = outcome.slack >= 0
         progress = min(1.0, index / self.calming)
         rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * progress
         shrinking = self.shrinking * self.config.weights.area / AREA_WEIGHT
         change = self.growing * (1 - outcome.held) - shrinking * outcome.held
         self.share = (self.share * (rate * change).exp()).clamp(*self.range)
-        self.compare(area, held)
+        self.note(area, held)
         return held
 
 
-class ReachArea(Steering):
-    """The kept share led from half the pixels to the area asked for, and held there.
+class ReachArea(AreaControl):
+    """Moves the kept share from half the pixels to the area limit, and holds it there.
 
-    From the share of a guidance's logits where there are any.
+    If the guidance has logits, it starts from the share that these keep.
 
     Raises:
-        ValueError: the pixels to keep are more than the area asked for.
+        ValueError: the pixels to keep exceed the area limit.
     """
 
     def __init__(self, config: ExplainConfig, problem: Problem) -> None:
@@ -293,37 +298,36 @@ class ReachArea(Steering):
         given = self.least / problem.pixels[0, 0].numel()
         if given > config.area:
             raise ValueError(
-                f"keep covers {percent(given)} of the pixels, more than the area asked for, "
+                f"keep covers {percent(given)} of the pixels, more than the requested area, "
                 f"{percent(config.area)}."
             )
         self.start = max(problem.guidance.start_share(START_SHARE), SHARE_RANGE[0])
         self.share = self.start
 
-    def cut(self, logits: Tensor) -> Tensor:
+    def shift(self, logits: Tensor) -> Tensor:
         """The logits shifted so that no more than the share is positive."""
-        kept = min(max(int(self.share * logits.numel()), self.least), self.most)
-        return logits - logits.detach().flatten().kthvalue(logits.numel() - kept).values
+        return cut(logits, self.share, self.least, self.most)
 
-    def follow(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
-        """False: an area is not a promise. The share moves on."""
+    def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
+        """Update the share after a step; False, since an area limit is not a promise."""
         progress = min(1.0, index / (REACHED_AFTER * self.config.steps))
         self.share = self.start ** (1 - progress) * self.config.area**progress
-        self.compare(-outcome.slack, area <= self.config.area)
+        self.note(-outcome.slack, area <= self.config.area)
         return torch.zeros_like(outcome.slack, dtype=torch.bool)
 
 
-def steering_for(config: ExplainConfig, problem: Problem) -> Steering:
-    """What leads the kept share under these settings."""
+def area_control(config: ExplainConfig, problem: Problem) -> AreaControl:
+    """The control of the kept share under these settings."""
     if config.area is not None:
         return ReachArea(config, problem)
-    return KeepPromise(config, problem) if config.promise else Steering(config, problem)
+    return KeepPromise(config, problem) if config.promise else AreaControl(config, problem)
 
 
 @default_modes()
 def seeded_generator(problem: Problem, config: ExplainConfig) -> MaskGenerator:
-    """The mask generator with weights drawn from the seed, the global random state untouched.
+    """The mask generator with weights drawn from the seed; the global random state is unchanged.
 
-    It begins at the logits of the problem's guidance where there are any.
+    It starts from the logits of the guidance if there are any, else as the settings say.
     """
     start, earlier = None, problem.guidance.logits
     if config.start == "gradcam" and earlier is None:
