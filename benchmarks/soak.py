@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect, sync_playwright
 
 from actmatch.images.examples import example_photographs
-from actmatch.screen import PATIENCE, chromium, load, serving
+from benchmarks.screen import PATIENCE, chromium, load, serving
 
 SETTLED = 3  # visits after which the server should stop growing
 TABS = ("Refine", "Timeline", "Predictions", "Layers", "Robustness", "Curves")
