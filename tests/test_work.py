@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import gradio as gr
 import pytest
 import torch
 
 import app
 from actmatch import ExplainConfig
 from actmatch.evidence.frontier import Frontier, FrontierPoint
+from actmatch.progress import drain
 from actmatch.results.explain import search
-from actmatch.screen import workbench
+from actmatch.screen import explain_run
+from actmatch.screen.tabs import timeline
 from actmatch.screen.work import (
     MOST_MOMENTS,
     MOST_POINTS,
@@ -31,12 +32,8 @@ CONFIG = ExplainConfig(preset="smallest", steps=12, resolution=8)
 def searched(classifier, problem, config, earlier=None):
     """The work after a run, and its explanation."""
     recorder = Recorder(classifier, problem, earlier)
-    steps = search(classifier, problem, config)
-    while True:
-        try:
-            recorder.add(next(steps))
-        except StopIteration as done:
-            return recorder.work(done.value.logits).with_result(done.value), done.value
+    explanation = drain(recorder.recorded(search(classifier, problem, config)))
+    return recorder.work(explanation.logits).with_result(explanation), explanation
 
 
 @pytest.fixture(scope="module")
@@ -123,20 +120,20 @@ def test_the_smallest_mask_that_holds_is_picked_and_taken_from_where_it_is_shown
     masks = torch.zeros(2, *work.logits.shape, dtype=torch.bool)
     masks[1, :8] = True
     work = replace(work, frontier=Frontier(points, masks))
-    shown = dict(zip(workbench.PICKED, workbench.hold(work, 75), strict=True))
+    shown = timeline.hold(work, 75)
     assert shown["place"] == len(work.moments) + 1
     assert torch.equal(work.mask_at(shown["place"]), masks[1].float())
     assert "holds on 90&nbsp;% of backgrounds (80–100&nbsp;%)" in shown["held"]
     assert "am-chosen" in shown["frontier"]
-    none = dict(zip(workbench.PICKED, workbench.hold(work, 95), strict=True))
+    none = timeline.hold(work, 95)
     assert "No mask of this run holds on 95&nbsp;%" in none["held"]
-    assert none["seen"] == none["place"] == none["frontier"] == gr.skip()
+    assert none.keys() == {"held"}
 
 
 def test_without_a_run_there_is_no_mask_that_holds(run):
     work, _ = run
     for nothing in (None, replace(work, frontier=None)):
-        assert workbench.hold(nothing, 75) == workbench.UNPICKED
+        assert timeline.hold(nothing, 75) == {}
 
 
 # --- marks ---------------------------------------------------------------------------------------
@@ -172,6 +169,10 @@ def test_a_search_obeys_its_marks(quadrant, problem):
 
 def test_another_photograph_of_either_question_classifier_or_fit_forgets_the_work():
     screen = app.build()
-    forgetting = [fn for fn in screen.fns.values() if fn.fn is workbench.forget]
+    forgetting = [
+        each
+        for each in screen.fns.values()
+        if getattr(each.fn, "__wrapped__", None) is explain_run.forget
+    ]
     causes = {screen.blocks[block].label for fn in forgetting for block, _ in fn.targets}
     assert causes == {"Photograph", "Classifier", "Fit", "Similar to this photograph"}

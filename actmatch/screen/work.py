@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from ..evidence.frontier import Frontier
 from ..images.photograph import read_photograph, to_image, to_pixels
 from ..problem.guidance import Guidance
 from ..problem.problem import Problem
+from ..progress import Steps
 from ..results.explanation import Explanation
 from ..search.optimize import Step
 
@@ -148,6 +149,15 @@ class Recorder:
         self.steps.append((step.index, step.mask[0, 0].bool(), figures))
         if len(self.steps) > MOST_MOMENTS:
             self.steps, self.every = self.steps[::2], 2 * self.every
+
+    def recorded(
+        self, steps: Generator[Step, None, Explanation]
+    ) -> Generator[Step, None, Explanation]:
+        """The same steps, each remembered or left out."""
+        for step in (all_steps := Steps(steps)):
+            self.add(step)
+            yield step
+        return all_steps.result
 
     def work(self, logits: Tensor) -> Work:
         """Where the search stands at H x W logits, the moments of earlier runs first."""
