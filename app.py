@@ -25,7 +25,7 @@ from actmatch.images.examples import example_photographs
 from actmatch.screen import (
     ask_column,
     endpoints,
-    explain_run,
+    explain_runs,
     result,
     settings_column,
     share_row,
@@ -63,8 +63,8 @@ def build() -> gr.Blocks:
         ask_column.connect(screen.controls)
         for tab in tabs.values():
             tab.connect(screen)
-        explain_run.connect(screen)
-        result.connect(explain_run.result_parts(screen))
+        explain_runs.connect(screen)
+        result.connect(explain_runs.result_parts(screen))
         share_row.connect(share, screen)
         blocks.load(None, js=settings_column.RENDER_FOLDED, api_visibility="private")
     return blocks

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 import torch
-from test_screen import shared, visited, work_of
+from test_screen import shared, state_of, visited
 from toys import SIDE, quadrant_classifier, quadrant_pixels
 
 from actmatch.images.mask_code import decode, encode
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
 from actmatch.results.settings import mask_in
-from actmatch.screen import linked_mask, panels, share_row
+from actmatch.screen import html, linked_mask, share_row
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_link_shows_its_mask_before_there_is_a_photograph_or_a_classifier(monk
     assert shown["code"] == QUADRANT
     assert KEEPS in words(status)
     assert "Choose the photograph it was made for" in status
-    assert panels.START in status  # the tabs still say what they are for
+    assert html.START in status  # the tabs still say what they are for
     assert live["visible"]
     assert KEEPS in words(live["value"])
     assert "data:image/jpeg" in live["value"]
@@ -64,7 +64,7 @@ def test_a_broken_code_gets_one_sentence_and_the_settings_of_the_link_take_effec
     assert shown == dict(code="")
     assert sentence in status
     assert "<script" not in status
-    assert panels.START in status
+    assert html.START in status
     restored = share_row.from_link(link)
     assert (restored["preset"], restored["seed"]) == ("paper", 7)
 
@@ -85,7 +85,7 @@ def test_a_mask_of_another_size_than_the_classifiers_gets_one_sentence(toy):
         assert (
             "The mask in this link was made for 32 × 24 pixels, but quadrant takes 32 × 32"
         ) in status
-        assert panels.START in status
+        assert html.START in status
         assert live["visible"]
 
 
@@ -100,20 +100,20 @@ def test_without_a_mask_or_with_an_unknown_classifier_nothing_changes(toy, monke
 
 
 def test_the_mask_of_a_link_is_forgotten_once_there_is_a_result(toy):
-    assert linked_mask.forget(work_of(quadrant_classifier(), toy, torch.ones(SIDE, SIDE))) == ""
+    assert linked_mask.forget(state_of(quadrant_classifier(), toy, torch.ones(SIDE, SIDE))) == ""
     assert linked_mask.forget(None) == gr.skip()
 
 
-def copied(work, linked="", config=None):
+def copied(state, linked="", config=None):
     """The query of a copied link."""
-    asked = shared(config or ExplainConfig(), work=work, linked=linked)
+    asked = shared(config or ExplainConfig(), state=state, linked=linked)
     return share_row.text_of("link", asked)["value"]
 
 
 def test_a_copied_link_holds_the_mask_of_the_explanation(toy):
     mask = torch.zeros(SIDE, SIDE)
     mask[4:20, 7:11] = 1
-    query = copied(work_of(quadrant_classifier(), toy, mask), QUADRANT, ExplainConfig(seed=7))
+    query = copied(state_of(quadrant_classifier(), toy, mask), QUADRANT, ExplainConfig(seed=7))
     assert query.startswith("?seed=7&mask=")
     opened = visited(query).query_params
     assert torch.equal(decode(mask_in(opened)), mask)

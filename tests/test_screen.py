@@ -26,18 +26,18 @@ from actmatch.results import markup
 from actmatch.screen import (
     ask_column,
     downloads,
-    explain_run,
+    explain_runs,
+    html,
     loaded,
-    panels,
     result,
     share_row,
 )
 from actmatch.screen.asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS
+from actmatch.screen.search_state import Recorder, SearchState, in_bytes
 from actmatch.screen.share_row import ShareAsked
 from actmatch.screen.stopping import StopSignal
 from actmatch.screen.tabs import compare, judge, pieces
 from actmatch.screen.upload import Photograph
-from actmatch.screen.work import Recorder, Work, in_bytes
 
 LITE0 = "tf_efficientnet_lite0"
 
@@ -59,16 +59,16 @@ def controls_of(config: ExplainConfig) -> dict:
     return values["settings"] | {WEIGHT + name: each for name, each in values["weights"].items()}
 
 
-def work_of(classifier, photograph, mask, fit="crop") -> Work:
+def state_of(classifier, photograph, mask, fit="crop") -> SearchState:
     """What the screen remembers of an explanation whose mask is H x W, above 0 where it keeps."""
     pixels = to_pixels(photograph, classifier.data_config, fit)[0]
     logits = torch.as_tensor(mask).float() - 0.5
-    return Work(classifier.name, 0, classifier.class_names[0], in_bytes(pixels), logits, ())
+    return SearchState(classifier.name, 0, classifier.class_names[0], in_bytes(pixels), logits, ())
 
 
-def lite0_work(photograph, mask, fit="crop") -> Work:
+def lite0_state(photograph, mask, fit="crop") -> SearchState:
     """The same of the default classifier."""
-    return work_of(loaded.classifier_for(LITE0, "cpu"), photograph, mask, fit)
+    return state_of(loaded.classifier_for(LITE0, "cpu"), photograph, mask, fit)
 
 
 def square_mask() -> np.ndarray:
@@ -78,9 +78,9 @@ def square_mask() -> np.ndarray:
     return mask
 
 
-def explain_asked(photograph, config: ExplainConfig, **more) -> explain_run.ExplainAsked:
+def explain_asked(photograph, config: ExplainConfig, **more) -> explain_runs.ExplainAsked:
     """What the controls hand over."""
-    return explain_run.ExplainAsked(
+    return explain_runs.ExplainAsked(
         photograph=photograph, classifier=LITE0, device="cpu", **values_of(config), **more
     )
 
@@ -151,7 +151,7 @@ def test_looking_shows_what_the_classifier_sees_and_says(lion):
 
 def test_a_run_streams_pictures_and_ends_with_everything(lion):
     config = ExplainConfig(preset="smallest", steps=4)
-    frames = list(explain_run.explained("a run", explain_asked(lion, config)))
+    frames = list(explain_runs.search_run("a run", explain_asked(lion, config)))
     final = frames[-1]
     assert "Keeping" in final["status"]
     assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
@@ -163,7 +163,7 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert final["ranking"]["visible"]
     assert any("img" in str(frame.get("live")) for frame in frames)
     assert "Promised: holds on gray. Measured: " in final["status"]
-    mask = final["work"].mask
+    mask = final["state"].mask
     assert final["legend"] == final["outlines"] == markup.outlines(mask, mask)
     assert final["suggestions"].count("<li") >= 6  # every check at least
 
@@ -189,15 +189,17 @@ def test_a_download_lies_on_disk_once_and_only_until_it_was_copied():
 
 def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
     mine, theirs = StopSignal("mine"), StopSignal("theirs")
-    explain_run.stop_run(request_of("mine"))
+    explain_runs.stop_run(request_of("mine"))
     try:
         assert mine.is_set()
         assert not theirs.is_set()
-        frames = list(explain_run.explained("mine", explain_asked(lion, ExplainConfig(steps=500))))
+        frames = list(
+            explain_runs.search_run("mine", explain_asked(lion, ExplainConfig(steps=500)))
+        )
         assert any("Stopped after 1 steps" in frame.get("status", "") for frame in frames)
         assert "Keeping" in frames[-1]["status"]
     finally:
-        explain_run.leave_run(request_of("mine"))
+        explain_runs.leave_run(request_of("mine"))
     assert not mine.is_set()
 
 
@@ -217,7 +219,7 @@ def judge_asked(photograph, source, **changes):
 
 def card_of(photograph, source, **changes):
     """What the tab shows at the end."""
-    *_, last = judge.judging(None, judge_asked(photograph, source, **changes))
+    *_, last = judge.judgment_run(None, judge_asked(photograph, source, **changes))
     return last
 
 
@@ -243,7 +245,7 @@ def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp
     path = tmp_path / "mask.png"
     Image.fromarray(square_mask()).save(path)
     from_file = card_of(lion, judge.UPLOAD, mask_file=str(path))
-    from_last = card_of(lion, judge.LAST, last=lite0_work(lion, square_mask()))
+    from_last = card_of(lion, judge.LAST, last=lite0_state(lion, square_mask()))
     assert from_file["figures"] == from_last["figures"]
     assert "20 %" in from_file["figures"].replace("&nbsp;", " ")
 
@@ -262,7 +264,7 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     areas = [row["value"] for row in lines["data"]["values"] if row["of"] == "kept pixels"]
     assert areas == sorted(areas, reverse=True)
     assert len(held["data"]["values"]) == 1
-    binary = card_of(lion, judge.LAST, last=lite0_work(lion, soft > 100))["thresholds"]
+    binary = card_of(lion, judge.LAST, last=lite0_state(lion, soft > 100))["thresholds"]
     assert (binary["visible"], binary["value"]) == (False, None)
 
 
@@ -302,28 +304,28 @@ def test_a_region_that_cannot_be_judged_gets_the_librarys_sentence(lion, source,
 
 def test_the_last_mask_judged_for_an_unknown_class_gets_the_librarys_sentence(lion):
     with pytest.raises(gr.Error, match="no class named"):
-        card_of(lion, judge.LAST, last=lite0_work(lion, square_mask()), target="zebu")
+        card_of(lion, judge.LAST, last=lite0_state(lion, square_mask()), target="zebu")
 
 
-def other_works(lion):
+def other_states(lion):
     """Works of another photograph, fit and classifier than the lion's, cropped, by the default."""
     square = square_mask()
-    turned = lite0_work(lion.rotate(180), square)
-    squashed = lite0_work(lion, square, fit="squash")
-    return turned, squashed, replace(lite0_work(lion, square), classifier="another")
+    turned = lite0_state(lion.rotate(180), square)
+    squashed = lite0_state(lion, square, fit="squash")
+    return turned, squashed, replace(lite0_state(lion, square), classifier="another")
 
 
 def test_the_mask_of_another_photograph_is_not_taken_for_this_ones(lion):
-    for work in other_works(lion):
+    for state in other_states(lion):
         with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
-            card_of(lion, judge.LAST, last=work)
+            card_of(lion, judge.LAST, last=state)
         with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
-            list(compare.comparing(None, compare_asked(lion, last=work)))
+            list(compare.comparison_run(None, compare_asked(lion, last=state)))
 
 
 def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion):
     empty = dict(background=lion, layers=[], composite=lion)
-    frames = judge.judging(None, judge_asked(lion, judge.PAINT, editor=empty))
+    frames = judge.judgment_run(None, judge_asked(lion, judge.PAINT, editor=empty))
     next(frames)
     shown = next(frames)
     assert "Nothing is painted yet" in shown["status"]
@@ -335,7 +337,7 @@ def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion
 def test_the_canvas_is_the_photograph_in_its_own_aspect(lion):
     wide = lion.resize((300, 100))
     picture = judge.canvas(wide, LITE0, "crop")
-    assert picture.size == (panels.ENLARGED, panels.ENLARGED // 3)
+    assert picture.size == (html.ENLARGED, html.ENLARGED // 3)
     assert judge.canvas(None, LITE0, "crop") is None
 
 
@@ -343,14 +345,14 @@ def compare_asked(lion, **changes):
     """What the controls of the Compare tab hold."""
     usual = dict(
         photograph=lion, classifier=LITE0, device="cpu", whose=judge.LAST, source=judge.PAINT,
-        last=lite0_work(lion, square_mask()), methods=["center_disc", "attention_rollout"],
+        last=lite0_state(lion, square_mask()), methods=["center_disc", "attention_rollout"],
         cut="the area of the mask", preset="smallest", target=TOP_CLASS, fit="crop", seed=0.0,
     )  # fmt: skip
     return compare.CompareAsked(**usual | changes)
 
 
 def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_table(lion):
-    *working, last = compare.comparing(None, compare_asked(lion))
+    *working, last = compare.comparison_run(None, compare_asked(lion))
     assert working[0]["stop"]["interactive"]
     assert not last["stop"]["interactive"]
     assert "center_disc: 2 of 3" in working[1]["status"]
@@ -364,7 +366,7 @@ def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_tab
 
 def test_the_painted_region_can_be_compared(lion):
     given = compare_asked(lion, whose=compare.JUDGED_REGION, editor=painted(lion), last=None)
-    *_, last = compare.comparing(None, given)
+    *_, last = compare.comparison_run(None, given)
     assert "This mask of lion" in last["status"]
 
 
@@ -380,26 +382,26 @@ def test_the_painted_region_can_be_compared(lion):
 )
 def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sentence):
     with pytest.raises(gr.Error, match=sentence):
-        list(compare.comparing(None, compare_asked(lion, **changes)))
+        list(compare.comparison_run(None, compare_asked(lion, **changes)))
 
 
 def test_removed_pixels_are_shown_as_chosen_and_not_drawn_twice_on_gray():
     gray, faded = np.full((8, 8, 3), 127, dtype=np.uint8), np.full((8, 8, 3), 200, dtype=np.uint8)
-    work = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
+    state = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
     for chosen, value in ((result.GRAY, 127), (result.FADED, 200)):
-        before, after = result.show_removed(chosen, work, faded, gray)
+        before, after = result.show_removed(chosen, state, faded, gray)
         assert before.size == after.size
         assert (before.getpixel((4, 4))[0], after.getpixel((4, 4))[0]) == (0, value)
     assert result.show_removed(result.FADED, None, None, None) == gr.skip()
-    again = result.show_removed_again(result.GRAY, work, faded, gray)
+    again = result.show_removed_again(result.GRAY, state, faded, gray)
     assert again == gr.skip()
 
 
 def test_a_suggestion_moves_its_setting_alone():
     moved = SimpleNamespace(setting="resolution", value=28)
-    assert explain_run.try_suggestion(moved) == dict(resolution=28)
+    assert explain_runs.try_suggestion(moved) == dict(resolution=28)
     moved = SimpleNamespace(setting="area", value=3)
-    assert explain_run.try_suggestion(moved) == dict(weight_area=3)
+    assert explain_runs.try_suggestion(moved) == dict(weight_area=3)
 
 
 def visited(query: str) -> SimpleNamespace:
@@ -477,10 +479,10 @@ def test_a_group_typed_in_the_box_of_classes_is_explained_and_worked_on(lion):
     classifier, config, problem = explain_asked(lion, ExplainConfig(target="lion | hyena")).posed()
     assert classifier.class_names[problem.target] == "lion or hyena"
     assert config.target == "lion | hyena"
-    work = Recorder(classifier, problem, None).work(torch.zeros(224, 224))
-    assert work.label == "lion or hyena"
-    assert work.is_of(classifier, problem)
-    assert not work.is_of(*explain_asked(lion, ExplainConfig(target="lion")).posed()[::2])
+    state = Recorder(classifier, problem, None).state(torch.zeros(224, 224))
+    assert state.label == "lion or hyena"
+    assert state.is_of(classifier, problem)
+    assert not state.is_of(*explain_asked(lion, ExplainConfig(target="lion")).posed()[::2])
 
 
 def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
@@ -490,9 +492,9 @@ def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
 
 
 def test_a_run_without_a_photograph_asks_for_one():
-    run = explain_run.explained("none", explain_asked(None, ExplainConfig()))
+    run = explain_runs.search_run("none", explain_asked(None, ExplainConfig()))
     with pytest.raises(gr.Error, match="Choose a photograph first"):
-        next(run)
+        list(run)
 
 
 @pytest.mark.parametrize("name", ["/etc/weights.pth", "../secret.safetensors", "", "   "])
@@ -524,9 +526,9 @@ def test_an_upload_is_read_by_our_own_reader(tmp_path):
 def test_names_from_outside_are_escaped():
     rows = [Prediction("<script>alert(1)</script>", 0.5)]
     assert "<script>" not in markup.top5(rows)
-    assert "<script>" not in panels.status("<script>", 0.5)
-    assert "<script>" not in panels.failure("<script>")
-    assert "<script>" not in panels.judged(["<script>"], 1.0)
+    assert "<script>" not in html.status("<script>", 0.5)
+    assert "<script>" not in html.failure("<script>")
+    assert "<script>" not in html.judged(["<script>"], 1.0)
 
 
 def test_building_the_app_loads_no_weights_opens_no_connection_and_waits_for_no_slow_package():

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import pytest
 from PIL import Image
-from test_screen import LITE0, explain_asked, shared, values_of, work_of
+from test_screen import LITE0, explain_asked, shared, state_of, values_of
 from toys import (
     across_classifier,
     across_pixels,
@@ -25,7 +25,7 @@ from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
 from actmatch.results.settings import CONTRAST, SIMILARITY
 from actmatch.screen import asked as asked_values
-from actmatch.screen import explain_run, question, share_row
+from actmatch.screen import explain_runs, question, share_row
 from actmatch.screen.stopping import KINDS, StopSignal, leave
 from actmatch.screen.tabs import classes, models, several
 
@@ -49,7 +49,7 @@ def found(photograph, config=SMALL, most=2.0, overlap=0.0, **more):
         photograph=photograph, classifier=LITE0, device="cpu", **values_of(config), most=most,
         overlap=overlap, **more,
     )  # fmt: skip
-    yield from several.finding_several("visitor", asked)
+    yield from several.several_run("visitor", asked)
 
 
 def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sentence(toy):
@@ -146,7 +146,7 @@ def classes_of(photograph, config=SMALL, most=2.0):
     asked = classes.ClassesAsked(
         photograph=photograph, classifier=LITE0, device="cpu", **values_of(config), most=most
     )
-    yield from classes.explaining_classes("visitor", asked)
+    yield from classes.classes_run("visitor", asked)
 
 
 @pytest.fixture
@@ -221,12 +221,12 @@ def transferred(photograph, names, whose=models.THIS, share=None, config=SMALL):
     last = None
     if share is not None:
         own = models.classifier_for("own", "cpu")
-        last = work_of(own, quadrant_photograph(), quadrant_mask(share)[0, 0])
+        last = state_of(own, quadrant_photograph(), quadrant_mask(share)[0, 0])
     asked = models.ModelsAsked(
         photograph=photograph, classifier="own", device="cpu", **values_of(config), names=names,
         whose=whose, last=last,
     )  # fmt: skip
-    yield from models.transferring("visitor", asked)
+    yield from models.transfer_run("visitor", asked)
 
 
 @pytest.mark.parametrize(("share", "sign", "count"), [(1.0, "✓", "2 of 2"), (0.1, "✗", "0 of 2")])
@@ -315,7 +315,7 @@ def across(monkeypatch):
 def explained(photograph, kind, rival, reference, config=SMALL):
     """The last frame of Explain."""
     asked = explain_asked(photograph, config, question=kind, rival=rival, reference=reference)
-    *_, last = explain_run.explained("asked", asked)
+    *_, last = explain_runs.search_run("asked", asked)
     return last
 
 

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_screen import compare_asked, explain_asked, judge_asked, work_of
+from test_screen import compare_asked, explain_asked, judge_asked, state_of
 from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
-from actmatch.screen import asked, explain_run
+from actmatch.screen import asked, explain_runs
 from actmatch.screen.stopping import LEFT, STOPPED, Stopped, StopSignal, at_work, leave, stoppable
 from actmatch.screen.tabs import compare, judge
 
@@ -27,9 +27,9 @@ def photograph(monkeypatch):
 
 
 @pytest.fixture
-def work(photograph):
+def state(photograph):
     """Of an explanation by the toy's quadrant."""
-    return work_of(quadrant_classifier(), photograph, quadrant_mask(1.0)[0, 0])
+    return state_of(quadrant_classifier(), photograph, quadrant_mask(1.0)[0, 0])
 
 
 def is_set(what):
@@ -50,10 +50,10 @@ def test_a_stoppable_classifier_answers_until_its_visitor_stops_it():
         StopSignal("visitor").clear()
 
 
-def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, work):
-    judged = judge.judging("visitor", judge_asked(photograph, judge.LAST, last=work))
-    asked = compare_asked(photograph, last=work, methods=["rise"])
-    for frames in (judged, compare.comparing("visitor", asked)):
+def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, state):
+    judged = judge.judgment_run("visitor", judge_asked(photograph, judge.LAST, last=state))
+    asked = compare_asked(photograph, last=state, methods=["rise"])
+    for frames in (judged, compare.comparison_run("visitor", asked)):
         assert next(frames)["stop"]["interactive"]
         StopSignal("visitor").set()
         *_, last = frames
@@ -64,11 +64,11 @@ def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, work)
 
 
 def test_a_tab_closed_while_an_explanation_is_judged_ends_it(photograph):
-    frames = explain_run.explaining("visitor", explain_asked(photograph, FEW))
+    frames = explain_runs.search_run("visitor", explain_asked(photograph, FEW))
     for frame in frames:
         if "Judging the mask" in frame["status"]:
             break
-    explain_run.leave_run(VISITOR)
+    explain_runs.leave_run(VISITOR)
     assert is_set(LEFT)
     *_, last = frames
     assert "was stopped" in last["status"]
@@ -76,11 +76,11 @@ def test_a_tab_closed_while_an_explanation_is_judged_ends_it(photograph):
 
 
 def test_a_tab_closed_while_a_picked_mask_is_judged_ends_it(photograph):
-    *_, last = explain_run.explaining("visitor", explain_asked(photograph, FEW))
-    asked = explain_asked(photograph, FEW, work=last["work"], place=0)
-    frames = explain_run.taking("visitor", asked)
+    *_, last = explain_runs.search_run("visitor", explain_asked(photograph, FEW))
+    asked = explain_asked(photograph, FEW, state=last["state"], place=0)
+    frames = explain_runs.take_run("visitor", asked)
     assert "Judging the mask that you picked" in next(frames)["status"]
-    explain_run.leave_run(VISITOR)
+    explain_runs.leave_run(VISITOR)
     assert is_set(LEFT)
     *_, last = frames
     assert "was stopped" in last["status"]

@@ -23,7 +23,7 @@ from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .glossary import promises
 from .loaded import classifier_choices, classifier_for
 from .pictures import Picture
-from .runner import PRIVATE, QUIET, in_words, into
+from .runner import PRIVATE, QUIET, Frame, in_words, into
 from .upload import REMOVE_BROKEN, Photograph
 
 TUNED = (*PRESET_SETTINGS, *(WEIGHT + name for name in WEIGHTS))  # controls that a preset sets
@@ -101,20 +101,16 @@ def connect(controls: dict[str, Component]) -> None:
         return {name: controls[name] for name in names}
 
     looking = dict(concurrency_id="look", concurrency_limit=2, **QUIET)
-    shown = named("look", "seen", "top5")
-    seen = dict(
-        fn=into(shown, look), inputs_kwargs=named("photograph", "classifier", "fit"),
-        outputs=[*shown.values()],
-    )  # fmt: skip
+    seen = into(named("look", "seen", "top5"), look)
+    seen["inputs_kwargs"] = named("photograph", "classifier", "fit")
     looked = controls["photograph"].change(**seen, **looking)
     looked.failure(None, None, None, js=REMOVE_BROKEN, **PRIVATE)
     controls["fit"].change(**seen, **looking)
     controls["classifier"].change(**choosing_class(controls), **looking).success(**seen, **looking)
-    set_by_preset = named("promise", *TUNED)
-    controls["preset"].input(  # not when a link or a report sets it with its own weights
-        into(set_by_preset, choose_preset), controls["preset"], [*set_by_preset.values()],
-        queue=False, **PRIVATE,
-    )  # fmt: skip
+    preset = controls["preset"]
+    preset.input(  # not when a link or a report sets it with its own weights
+        **into(named("promise", *TUNED), choose_preset), inputs=preset, queue=False, **PRIVATE
+    )
     question.connect(controls)
 
 
@@ -128,7 +124,7 @@ def choosing_class(controls: dict[str, Component]) -> dict[str, Any]:
 
 
 @in_words
-def look(photograph: Image.Image | None, classifier: str, fit: str) -> dict[str, Any]:
+def look(photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
     """What the classifier sees of the photograph and says of it."""
     if photograph is None:
         return dict(look=gr.update(visible=False), seen=None, top5="")
@@ -162,7 +158,7 @@ def choose_classifier(classifier: str, target: Any = TOP_CLASS) -> Any:
     return classes
 
 
-def choose_preset(preset: str) -> dict[str, Any]:
+def choose_preset(preset: str) -> Frame:
     """The preset's promise in words, and its values for the controls that it sets."""
     config = ExplainConfig(preset=preset)
     values = {name: getattr(config, name) for name in PRESET_SETTINGS}

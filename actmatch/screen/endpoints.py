@@ -367,7 +367,7 @@ def compare(asked: Given) -> Iterator[tuple]:
         hops=asked.hops,
     )  # fmt: skip
     rows = compare_rows(asked.loaded(), asked.photograph, asked.mask, config)
-    made = yield from told(rows, lambda method: f"At work: {method}", count=4)
+    made = yield from told(rows, lambda method: f"At state: {method}", count=4)
     pictures = [(picture, title) for title, picture in made.pictures()]
     yield " ".join((made.sentence, *made.left_out)), pictures, made.report(), zipped(made)
 

@@ -17,11 +17,11 @@ from ..images.photograph import to_image, to_pixels
 from ..images.render import overlay
 from ..results.settings import mask_in
 from ..wording import percent
-from . import panels
+from . import html
 from .loaded import classifier_for
 from .runner import QUICK, QUIET, Frame, into
+from .search_state import SearchState
 from .tabs import Screen
-from .work import Work
 
 
 def connect(screen: Screen) -> tuple[gr.State, dict[str, Any]]:
@@ -30,17 +30,17 @@ def connect(screen: Screen) -> tuple[gr.State, dict[str, Any]]:
     Returns:
         The code, and an event that shows the mask again, for when the settings are restored.
     """
-    code, work = gr.State(""), screen.result["work"]
+    code, state = gr.State(""), screen.result["state"]
     shown = dict(code=code, **{name: screen.result[name] for name in ("status", "live")})
     chosen = screen.named("photograph", "classifier", "fit")
     again = dict(
-        fn=into(shown, on_photograph), inputs_kwargs=dict(code=code, **chosen),
-        outputs=[*shown.values()], concurrency_id="look", **QUIET,
+        **into(shown, on_photograph), inputs_kwargs=dict(code=code, **chosen),
+        concurrency_id="look", **QUIET,
     )  # fmt: skip
-    screen.blocks.load(into(shown, opened), None, [*shown.values()], **QUICK)
+    screen.blocks.load(**into(shown, opened), **QUICK)
     for control in chosen.values():
         control.change(**again)
-    work.change(forget, work, code, **QUICK)
+    state.change(forget, state, code, **QUICK)
     return code, again
 
 
@@ -52,7 +52,7 @@ def opened(request: gr.Request) -> Frame:
     try:
         return dict(code=code, **alone(decode(code)))
     except ValueError as error:
-        return dict(code="", status=panels.refused(str(error)))
+        return dict(code="", status=html.refused(str(error)))
 
 
 def on_photograph(code: str, photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
@@ -70,7 +70,7 @@ def on_photograph(code: str, photograph: Image.Image | None, classifier: str, fi
             f"The mask in this link was made for {width} × {height} pixels, but {loaded.name} "
             f"takes {columns} × {rows}, so it cannot be shown on a photograph for this classifier."
         )
-        return dict(status=panels.refused(words), live=picture(to_image(mask), words))
+        return dict(status=html.refused(words), live=picture(to_image(mask), words))
     if photograph is None:
         return alone(mask)
     pixels = to_pixels(photograph, loaded.data_config, fit)[0]
@@ -87,7 +87,7 @@ def alone(mask: Tensor) -> Frame:
 def shown(mask: Tensor, image: Image.Image, hint: str) -> Frame:
     """A picture of the mask where the forming mask will stand, and how much it keeps."""
     words = sentence_of(mask)
-    return dict(status=panels.start(words, hint), live=picture(image, words))
+    return dict(status=html.start(words, hint), live=picture(image, words))
 
 
 def sentence_of(mask: Tensor) -> str:
@@ -97,9 +97,9 @@ def sentence_of(mask: Tensor) -> str:
 
 def picture(image: Image.Image, alt_text: str) -> Any:
     """The picture where the forming mask will stand."""
-    return gr.update(value=panels.live_picture(panels.enlarged(image), alt_text), visible=True)
+    return gr.update(value=html.live_picture(html.enlarged(image), alt_text), visible=True)
 
 
-def forget(work: Work | None) -> Any:
+def forget(state: SearchState | None) -> Any:
     """No code any more once there is a result."""
-    return gr.skip() if work is None else ""
+    return gr.skip() if state is None else ""

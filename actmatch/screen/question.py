@@ -15,7 +15,7 @@ from ..problem.config import ExplainConfig
 from ..problem.views import contrast, similarity
 from ..results.settings import CONTRAST, OTHER, SIMILARITY, Question
 from .loaded import classifier_for
-from .runner import QUICK, QUIET, in_words, into
+from .runner import QUICK, QUIET, Frame, in_words, into
 from .upload import Photograph
 
 CLASS = "class"
@@ -110,7 +110,7 @@ def connect(controls: dict[str, gr.components.Component]) -> None:
         concurrency_id="look",
     )
     controls["question"].change(
-        into(needs, choose_question), controls["question"], [*needs.values()], **QUICK
+        **into(needs, choose_question), inputs=controls["question"], **QUICK
     ).then(**rivals, **QUIET)
     controls["classifier"].change(**rivals, **QUIET)
 
@@ -118,7 +118,7 @@ def connect(controls: dict[str, gr.components.Component]) -> None:
 # --- handlers ------------------------------------------------------------------------------------
 
 
-def choose_question(kind: str) -> dict[str, Any]:
+def choose_question(kind: str) -> Frame:
     """The class, the rival and the other photograph, whichever the question needs."""
     needed = dict(target=kind != SIMILARITY, rival=kind == CONTRAST, reference=kind == SIMILARITY)
     return {name: gr.update(visible=visible) for name, visible in needed.items()}

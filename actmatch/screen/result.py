@@ -12,25 +12,29 @@ from PIL import Image
 from ..images.photograph import to_image
 from ..results import markup
 from ..results.explanation import Explanation
-from . import panels
+from . import html
 from .downloads import zipped
 from .pictures import Pair
-from .runner import QUICK
-from .work import Work
+from .runner import QUICK, Frame
+from .search_state import SearchState
 
 KEEP_SECONDS = 3600  # for which what a visitor was shown stays on disk
 GRAY, FADED = "flat gray", "faded"
 REMOVED = (GRAY, FADED)
+CLEARED = dict(
+    live=gr.update(value=html.NOTHING, visible=True), slider=gr.update(visible=False), legend="",
+    suggestions="",
+)  # fmt: skip
 
 
 # --- layout --------------------------------------------------------------------------------------
 
 
 def result_parts() -> dict[str, Component]:
-    """What stands above the tabs, and the work that it came from."""
-    status = gr.HTML(panels.EMPTY_STATUS, elem_id="am-status", label="Result in words")
+    """What stands above the tabs, and the state of its search."""
+    status = gr.HTML(html.EMPTY_STATUS, elem_id="am-status", label="Result in words")
     with gr.Column(elem_id="am-hero"):
-        live = gr.HTML(panels.NOTHING, elem_id="am-forming", label="The forming mask")
+        live = gr.HTML(html.NOTHING, elem_id="am-forming", label="The forming mask")
         slider = Pair(
             label="Before | after", visible=False,
             type="pil", format="jpeg", max_height=560, elem_id="am-slider",
@@ -42,12 +46,12 @@ def result_parts() -> dict[str, Component]:
         )  # fmt: skip
         legend = gr.HTML(label="What the outlines are", elem_id="am-legend")
     suggestions = gr.HTML(
-        js_on_load=panels.PICK_SUGGESTION, elem_id="am-suggestions", label="What should I try?"
+        js_on_load=html.PICK_SUGGESTION, elem_id="am-suggestions", label="What should I try?"
     )
-    work = gr.State(None, time_to_live=KEEP_SECONDS)
+    state = gr.State(None, time_to_live=KEEP_SECONDS)
     return dict(
         status=status, live=live, slider=slider, removed=removed, legend=legend,
-        suggestions=suggestions, work=work,
+        suggestions=suggestions, state=state,
     )  # fmt: skip
 
 
@@ -60,24 +64,24 @@ def download_button() -> gr.DownloadButton:
 
 def connect(parts: dict[str, Component]) -> None:
     """Events: before and after follow the choice of how removed pixels look."""
-    names = ("removed", "work", "overlay", "explanation")
+    names = ("removed", "state", "overlay", "explanation")
     shown = dict(inputs=[parts[name] for name in names], outputs=parts["slider"])
     parts["removed"].input(show_removed, **shown, **QUICK)
-    parts["work"].change(show_removed_again, **shown, **QUICK)
+    parts["state"].change(show_removed_again, **shown, **QUICK)
 
 
 # --- handlers ------------------------------------------------------------------------------------
 
 
 def show_removed(
-    removed: str, work: Work | None, faded: np.ndarray | None, gray: np.ndarray | None
+    removed: str, state: SearchState | None, faded: np.ndarray | None, gray: np.ndarray | None
 ) -> Any:
     """Before and after, the removed pixels as chosen; left as it is where there is no result."""
     after = faded if removed == FADED else gray
-    if work is None or after is None:
+    if state is None or after is None:
         return gr.skip()
-    pair = (to_image(work.pixels / 255), Image.fromarray(np.asarray(after)))
-    return tuple(map(panels.enlarged, pair))
+    pair = (to_image(state.pixels / 255), Image.fromarray(np.asarray(after)))
+    return tuple(map(html.enlarged, pair))
 
 
 def show_removed_again(removed: str, *result: Any) -> Any:
@@ -88,26 +92,15 @@ def show_removed_again(removed: str, *result: Any) -> Any:
 # --- what is shown -------------------------------------------------------------------------------
 
 
-def show(explanation: Explanation, work: Work) -> dict[str, Any]:
+def show(explanation: Explanation, state: SearchState) -> Frame:
     """A result."""
     pair = (to_image(explanation.pixels), to_image(explanation.explanation))
     return dict(
-        status=panels.result(explanation),
+        status=html.result(explanation),
         live=gr.update(visible=False),
-        slider=gr.update(value=tuple(map(panels.enlarged, pair)), visible=True),
+        slider=gr.update(value=tuple(map(html.enlarged, pair)), visible=True),
         legend=markup.outlines(explanation.mask, explanation.core),
         save=gr.update(value=zipped(explanation), interactive=True),
-        work=work,
-        suggestions=panels.suggestions(explanation),
-    )
-
-
-def failed(words: str) -> dict[str, Any]:
-    """The sentence in place of a result; an earlier picture goes."""
-    return dict(
-        status=panels.failure(words),
-        live=gr.update(value=panels.NOTHING, visible=True),
-        slider=gr.update(visible=False),
-        legend="",
-        suggestions="",
+        state=state,
+        suggestions=html.suggestions(explanation),
     )

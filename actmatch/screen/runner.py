@@ -17,7 +17,9 @@ import gradio as gr
 from gradio.components import Component
 
 from ..progress import Steps
+from . import html
 from .stopping import MOVED, Stopped, StopSignal, at_work, clear
+from .zero_gpu import on_gpu
 
 Frame = dict[str, Any]  # updates by the names of the parts; all other parts stay as they are
 Asked, Step, Result = TypeVar("Asked"), TypeVar("Step"), TypeVar("Result")
@@ -63,15 +65,15 @@ def _shown(words: str) -> gr.Error:
 # --- quick handlers ------------------------------------------------------------------------------
 
 
-def into(parts: Mapping[str, Component], handler: Callable[..., Frame]) -> Callable[..., Any]:
-    """A handler whose updates by name go to the parts of these names."""
+def into(parts: Mapping[str, Component], handler: Callable[..., Frame]) -> dict[str, Any]:
+    """An event of a handler whose updates by name go to the parts of these names."""
 
     @wraps(handler)
     def call(*arguments: Any, **named: Any) -> Any:
         frame = handler(*arguments, **named)
         return {parts[name]: value for name, value in frame.items()} or gr.skip()
 
-    return call
+    return dict(fn=call, outputs=list(parts.values()))
 
 
 # --- long runs -----------------------------------------------------------------------------------
@@ -109,19 +111,12 @@ def _held(part: Component | Mapping[str, Component], values: Mapping[Component, 
 
 @dataclass(frozen=True)
 class LongRun(Generic[Asked]):
-    """A run for one visitor, who can stop it or leave.
-
-    Attributes:
-        frames: of a session and of what is asked.
-        failed: the frame of a sentence.
-        what: is being made, for that sentence and the log.
-        heeds_earlier: whether a Stop counts that came before the run began to work.
-    """
+    """A run for one visitor, who can stop it or leave; see `long_run`."""
 
     frames: Callable[[str | None, Asked], Iterator[Frame]]
-    failed: Callable[[str], Frame]
     what: str
-    heeds_earlier: bool = False
+    cleared: Frame
+    heeds_earlier: bool
 
     def __call__(self, session: str | None, asked: Asked) -> Iterator[Frame]:
         """The frames; should making them fail, a last one that says so, and then a `gr.Error`.
@@ -144,6 +139,10 @@ class LongRun(Generic[Asked]):
                 yield self.failed(BROKEN)
                 raise _shown(BROKEN) from error
 
+    def failed(self, words: str) -> Frame:
+        """The sentence in place of a result; what an earlier run has shown goes."""
+        return dict(status=html.failure(words), **self.cleared)
+
     def connect(
         self, event: Callable, form: Form[Asked], parts: Mapping[str, Component], **more: Any
     ) -> Any:
@@ -158,6 +157,25 @@ class LongRun(Generic[Asked]):
             show_progress_on=parts["status"], **PRIVATE,
         )  # fmt: skip
         return event(run, form.inputs, list(parts.values()), **options | more)
+
+
+def long_run(
+    what: str, cleared: Frame, heeds_earlier: bool = False, gpu: bool = True
+) -> Callable[[Callable[[str | None, Asked], Iterator[Frame]]], LongRun[Asked]]:
+    """A generator of frames, of a session and of what is asked, as a `LongRun`.
+
+    Args:
+        what: is being made, for the sentence of a failure and the log.
+        cleared: the parts without a result, `status` apart.
+        heeds_earlier: whether a Stop counts that came before the run began to work.
+        gpu: whether all of it needs the GPU that ZeroGPU lends; it is then another process.
+    """
+
+    def named(frames: Callable[[str | None, Asked], Iterator[Frame]]) -> LongRun[Asked]:
+        worded = in_words(frames)
+        return LongRun(on_gpu(worded) if gpu else worded, what, cleared, heeds_earlier)
+
+    return named
 
 
 class Pace:

@@ -35,8 +35,8 @@ from .asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, SearchScene
 from .loaded import local_checkpoints
 from .question import CLASS, RIVAL, AskedQuestion
 from .runner import PRIVATE, QUIET, Form, Frame, in_words, into
+from .search_state import SearchState
 from .tabs import Screen
-from .work import Work
 
 LINK = "link"
 TEXTS: dict[str, tuple[str, str | None, Callable[..., str]]] = {
@@ -61,11 +61,11 @@ class ShareAsked(SearchScene):
 
     Attributes:
         photograph: stays where it is.
-        work: of the last explanation; `linked` is the code of the mask in the page's address.
+        state: of the last explanation; `linked` is the code of the mask in the page's address.
     """
 
     photograph: None = None
-    work: Work | None = None
+    state: SearchState | None = None
     linked: str = ""
 
 
@@ -97,7 +97,7 @@ def connect(parts: dict[str, Component], screen: Screen) -> None:
     linked, show_linked = linked_mask.connect(screen)
     scene = screen.search_scene() | screen.named("question", "rival")
     del scene["photograph"], scene["reference"]
-    form = Form(ShareAsked, work=screen.result["work"], linked=linked, **scene)
+    form = Form(ShareAsked, state=screen.result["state"], linked=linked, **scene)
     copied = parts["copied"]
     for name in TEXTS:
         said = parts[name].click(
@@ -107,14 +107,12 @@ def connect(parts: dict[str, Component], screen: Screen) -> None:
         script = COPY % WHOLE.get(name, "text")
         said.success(None, copied, copied, js=script, **QUIET)
     restored = screen.named(*RESTORED)
-    outputs = [*restored.values()]
     classes = dict(**choosing_class(screen.controls), concurrency_id="look", **QUIET)
-    screen.blocks.load(into(restored, from_link), None, outputs, **QUIET).then(**classes).then(
-        **show_linked
-    )
-    parts["open"].upload(into(restored, from_report), parts["open"], outputs, **QUIET).success(
-        **classes
-    )
+    opened = screen.blocks.load(**into(restored, from_link), **QUIET)
+    opened.then(**classes).then(**show_linked)
+    report = parts["open"]
+    read = report.upload(**into(restored, from_report), inputs=report, **QUIET)
+    read.success(**classes)
 
 
 # --- settings out --------------------------------------------------------------------------------
@@ -139,7 +137,7 @@ def text_of(name: str, asked: ShareAsked) -> Any:
     settings = Settings(asked.config(), asked.classifier, asked.device)
     question, more = AskedQuestion(asked.question, asked.rival).recorded, {}
     if name == LINK:
-        more["mask"] = encode(asked.work.mask) if asked.work else asked.linked
+        more["mask"] = encode(asked.state.mask) if asked.state else asked.linked
         if question and question.kind == SIMILARITY:
             gr.Warning("No link holds the other photograph; choose it again.", title="Question")
     return gr.update(value=say(settings, question, **more), language=language, visible=True)

@@ -1,4 +1,7 @@
-"""The tabs, in their order on the screen; each is a file, and a line here."""
+"""The tabs, in their order on the screen; each is a file, and a line here.
+
+A file has, in this order: what is in the tab and its events, what these do, and what is shown.
+"""
 
 from __future__ import annotations
 

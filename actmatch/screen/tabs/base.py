@@ -12,6 +12,7 @@ from gradio.components import Component
 
 from ...results.explanation import Explanation
 from ..asked import SETTINGS, WEIGHT, WEIGHTS
+from ..runner import Frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,13 @@ class Tab(ABC):
         """All parts by name."""
         return {name: part for name, part in vars(self).items() if isinstance(part, Component)}
 
+    def named(self, *names: str) -> dict[str, Component]:
+        """The parts of these names."""
+        return {name: self.parts[name] for name in names}
+
     def answers(self, screen: Screen, *names: str) -> dict[str, Component]:
-        """Parts of these names, and the buttons Stop and Explain."""
-        return {name: self.parts[name] for name in names} | screen.named("stop", "explain")
+        """The parts of these names, and the buttons Stop and Explain."""
+        return self.named(*names) | screen.named("stop", "explain")
 
 
 class EvidenceTab(Tab):
@@ -79,5 +84,5 @@ class EvidenceTab(Tab):
 
     @staticmethod
     @abstractmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         """What the parts show of it, by name."""

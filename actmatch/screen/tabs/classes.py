@@ -15,11 +15,10 @@ from ...results.explanation import Explanation
 from ...results.gathered import check_most
 from ...wording import percent
 from ..asked import SearchScene, whole
-from ..runner import Form, LongRun, in_words
+from ..runner import Form, Frame, long_run
 from ..stopping import LEFT, stoppable
-from ..zero_gpu import on_gpu
 from .base import Screen
-from .findings import LOADING, SHOWN, FindingsTab, Series, failed
+from .findings import CLEARED, LOADING, SHOWN, FindingsTab, Series
 
 INTRODUCTION = (
     "What would it take to say something else? The most probable classes each get a mask of their "
@@ -47,7 +46,7 @@ class Classes(FindingsTab):
 
     def connect(self, screen: Screen) -> None:
         form = Form(ClassesAsked, most=self.most, **screen.search_scene(question=False))
-        explaining_classes.connect(self.find.click, form, self.answers(screen, *SHOWN))
+        classes_run.connect(self.find.click, form, self.answers(screen, *SHOWN))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +56,8 @@ class ClassesAsked(SearchScene):
     most: Any
 
 
-@on_gpu
-@in_words
-def found(session: str | None, asked: ClassesAsked) -> Iterator[dict[str, Any]]:
+@long_run("a search", CLEARED)
+def classes_run(session: str | None, asked: ClassesAsked) -> Iterator[Frame]:
     """The search at work, each class's mask as it is found."""
     asked.check()
     most, config = whole(asked.most), replace(asked.config(), target=None)
@@ -79,6 +77,3 @@ def title(_: int, explanation: Explanation) -> str:
     """The class and how probable it is on the whole photograph."""
     card = explanation.card
     return f"{card.label}, {percent(card.probability)} on the photograph"
-
-
-explaining_classes = LongRun(found, failed, "a search")

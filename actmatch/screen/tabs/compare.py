@@ -13,12 +13,11 @@ from ...methods.registry import METHODS
 from ...progress import Steps
 from ...results.compare import CUTS, CompareConfig, Comparison, compare_rows
 from ...results.judgment import ScoreConfig
-from .. import panels
+from .. import html
 from ..asked import class_asked, whole
 from ..glossary import how_to_read
-from ..runner import BUSY, FREE, QUICK, Form, LongRun, in_words
+from ..runner import BUSY, FREE, QUICK, Form, Frame, long_run
 from ..stopping import LEFT, STOPPED, stoppable
-from ..zero_gpu import on_gpu
 from .base import Screen, Tab
 from .judge import LAST, AskedRegion, Judge
 from .pieces import gallery
@@ -26,6 +25,7 @@ from .pieces import gallery
 JUDGED_REGION = "the region of the Judge tab"
 SOURCES = (LAST, JUDGED_REGION)
 CUT_NAMES = dict(zip(("the area of the mask", "the promise"), CUTS, strict=True))
+CLEARED = dict(pictures=None, table=None, **FREE)
 QUICK_METHODS = ("grad_cam", "occlusion", "center_disc")
 INTRODUCTION = (
     "Would another method have found the same pixels? Each one's ranking is cut at the same area, "
@@ -61,7 +61,7 @@ class Compare(Tab):
         )  # fmt: skip
         self.compare = gr.Button("Compare", variant="primary", elem_id="am-compare-it")
         self.status = gr.HTML(
-            panels.note("Press Explain, then Compare.", panels.START), label="Comparison in words",
+            html.note("Press Explain, then Compare.", html.START), label="Comparison in words",
             elem_id="am-compared",
         )  # fmt: skip
         with gr.Column(elem_classes="am-card"):
@@ -78,23 +78,17 @@ class Compare(Tab):
     def connect(self, screen: Screen) -> None:
         self.methods.change(choose_methods, self.methods, self.hops, **QUICK)
         form = Form(
-            CompareAsked, **screen.tabs[Judge].region_parts, last=screen.result["work"],
-            **{name: self.parts[name] for name in ("whose", "methods", "cut", "hops")},
+            CompareAsked, **screen.tabs[Judge].region_parts, last=screen.result["state"],
+            **self.named("whose", "methods", "cut", "hops"),
             **screen.named("photograph", "classifier", "device", "preset", "target", "fit", "seed"),
         )  # fmt: skip
         answers = self.answers(screen, "status", "pictures", "table")
-        comparing.connect(self.compare.click, form, answers)
-
-
-# --- handlers ------------------------------------------------------------------------------------
+        comparison_run.connect(self.compare.click, form, answers)
 
 
 def choose_methods(methods: list[str]) -> Any:
     """The hops of attention rollout, where that is among the methods."""
     return gr.update(visible="attention_rollout" in methods)
-
-
-# --- runs ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +117,8 @@ class CompareAsked(AskedRegion):
         )
 
 
-@on_gpu
-@in_words
-def compared(session: str | None, asked: CompareAsked) -> Iterator[dict[str, Any]]:
+@long_run("a comparison", CLEARED)
+def comparison_run(session: str | None, asked: CompareAsked) -> Iterator[Frame]:
     """The method at work, then the comparison."""
     asked.check()
     if asked.whose == LAST:
@@ -138,27 +131,16 @@ def compared(session: str | None, asked: CompareAsked) -> Iterator[dict[str, Any
     count = len(config.methods) + 1
     for done, name in enumerate(rows):
         text = f"{name}: {done + 1} of {count} …"
-        yield dict(status=panels.status(text, done / count), **BUSY)
+        yield dict(status=html.status(text, done / count), **BUSY)
     yield show(rows.result)
 
 
-# --- what is shown -------------------------------------------------------------------------------
-
-
-def show(comparison: Comparison) -> dict[str, Any]:
+def show(comparison: Comparison) -> Frame:
     """Everything there is to show of a comparison."""
     sentences = (comparison.sentence, *comparison.left_out)
     return dict(
-        status=panels.judged(sentences, comparison.seconds),
-        pictures=[(panels.enlarged(picture), title) for title, picture in comparison.pictures()],
-        table=panels.comparison_table(comparison),
+        status=html.judged(sentences, comparison.seconds),
+        pictures=[(html.enlarged(picture), title) for title, picture in comparison.pictures()],
+        table=html.comparison_table(comparison),
         **FREE,
     )
-
-
-def failed(words: str) -> dict[str, Any]:
-    """The sentence in place of a comparison; an earlier one goes."""
-    return dict(status=panels.failure(words), pictures=None, table=None, **FREE)
-
-
-comparing = LongRun(compared, failed, "a comparison")

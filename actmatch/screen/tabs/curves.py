@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...results.explanation import Explanation
 from .. import charts
+from ..runner import Frame
 from .base import EvidenceTab
 from .pieces import EVIDENCE, empty
 
@@ -30,7 +29,7 @@ class Curves(EvidenceTab):
             )
 
     @staticmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         history = explanation.history
         if not history:  # of a mask picked by hand
             return {}

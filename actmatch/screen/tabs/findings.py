@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -13,13 +12,14 @@ from torch import Tensor
 from ...results.explanation import Explanation
 from ...results.gathered import Finding, Gathered
 from ...wording import percent
-from .. import panels
+from .. import html
 from ..runner import BUSY, Frame, ShownSteps
 from .base import Tab
 from .pieces import IDLE, forming, forming_mask, masks, masks_gallery, pictured
 
 SHOWN = ("status", "live", "pictures")
-LOADING = dict(status=panels.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)
+CLEARED = dict(pictures=pictured(), **IDLE)
+LOADING = dict(status=html.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)
 
 
 class FindingsTab(Tab):
@@ -33,7 +33,7 @@ class FindingsTab(Tab):
             empty: the sentence where nothing was looked for yet.
         """
         self.status = gr.HTML(
-            panels.note(empty), label="Explanations in words", elem_id=f"am-{of}-status"
+            html.note(empty), label="Explanations in words", elem_id=f"am-{of}-status"
         )
         self.live = forming_mask(f"am-{of}-live")
         self.pictures = masks_gallery("Explanations found", f"am-{of}")
@@ -69,7 +69,7 @@ class Series:
             text = self.words(finding, findings.stopped)
             share = (len(finding.found) + finding.step.index / self.steps) / len(self.names)
             frame = dict(
-                status=panels.status(text, share), live=forming(self.pixels, finding.step, text)
+                status=html.status(text, share), live=forming(self.pixels, finding.step, text)
             )
             if len(finding.found) > shown:
                 shown = len(finding.found)
@@ -92,12 +92,7 @@ class Series:
         """Every mask on the photograph, with its title and figures."""
         return masks(found, [self.title(*each) for each in enumerate(found, start=1)])
 
-    def show(self, made: Gathered, *sentences: str) -> dict[str, Any]:
+    def show(self, made: Gathered, *sentences: str) -> Frame:
         """Everything there is to show of what was found."""
-        status = panels.judged(sentences, made.seconds)
+        status = html.judged(sentences, made.seconds)
         return dict(status=status, pictures=pictured(self.gallery(made.found)), **IDLE)
-
-
-def failed(words: str) -> dict[str, Any]:
-    """The sentence in place of a result; earlier pictures go."""
-    return dict(status=panels.failure(words), pictures=pictured(), **IDLE)

@@ -19,16 +19,15 @@ from ...methods.registry import METHODS
 from ...results import markup
 from ...results.compare import region_of_method
 from ...results.judgment import Judgment, ScoreConfig, judge
-from .. import charts, panels
+from .. import charts, html
 from ..asked import Scene, class_asked, whole
 from ..glossary import how_to_read
 from ..loaded import classifier_for
 from ..pictures import Canvas
-from ..runner import BUSY, FREE, QUICK, QUIET, Form, LongRun, in_words, into
+from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, in_words, into, long_run
+from ..search_state import SearchState, last_mask
 from ..sliders import slider
 from ..stopping import LEFT, STOPPED, stoppable
-from ..work import Work, last_mask
-from ..zero_gpu import on_gpu
 from .base import Screen, Tab
 from .pieces import (
     divergence,
@@ -55,6 +54,10 @@ EMPTY = (
 )
 CARD = ("overlay", "figures", "backgrounds", "checks", "worst", "alone", "stage", "divergence",
         "maps", "layers", "ranking", "thresholds")  # fmt: skip
+NO_PLOT = gr.update(value=None, visible=False)
+CLEARED = dict.fromkeys(CARD) | dict(
+    stage=gr.update(choices=[], value=None), maps={}, ranking=NO_PLOT, thresholds=NO_PLOT, **FREE
+)
 
 
 class Judge(Tab):
@@ -69,7 +72,9 @@ class Judge(Tab):
                 self.region_column()
             with gr.Column(min_width=280):
                 self.status = gr.HTML(
-                    panels.note(EMPTY, panels.START), label="Judgment in words", elem_id="am-judged"
+                    html.note(EMPTY, html.START),
+                    label="Judgment in words",
+                    elem_id="am-judged",
                 )
                 self.overlay = picture(
                     "Region", "The photograph; what lies outside the region is faded.", "am-region"
@@ -159,17 +164,14 @@ class Judge(Tab):
         )
         for changed in drawn["inputs_kwargs"].values():
             changed.change(**drawn, **QUIET)
-        needs = {name: self.parts[name] for name in ("editor", "file", "method", "share")}
-        self.source.change(into(needs, choose_source), self.source, [*needs.values()], **QUICK)
+        needs = self.named("editor", "file", "method", "share")
+        self.source.change(**into(needs, choose_source), inputs=self.source, **QUICK)
         form = Form(
-            JudgeAsked, **self.region_parts, last=screen.result["work"], trials=self.trials,
+            JudgeAsked, **self.region_parts, last=screen.result["state"], trials=self.trials,
             threshold=self.threshold,
             **screen.named("photograph", "classifier", "device", "target", "fit", "seed"),
         )  # fmt: skip
-        judging.connect(self.judge.click, form, self.answers(screen, "status", *CARD))
-
-
-# --- handlers ------------------------------------------------------------------------------------
+        judgment_run.connect(self.judge.click, form, self.answers(screen, "status", *CARD))
 
 
 @in_words
@@ -180,17 +182,14 @@ def canvas(photograph: Image.Image | None, classifier: str, fit: str) -> Any:
     box = (0, 0, *photograph.size)
     if fit == "crop":
         box = seen_box(photograph.size, classifier_for(classifier).data_config)
-    return panels.enlarged(marked(photograph, box, panels.ENLARGED))
+    return html.enlarged(marked(photograph, box, html.ENLARGED))
 
 
-def choose_source(source: str) -> dict[str, Any]:
+def choose_source(source: str) -> Frame:
     """The brush, the file box or the method and its share, whichever the source needs."""
     of_method = source == METHOD
     needed = dict(editor=source == PAINT, file=source == UPLOAD, method=of_method, share=of_method)
     return {name: gr.update(visible=visible) for name, visible in needed.items()}
-
-
-# --- runs ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,14 +198,14 @@ class AskedRegion(Scene):
 
     Attributes:
         source: one of `SOURCES`.
-        editor: what is painted; `last` is the work of the last explanation.
+        editor: what is painted; `last` is the search state of the last explanation.
         method: whose ranking is cut at `share` of the pixels.
     """
 
     source: str
     editor: dict | None = None
     mask_file: str | None = None
-    last: Work | None = None
+    last: SearchState | None = None
     method: str = USUAL_METHOD
     share: float = USUAL_SHARE
 
@@ -245,11 +244,10 @@ class JudgeAsked(AskedRegion):
         )  # fmt: skip
 
 
-@on_gpu
-@in_words
-def judged(session: str | None, asked: JudgeAsked) -> Iterator[dict[str, Any]]:
+@long_run("a judgment", CLEARED)
+def judgment_run(session: str | None, asked: JudgeAsked) -> Iterator[Frame]:
     """A line that says what happens, then the card."""
-    yield dict(status=panels.status("Judging the region on every background …", 0.3), **BUSY)
+    yield dict(status=html.status("Judging the region on every background …", 0.3), **BUSY)
     asked.check()
     config, classifier = asked.config(), asked.loaded()
     region = asked.region(classifier, config)
@@ -258,17 +256,14 @@ def judged(session: str | None, asked: JudgeAsked) -> Iterator[dict[str, Any]]:
     )
 
 
-# --- what is shown -------------------------------------------------------------------------------
-
-
-def show(judgment: Judgment) -> dict[str, Any]:
+def show(judgment: Judgment) -> Frame:
     """Everything there is to show of a judgment."""
     card = judgment.card
     sentences = (card.sentence(judgment.classifier), card.remark, judgment.cut_sentence)
     return dict(
-        status=panels.judged(sentences, judgment.seconds),
-        overlay=panels.enlarged(overlay(judgment.pixels, judgment.mask)),
-        figures=panels.figures_table(card),
+        status=html.judged(sentences, judgment.seconds),
+        overlay=html.enlarged(overlay(judgment.pixels, judgment.mask)),
+        figures=html.figures_table(card),
         backgrounds=markup.backgrounds_table(card),
         checks=markup.checks(card.checks),
         worst=worst(card, judgment.pictures),
@@ -281,20 +276,8 @@ def show(judgment: Judgment) -> dict[str, Any]:
     )
 
 
-def failed(words: str) -> dict[str, Any]:
-    """The sentence in place of a card; an earlier one goes."""
-    empty = dict(
-        stage=gr.update(choices=[], value=None), maps={}, ranking=ranking(None),
-        thresholds=thresholds(None),
-    )  # fmt: skip
-    return dict.fromkeys(CARD) | empty | dict(status=panels.failure(words), **FREE)
-
-
 def thresholds(curve: ThresholdCurve | None) -> Any:
     """The chart of a soft mask's cuts; nothing for a binary mask."""
     if curve is None:
-        return gr.update(value=None, visible=False)
+        return NO_PLOT
     return gr.update(value=charts.threshold_chart(curve), visible=True)
-
-
-judging = LongRun(judged, failed, "a judgment")

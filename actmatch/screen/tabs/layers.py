@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...results import markup
 from ...results.explanation import Explanation
 from .. import charts
 from ..glossary import how_to_read
+from ..runner import Frame
 from .base import EvidenceTab
 from .pieces import EVIDENCE, divergence, divergence_map, empty
 
@@ -33,7 +32,7 @@ class Layers(EvidenceTab):
             self.stage, self.divergence, self.maps = divergence_map("explained")
 
     @staticmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         card = explanation.card
         return dict(
             layers=charts.layers_chart(card.layers),

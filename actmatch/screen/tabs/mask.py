@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...images.photograph import to_image
@@ -12,6 +10,7 @@ from ...results import markup
 from ...results.explanation import Explanation
 from ..glossary import how_to_read
 from ..pictures import Picture
+from ..runner import Frame
 from .base import EvidenceTab
 from .pieces import EVIDENCE, empty, picture
 
@@ -44,7 +43,7 @@ class Mask(EvidenceTab):
             gr.HTML(how_to_read("core"))
 
     @staticmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         return dict(
             overlay=overlay(explanation.pixels, explanation.mask, explanation.core),
             mask=to_image(explanation.mask),

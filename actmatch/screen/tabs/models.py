@@ -23,13 +23,12 @@ from ...results.explain import search
 from ...results.explanation import Explanation
 from ...results.transfer import Transfer, spread, transfer
 from ...wording import percent
-from .. import panels
+from .. import html
 from ..asked import SearchScene
 from ..loaded import classifier_for
-from ..runner import BUSY, Form, Frame, LongRun, ShownSteps, in_words
+from ..runner import BUSY, Form, Frame, ShownSteps, long_run
+from ..search_state import SearchState, last_mask
 from ..stopping import LEFT, stoppable
-from ..work import Work, last_mask
-from ..zero_gpu import on_gpu
 from .base import Screen, Tab
 from .pieces import IDLE, forming, forming_mask, masks, masks_gallery, pictured
 
@@ -60,7 +59,7 @@ class Models(Tab):
             )  # fmt: skip
         self.show = gr.Button("Ask them", variant="primary", elem_id="am-models-ask")
         self.status = gr.HTML(
-            panels.note("Press Explain, then Ask them; own masks need no explanation before."),
+            html.note("Press Explain, then Ask them; own masks need no explanation before."),
             label="Transfer in words", elem_id="am-models-status",
         )  # fmt: skip
         self.live = forming_mask("am-models-live")
@@ -70,14 +69,11 @@ class Models(Tab):
 
     def connect(self, screen: Screen) -> None:
         form = Form(
-            ModelsAsked, names=self.names, whose=self.whose, last=screen.result["work"],
+            ModelsAsked, names=self.names, whose=self.whose, last=screen.result["state"],
             **screen.search_scene(question=False),
         )  # fmt: skip
         answers = self.answers(screen, "status", "live", "matrix", "overlaps", "pictures")
-        transferring.connect(self.show.click, form, answers)
-
-
-# --- runs ----------------------------------------------------------------------------------------
+        transfer_run.connect(self.show.click, form, answers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,21 +81,20 @@ class ModelsAsked(SearchScene):
     """A scene, the names of classifiers, and one of `WHOSE`.
 
     Attributes:
-        last: the work of the last explanation.
+        last: the search state of the last explanation.
     """
 
     names: Sequence[str]
     whose: str
-    last: Work | None
+    last: SearchState | None
 
     def all_loaded(self, session: str | None, names: Iterable[str]) -> list[Classifier]:
         """The classifiers, which answer for as long as the visitor waits."""
         return [stoppable(classifier_for(name, self.device), session, LEFT) for name in names]
 
 
-@on_gpu
-@in_words
-def transferred(session: str | None, asked: ModelsAsked) -> Iterator[Frame]:
+@long_run("a transfer", CLEARED | IDLE)
+def transfer_run(session: str | None, asked: ModelsAsked) -> Iterator[Frame]:
     """The searches at work where there are any, then the matrix."""
     asked.check()
     if not asked.names:
@@ -113,7 +108,7 @@ def this_mask(session: str | None, asked: ModelsAsked, config: ExplainConfig) ->
     """What every classifier says of the mask of the last explanation."""
     photograph, fit = asked.photograph, config.fit
     mask = last_mask(asked.last, asked.loaded(), photograph, fit)
-    yield dict(status=panels.status("Showing the mask to every classifier …", 0.3), **CLEARED)
+    yield dict(status=html.status("Showing the mask to every classifier …", 0.3), **CLEARED)
     names = dict.fromkeys((asked.classifier, *asked.names))  # the mask's own one first
     classifiers = asked.all_loaded(session, names)
     started = time.perf_counter()
@@ -122,8 +117,8 @@ def this_mask(session: str | None, asked: ModelsAsked, config: ExplainConfig) ->
     pictures = met_by(classifiers, photograph, spread_masks, made, fit)
     seconds = time.perf_counter() - started
     yield dict(
-        status=panels.judged((made.sentence(rows=1),), seconds),
-        matrix=panels.transfer_matrix(made, rows=1),
+        status=html.judged((made.sentence(rows=1),), seconds),
+        matrix=html.transfer_matrix(made, rows=1),
         pictures=pictured(pictures),
         **IDLE,
     )
@@ -131,7 +126,7 @@ def this_mask(session: str | None, asked: ModelsAsked, config: ExplainConfig) ->
 
 def own_masks(session: str | None, asked: ModelsAsked, config: ExplainConfig) -> Iterator[Frame]:
     """A mask for every classifier, one after the other, then who is convinced by whose."""
-    yield dict(status=panels.status("Loading the classifiers …", 0.0), **CLEARED, **BUSY)
+    yield dict(status=html.status("Loading the classifiers …", 0.0), **CLEARED, **BUSY)
     classifiers = asked.all_loaded(session, asked.names)
     found: list[Explanation] = []
     for place, classifier in enumerate(classifiers, start=1):
@@ -171,11 +166,8 @@ class Turn:
                 kept = percent(step.area.item())
                 text += f"step {step.index} of at most {config.steps} · {kept} kept"
             share = (self.place - 1 + step.index / config.steps) / self.count
-            yield dict(status=panels.status(text, share), live=forming(pixels, step, text))
+            yield dict(status=html.status(text, share), live=forming(pixels, step, text))
         return steps.result
-
-
-# --- what is shown -------------------------------------------------------------------------------
 
 
 def show_own(
@@ -195,9 +187,9 @@ def show_own(
     if left:
         missing = f"Stopped early: no mask was looked for with {missing}."
     return dict(
-        status=panels.judged((made.sentence(), missing), sum(one.seconds for one in found)),
-        matrix=panels.transfer_matrix(made),
-        overlaps=panels.overlap_matrix(made) if len(found) > 1 else None,
+        status=html.judged((made.sentence(), missing), sum(one.seconds for one in found)),
+        matrix=html.transfer_matrix(made),
+        overlaps=html.overlap_matrix(made) if len(found) > 1 else None,
         pictures=pictured(masks(found, [one.classifier for one in found])),
         **IDLE,
     )
@@ -214,14 +206,6 @@ def met_by(
     pictures = []
     for column, (classifier, mask) in enumerate(zip(classifiers, masks, strict=True)):
         pixels = to_pixels(photograph, classifier.data_config, fit)[0]
-        words = f"{classifier.name}: {panels.answer(made, 0, column)}"
-        pictures.append((panels.enlarged(overlay(pixels, mask[0, 0])), words))
+        words = f"{classifier.name}: {html.answer(made, 0, column)}"
+        pictures.append((html.enlarged(overlay(pixels, mask[0, 0])), words))
     return pictures
-
-
-def failed(words: str) -> Frame:
-    """The sentence in place of a matrix; an earlier one goes."""
-    return dict(status=panels.failure(words), **CLEARED, **IDLE)
-
-
-transferring = LongRun(transferred, failed, "a transfer")

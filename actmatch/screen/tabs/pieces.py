@@ -15,7 +15,7 @@ from ...images.render import divergence_overlay, overlay
 from ...results.explanation import Explanation
 from ...search.optimize import Step
 from ...wording import percent
-from .. import charts, panels
+from .. import charts, html
 from ..pictures import Picture, Pictures
 from ..result import KEEP_SECONDS
 from ..runner import FREE, QUICK
@@ -29,9 +29,7 @@ IDLE = dict(live=gr.update(value="", visible=False), **FREE)
 
 def empty(what: str) -> None:
     """A sentence in place of the evidence of a tab, for as long as there is none."""
-    gr.HTML(
-        panels.note(f"Nothing here yet: press Explain to see {what}."), elem_classes="am-hollow"
-    )
+    gr.HTML(html.note(f"Nothing here yet: press Explain to see {what}."), elem_classes="am-hollow")
 
 
 def picture(label: str, alt_text: str, elem_id: str, **more: Any) -> Picture:
@@ -98,7 +96,7 @@ def divergence_map(of: str) -> tuple[gr.Radio, Picture, gr.State]:
 
 def choose_stage(stage: str | None, maps: dict[str, Image.Image]) -> Image.Image | None:
     """Where the chosen stage diverges."""
-    return panels.enlarged(maps[stage]) if stage in maps else None
+    return html.enlarged(maps[stage]) if stage in maps else None
 
 
 # --- what is shown -------------------------------------------------------------------------------
@@ -110,14 +108,14 @@ def divergence(card: ScoreCard, pixels: Tensor, pictures: CardPictures) -> dict[
     deepest = card.layers[-1].name
     return dict(
         stage=gr.update(choices=list(maps), value=deepest),
-        divergence=panels.enlarged(maps[deepest]),
+        divergence=html.enlarged(maps[deepest]),
         maps=maps,
     )
 
 
-def ranking(card: ScoreCard | None) -> Any:
+def ranking(card: ScoreCard) -> Any:
     """The chart of deletion and insertion; nothing where the mask has no ranking."""
-    if card is None or card.deletion is None:
+    if card.deletion is None:
         return gr.update(value=None, visible=False)
     return gr.update(value=charts.ranking_chart(card), visible=True)
 
@@ -130,14 +128,14 @@ def worst(card: ScoreCard, pictures: CardPictures) -> list[tuple[Image.Image, st
 
 def forming(pixels: Tensor, step: Step, text: str) -> Any:
     """The mask of a step on 3 x H x W pixels, `text` said of it."""
-    picture = panels.enlarged(overlay(pixels, step.mask[0, 0].cpu()))
-    return gr.update(value=panels.live_picture(picture, text), visible=True)
+    picture = html.enlarged(overlay(pixels, step.mask[0, 0].cpu()))
+    return gr.update(value=html.live_picture(picture, text), visible=True)
 
 
 def masks(found: Sequence[Explanation], titles: Sequence[str]) -> list[tuple[Image.Image, str]]:
     """Every mask on its photograph, with its title and figures."""
     return [
-        (panels.enlarged(overlay(one.pixels, one.mask)), f"{title}: {caption(one)}")
+        (html.enlarged(overlay(one.pixels, one.mask)), f"{title}: {caption(one)}")
         for title, one in zip(titles, found, strict=True)
     ]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...results import markup
 from ...results.explanation import Explanation
+from ..runner import Frame
 from .base import EvidenceTab
 from .pieces import empty
 
@@ -23,5 +22,5 @@ class Predictions(EvidenceTab):
         self.predictions = gr.HTML(label="Top-5 of photograph, explanation and rest")
 
     @staticmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         return dict(predictions=markup.predictions(explanation.card))

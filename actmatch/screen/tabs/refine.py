@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 from PIL import Image, ImageDraw
 
 from ...images.render import overlay
-from .. import panels
+from .. import html
 from ..pictures import Picture
 from ..result import KEEP_SECONDS
-from ..runner import QUICK, into
-from ..work import Mark, Work
+from ..runner import QUICK, Frame, into
+from ..search_state import Mark, SearchState
 from .base import Screen, Tab
 
 KEEP, DROP = "Keep this", "Drop this"
@@ -64,62 +63,54 @@ class Refine(Tab):
         self.marks = gr.State((), time_to_live=KEEP_SECONDS)
 
     def connect(self, screen: Screen) -> None:
-        work, marks = screen.result["work"], self.marks
-        work.change(show, [work, marks], self.canvas, **QUICK)
-        drawn = {name: self.parts[name] for name in ("marks", "canvas", "words")}
-        outputs = [*drawn.values()]
+        state, marks = screen.result["state"], self.marks
+        state.change(show, [state, marks], self.canvas, **QUICK)
+        drawn = self.named("marks", "canvas", "words")
+        clicked = [state, marks, self.tool, self.radius]
         self.changed = [
-            self.canvas.select(
-                into(drawn, mark), [work, marks, self.tool, self.radius], outputs, **QUICK
-            ),
-            self.undo.click(into(drawn, undo), [work, marks], outputs, **QUICK),
-            self.clear.click(into(drawn, clear), work, outputs, **QUICK),
+            self.canvas.select(**into(drawn, mark), inputs=clicked, **QUICK),
+            self.undo.click(**into(drawn, undo), inputs=[state, marks], **QUICK),
+            self.clear.click(**into(drawn, clear), inputs=state, **QUICK),
         ]
 
 
-# --- handlers ------------------------------------------------------------------------------------
-
-
 def mark(
-    work: Work | None, marks: Sequence[Mark], tool: str, radius: float, event: gr.SelectData
-) -> dict[str, Any]:
+    state: SearchState | None, marks: Sequence[Mark], tool: str, radius: float, event: gr.SelectData
+) -> Frame:
     """One mark more where the picture was clicked."""
-    if work is None:
+    if state is None:
         return dict(words=EMPTY)
-    x, y = (float(place) / enlargement(work) for place in event.index)
-    return marked(work, (*marks, Mark(x, y, float(radius), tool == KEEP)))
+    x, y = (float(place) / enlargement(state) for place in event.index)
+    return marked(state, (*marks, Mark(x, y, float(radius), tool == KEEP)))
 
 
-def undo(work: Work | None, marks: Sequence[Mark]) -> dict[str, Any]:
+def undo(state: SearchState | None, marks: Sequence[Mark]) -> Frame:
     """The marks without the last one."""
-    return marked(work, tuple(marks)[:-1])
+    return marked(state, tuple(marks)[:-1])
 
 
-def clear(work: Work | None) -> dict[str, Any]:
+def clear(state: SearchState | None) -> Frame:
     """No marks."""
-    return marked(work, ())
+    return marked(state, ())
 
 
-# --- what is shown -------------------------------------------------------------------------------
-
-
-def show(work: Work | None, marks: Sequence[Mark]) -> Image.Image | None:
+def show(state: SearchState | None, marks: Sequence[Mark]) -> Image.Image | None:
     """The picture of where the search stands."""
-    return drawn(work, marks) if work else None
+    return drawn(state, marks) if state else None
 
 
-def marked(work: Work | None, marks: tuple[Mark, ...]) -> dict[str, Any]:
+def marked(state: SearchState | None, marks: tuple[Mark, ...]) -> Frame:
     """Marks, the picture with them, and how many there are in words."""
     kept = sum(mark.keep for mark in marks)
     words = f"{kept} marked to keep, {len(marks) - kept} to drop." if marks else NOTHING_MARKED
-    picture = dict(canvas=drawn(work, marks)) if work else {}
+    picture = dict(canvas=drawn(state, marks)) if state else {}
     return dict(marks=marks, words=words, **picture)
 
 
-def drawn(work: Work, marks: Sequence[Mark]) -> Image.Image:
+def drawn(state: SearchState, marks: Sequence[Mark]) -> Image.Image:
     """The overlay of where the search stands, with rings: kept ones whole, dropped ones dashed."""
-    picture = panels.enlarged(overlay(work.pixels / 255, work.mask))
-    drawing, scale = ImageDraw.Draw(picture), enlargement(work)
+    picture = html.enlarged(overlay(state.pixels / 255, state.mask))
+    drawing, scale = ImageDraw.Draw(picture), enlargement(state)
     for mark in marks:
         x, y, radius = (scale * value for value in (mark.x, mark.y, mark.radius))
         box = (x - radius, y - radius, x + radius, y + radius)
@@ -130,6 +121,6 @@ def drawn(work: Work, marks: Sequence[Mark]) -> Image.Image:
     return picture
 
 
-def enlargement(work: Work) -> float:
+def enlargement(state: SearchState) -> float:
     """Pixels of the shown picture per pixel of the classifier's input."""
-    return panels.ENLARGED / max(work.pixels.shape[1:])
+    return html.ENLARGED / max(state.pixels.shape[1:])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...evidence.held import POOLED
 from ...results import markup
 from ...results.explanation import Explanation
 from ..glossary import how_to_read
+from ..runner import Frame
 from .base import EvidenceTab
 from .pieces import EVIDENCE, empty, worst, worst_composites
 
@@ -33,7 +32,7 @@ class Robustness(EvidenceTab):
             self.worst = worst_composites("am-explained-worst")
 
     @staticmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         card = explanation.card
         return dict(
             backgrounds=markup.backgrounds_table(card), worst=worst(card, explanation.pictures)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...results import markup
 from ...results.explanation import Explanation
-from .. import panels
+from .. import html
+from ..runner import Frame
 from .base import EvidenceTab
 from .pieces import EVIDENCE, empty, ranking, ranking_plot
 
@@ -35,10 +34,10 @@ class Card(EvidenceTab):
             self.ranking = ranking_plot("am-explained-ranking")
 
     @staticmethod
-    def show(explanation: Explanation) -> dict[str, Any]:
+    def show(explanation: Explanation) -> Frame:
         card = explanation.card
         return dict(
-            figures=panels.figures_table(card),
+            figures=html.figures_table(card),
             checks=markup.checks(card.checks),
             ranking=ranking(card),
         )

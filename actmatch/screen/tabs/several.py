@@ -13,11 +13,10 @@ from ...images.photograph import to_pixels
 from ...results.gathered import ORDINALS
 from ...results.several import Limits, explain_several_steps
 from ..asked import SearchScene, whole
-from ..runner import Form, LongRun, in_words
+from ..runner import Form, Frame, long_run
 from ..stopping import LEFT, stoppable
-from ..zero_gpu import on_gpu
 from .base import Screen
-from .findings import LOADING, SHOWN, FindingsTab, Series, failed
+from .findings import CLEARED, LOADING, SHOWN, FindingsTab, Series
 
 INTRODUCTION = (
     "Is there another reason to say so? One explanation after the other is looked for, each on "
@@ -52,7 +51,7 @@ class Several(FindingsTab):
 
     def connect(self, screen: Screen) -> None:
         form = Form(SeveralAsked, most=self.most, overlap=self.overlap, **screen.search_scene())
-        finding_several.connect(self.find.click, form, self.answers(screen, *SHOWN))
+        several_run.connect(self.find.click, form, self.answers(screen, *SHOWN))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +62,8 @@ class SeveralAsked(SearchScene):
     overlap: float
 
 
-@on_gpu
-@in_words
-def found(session: str | None, asked: SeveralAsked) -> Iterator[dict[str, Any]]:
+@long_run("a search", CLEARED)
+def several_run(session: str | None, asked: SeveralAsked) -> Iterator[Frame]:
     """The search at work, each explanation as it is found."""
     asked.check()
     limits = Limits(asked.overlap, whole(asked.most))
@@ -79,6 +77,3 @@ def found(session: str | None, asked: SeveralAsked) -> Iterator[dict[str, Any]]:
     search = partial(explain_several_steps, classifier, asked.photograph, config, limits)
     several = yield from series.frames(session, search)
     yield series.show(several, several.sentence)
-
-
-finding_several = LongRun(found, failed, "a search")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 
@@ -11,10 +10,10 @@ from ...evidence.frontier import FrontierPoint
 from ...evidence.held import POOLED, holding, interval, point_sentence
 from ...images.render import overlay
 from ...wording import percent
-from .. import curve, panels
+from .. import curve, html
 from ..glossary import how_to_read
-from ..runner import QUICK, into
-from ..work import Moment, Work
+from ..runner import QUICK, Frame, into
+from ..search_state import Moment, SearchState
 from .base import Screen, Tab
 
 EMPTY = "Explain a photograph, then scrub through its masks here."
@@ -51,7 +50,7 @@ class Timeline(Tab):
         )  # fmt: skip
         self.held = gr.HTML(label="What the picked mask holds on", elem_id="am-held")
         self.seen = gr.HTML(
-            panels.note(EMPTY), label="The mask of this moment", elem_id="am-seen-moment"
+            html.note(EMPTY), label="The mask of this moment", elem_id="am-seen-moment"
         )
         self.take = gr.Button("Take this mask", interactive=False, elem_id="am-take-mask")
 
@@ -72,79 +71,70 @@ class Timeline(Tab):
         )
 
     def connect(self, screen: Screen) -> None:
-        work, parts = screen.result["work"], self.parts
-        outputs = [*parts.values()]
-        work.change(into(parts, show), work, outputs, **QUICK)
-        often = dict(outputs=outputs, trigger_mode="always_last", **QUICK)
-        self.moment.input(into(parts, scrub), [work, self.moment], **often)
-        self.share.input(into(parts, hold), [work, self.share], **often)
-        self.frontier.select(into(parts, point), work, outputs, **QUICK)
+        state, parts = screen.result["state"], self.parts
+        often = dict(trigger_mode="always_last", **QUICK)
+        state.change(**into(parts, show), inputs=state, **QUICK)
+        self.moment.input(**into(parts, scrub), inputs=[state, self.moment], **often)
+        self.share.input(**into(parts, hold), inputs=[state, self.share], **often)
+        self.frontier.select(**into(parts, point), inputs=state, **QUICK)
 
 
-# --- handlers ------------------------------------------------------------------------------------
-
-
-def scrub(work: Work | None, number: float) -> dict[str, Any]:
+def scrub(state: SearchState | None, number: float) -> Frame:
     """A moment's mask; `number` counts from 1."""
-    if work is None:
+    if state is None:
         return {}
-    return picked(work, min(max(int(number), 1), len(work.moments)) - 1)
+    return picked(state, min(max(int(number), 1), len(state.moments)) - 1)
 
 
-def point(work: Work | None, event: gr.EventData) -> dict[str, Any]:
+def point(state: SearchState | None, event: gr.EventData) -> Frame:
     """The mask of a point of the frontier."""
-    if work is None or work.frontier is None:
+    if state is None or state.frontier is None:
         return {}
-    return picked(work, len(work.moments) + int(event.point))
+    return picked(state, len(state.moments) + int(event.point))
 
 
-def hold(work: Work | None, share: float) -> dict[str, Any]:
+def hold(state: SearchState | None, share: float) -> Frame:
     """The smallest mask that holds on so many percent of backgrounds.
 
     Where none does, a sentence says so and the mask that is shown stays.
     """
-    if work is None or work.frontier is None:
+    if state is None or state.frontier is None:
         return {}
-    place, words = holding(work.frontier, share / 100)
+    place, words = holding(state.frontier, share / 100)
     if place is None:
-        return dict(held=panels.note(words))
-    return picked(work, len(work.moments) + place)
+        return dict(held=html.note(words))
+    return picked(state, len(state.moments) + place)
 
 
-# --- what is shown -------------------------------------------------------------------------------
-
-
-def show(work: Work | None) -> dict[str, Any]:
+def show(state: SearchState | None) -> Frame:
     """Where the search stands; its last moment is picked."""
-    if work is None:
+    if state is None:
         return dict(
-            seen=panels.note(EMPTY), frontier="", place=None, held="", share=OFF, take=OFF,
+            seen=html.note(EMPTY), frontier="", place=None, held="", share=OFF, take=OFF,
             moment=gr.update(value=1, interactive=False),
         )  # fmt: skip
-    last = len(work.moments)
+    last = len(state.moments)
     return dict(
         moment=gr.update(maximum=max(2, last), value=last, interactive=last > 1),
-        share=gr.update(interactive=work.frontier is not None),
+        share=gr.update(interactive=state.frontier is not None),
         take=gr.update(interactive=True),
-        **picked(work, last - 1),
+        **picked(state, last - 1),
     )
 
 
-def picked(work: Work, place: int) -> dict[str, Any]:
+def picked(state: SearchState, place: int) -> Frame:
     """A moment, or beyond them a point of the frontier."""
-    chosen, words, curve_ = place - len(work.moments), "", ""
-    points = work.frontier.points if work.frontier else ()
+    chosen, words, curve_ = place - len(state.moments), "", ""
+    points = state.frontier.points if state.frontier else ()
     if chosen < 0:
-        name, figures = moment_words(work.moments[place], work.label)
+        name, figures = moment_words(state.moments[place], state.label)
     else:
         name, figures = point_words(points[chosen])
-        words = panels.note(point_sentence(points[chosen]))
+        words = html.note(point_sentence(points[chosen]))
     if points:
         curve_ = curve.frontier_curve(points, chosen)
-    picture = panels.enlarged(overlay(work.pixels / 255, work.mask_at(place)))
-    return dict(
-        seen=panels.figure(picture, name, figures), frontier=curve_, place=place, held=words
-    )
+    picture = html.enlarged(overlay(state.pixels / 255, state.mask_at(place)))
+    return dict(seen=html.figure(picture, name, figures), frontier=curve_, place=place, held=words)
 
 
 def moment_words(moment: Moment, label: str) -> tuple[str, Figures]:

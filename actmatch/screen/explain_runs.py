@@ -12,7 +12,6 @@ import gradio as gr
 from gradio.components import Component
 
 from ..classifiers.classifier import Classifier
-from ..images.render import overlay
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance
 from ..problem.problem import Problem
@@ -20,10 +19,10 @@ from ..results.explain import adopt, search
 from ..results.explanation import Explanation
 from ..search.optimize import Step
 from ..wording import percent
-from . import charts, panels, result
+from . import charts, html, result
 from .ask_column import TUNED, choose_preset
 from .asked import WEIGHT, WEIGHTS, SearchScene
-from .result import failed
+from .result import CLEARED
 from .runner import (
     BUSY,
     FREE,
@@ -32,16 +31,17 @@ from .runner import (
     QUIET,
     Form,
     Frame,
-    LongRun,
     Pace,
     ShownSteps,
     in_words,
     into,
+    long_run,
 )
+from .search_state import Mark, Recorder, SearchState, guidance_of
 from .stopping import LEFT, MOVED, StopSignal, clear, leave, stoppable
-from .tabs import TABS, EvidenceTab, Refine, Screen, Timeline
+from .tabs import TABS, EvidenceTab, Refine, Screen, Timeline, timeline
+from .tabs.pieces import forming
 from .tabs.refine import NOTHING_MARKED
-from .work import Mark, Recorder, Work, guidance_of
 from .zero_gpu import on_gpu
 
 CHART_SECONDS = 1.5  # between two streamed charts
@@ -52,6 +52,7 @@ FOLLOWED = (  # controls that a search follows at once
 SCENE = ("photograph", "classifier", "fit", "reference")  # controls that make it another problem
 RUNNING = BUSY | dict(reset=gr.update(interactive=False))  # the buttons with a run
 OVER = FREE | dict(reset=gr.update(interactive=True))  # and without one
+NOTHING_YET = dict(state=None, marks=(), words=NOTHING_MARKED)
 CHANGED = (
     "The photograph, the classifier or the class is no longer that of this mask; "
     "press Explain first."
@@ -64,12 +65,12 @@ class ExplainAsked(SearchScene):
 
     Attributes:
         marks: what the search obeys.
-        work: what it goes on from, or a mask is taken of.
+        state: what it goes on from, or a mask is taken of.
         place: of the mask to take; None for the last one.
     """
 
     marks: Sequence[Mark] = ()
-    work: Work | None = None
+    state: SearchState | None = None
     place: int | None = None
 
 
@@ -80,33 +81,32 @@ def connect(screen: Screen) -> None:
     """Events of the buttons, and of everything that a search follows at once."""
     refine, shown = screen.tabs[Refine], result_parts(screen)
     buttons = screen.named("stop", "explain", "reset")
-    ended = dict(fn=into(buttons, end), inputs=None, outputs=[*buttons.values()])
+    ended = into(buttons, end)
     form = Form(ExplainAsked, marks=refine.marks, **screen.search_scene())
     pressed = dict(status=shown["status"], **buttons)
-    again = pressed | dict(work=shown["work"], marks=refine.marks, words=refine.words)
+    again = pressed | dict(state=shown["state"], marks=refine.marks, words=refine.words)
     again |= screen.named("promise", "area", *TUNED)
-    preset = screen.controls["preset"]
+    at_once = dict(queue=False, **PRIVATE)
     started = (
-        screen.controls["explain"].click(
-            into(pressed, begin), None, [*pressed.values()], queue=False, **PRIVATE
-        ),
-        screen.controls["reset"].click(
-            into(again, reset), preset, [*again.values()], queue=False, **PRIVATE
-        ),
+        buttons["explain"].click(**into(pressed, begin), **at_once),
+        buttons["reset"].click(**into(again, reset), inputs=screen.controls["preset"], **at_once),
     )
     for event in started:
-        run = explaining.connect(event.then, form, shown)
+        run = search_run.connect(event.then, form, shown)
         for over in (run.success, run.failure):
-            over(**ended, queue=False, **PRIVATE)
-    screen.controls["stop"].click(stop_run, None, None, queue=False, **PRIVATE)
+            over(**ended, **at_once)
+    buttons["stop"].click(stop_run, None, None, **at_once)
     screen.blocks.unload(leave_run)
     follow_changes(screen, shown | buttons, ended)
-    forgotten = dict(work=shown["work"], marks=refine.marks, words=refine.words)
+    moments = screen.tabs[Timeline]
+    marked = refine.named("marks", "words", "canvas")
+    forgotten = dict(state=shown["state"], **marked, **moments.parts)
     for name in SCENE:
-        screen.controls[name].change(into(forgotten, forget), None, [*forgotten.values()], **QUICK)
-    timeline = screen.tabs[Timeline]
-    form = Form(ExplainAsked, work=shown["work"], place=timeline.place, **screen.search_scene())
-    taking.connect(timeline.take.click, form, shown)
+        screen.controls[name].change(
+            **into(forgotten, forget), inputs=[shown["state"], refine.marks], **QUICK
+        )
+    form = Form(ExplainAsked, state=shown["state"], place=moments.place, **screen.search_scene())
+    take_run.connect(moments.take.click, form, shown)
 
 
 def follow_changes(screen: Screen, shown: dict[str, Component], ended: dict[str, Any]) -> None:
@@ -116,16 +116,14 @@ def follow_changes(screen: Screen, shown: dict[str, Component], ended: dict[str,
         shown: parts of the result, and the buttons; `ended` frees these.
     """
     refine = screen.tabs[Refine]
-    form = Form(ExplainAsked, marks=refine.marks, work=shown["work"], **screen.search_scene())
+    form = Form(ExplainAsked, marks=refine.marks, state=shown["state"], **screen.search_scene())
     moved = [screen.controls[name].input for name in FOLLOWED]
     remedies = screen.named(*(WEIGHT + name for name in WEIGHTS), "resolution")
-    tried = shown["suggestions"].select(
-        into(remedies, try_suggestion), None, [*remedies.values()], **QUICK
-    )
+    tried = shown["suggestions"].select(**into(remedies, try_suggestion), **QUICK)
     changes = [gr.on(moved, move, trigger_mode="always_last", **QUICK)]
     changes += [change.then(move, **QUICK) for change in (*refine.changed, tried)]
     for change in changes:
-        going_on.connect(
+        burst_run.connect(
             change.then, form, shown, trigger_mode="always_last", show_progress_on=None, **QUIET
         ).then(**ended, **QUICK)
 
@@ -145,7 +143,7 @@ def result_parts(screen: Screen) -> dict[str, Component]:
 def begin(request: gr.Request) -> Frame:
     """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
     clear(request.session_hash)
-    return dict(status=panels.status("Waiting for our turn …", 0.0), **RUNNING)
+    return dict(status=html.status("Waiting for our turn …", 0.0), **RUNNING)
 
 
 def end() -> Frame:
@@ -155,12 +153,14 @@ def end() -> Frame:
 
 def reset(request: gr.Request, preset: str) -> Frame:
     """The preset's own settings, no marks and nothing to go on from."""
-    return begin(request) | forget() | choose_preset(preset) | dict(area=0)
+    return begin(request) | NOTHING_YET | choose_preset(preset) | dict(area=0)
 
 
-def forget() -> Frame:
-    """Another photograph, of either question, classifier or fit: no work and no marks."""
-    return dict(work=None, marks=(), words=NOTHING_MARKED)
+def forget(state: SearchState | None, marks: Sequence[Mark]) -> Frame:
+    """Another photograph, of either question, classifier or fit: no search, marks or masks."""
+    if state is None and not marks:
+        return {}
+    return NOTHING_YET | dict(canvas=None) | timeline.show(None)
 
 
 def stop_run(request: gr.Request) -> None:
@@ -187,22 +187,22 @@ def try_suggestion(event: gr.EventData) -> Frame:
 # --- runs ----------------------------------------------------------------------------------------
 
 
-@on_gpu
-@in_words
-def explained(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+@long_run("an explanation", CLEARED, heeds_earlier=True)
+def search_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
     """The mask as it forms, then the whole result."""
     asked.check()
     nothing_yet = gr.update(value=None, interactive=False)
-    yield dict(status=panels.status("Loading the classifier …", 0.0), save=nothing_yet)
+    yield dict(status=html.status("Loading the classifier …", 0.0), save=nothing_yet)
     classifier, config, problem = asked.posed()
     guidance = guidance_of(asked.marks, classifier.size)
     watch = Watch(stoppable(classifier, session, LEFT), problem, config)
     yield from watch.frames(session, guidance)
 
 
-def gone_on(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+@long_run("an explanation", CLEARED, gpu=False)
+def burst_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
     """A few more steps from where the search stands; nothing where it has not begun."""
-    if asked.work is None:
+    if asked.state is None:
         yield OVER
         return
     yield RUNNING
@@ -217,28 +217,27 @@ def burst(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
     if asked.photograph is None:
         return
     classifier, config, problem = asked.posed()
-    if not asked.work.is_of(classifier, problem):  # Explain starts the search for what is asked now
+    if not asked.state.is_of(classifier, problem):  # then Explain starts a search
         return
-    guidance = guidance_of(asked.marks, classifier.size, asked.work.logits)
+    guidance = guidance_of(asked.marks, classifier.size, asked.state.logits)
     config = replace(config, steps=min(BURST, config.steps))
-    watch = Watch(stoppable(classifier, session, LEFT), problem, config, asked.work)
+    watch = Watch(stoppable(classifier, session, LEFT), problem, config, asked.state)
     yield from watch.frames(session, guidance)
 
 
-@on_gpu
-@in_words
-def taken(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+@long_run("a mask", CLEARED)
+def take_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
     """A moment or a point of the frontier as the result, judged."""
-    work = asked.work
-    if work is None or asked.photograph is None:
+    state = asked.state
+    if state is None or asked.photograph is None:
         raise ValueError("There is no mask to take yet; press Explain first.")
     classifier, config, problem = asked.posed()
-    if not work.is_of(classifier, problem):
+    if not state.is_of(classifier, problem):
         raise ValueError(CHANGED)
-    yield dict(status=panels.status("Judging the mask that you picked …", 1.0))
-    mask = work.mask_at(len(work.moments) - 1 if asked.place is None else asked.place)
+    yield dict(status=html.status("Judging the mask that you picked …", 1.0))
+    mask = state.mask_at(len(state.moments) - 1 if asked.place is None else asked.place)
     explanation = adopt(stoppable(classifier, session, LEFT), problem, config, mask)
-    yield show(explanation, work.with_result(explanation))
+    yield show(explanation, state.with_result(explanation))
 
 
 class Watch:
@@ -249,7 +248,7 @@ class Watch:
         classifier: Classifier,
         problem: Problem,
         config: ExplainConfig,
-        earlier: Work | None = None,
+        earlier: SearchState | None = None,
     ) -> None:
         self.classifier, self.problem, self.config = classifier, problem, config
         self.pixels, self.label = problem.pixels[0].cpu(), classifier.class_names[problem.target]
@@ -270,14 +269,14 @@ class Watch:
             if steps.stopped or step.last:
                 text = f"{'Stopped' if steps.stopped else 'Done'} after {step.index} steps. "
                 text += "Judging the mask on backgrounds it has not met …"
-                yield dict(status=panels.status(text, 1.0))
+                yield dict(status=html.status(text, 1.0))
             elif steps.moved:
-                yield dict(work=self.recorder.work(step.logits))
+                yield dict(state=self.recorder.state(step.logits))
                 return
             else:
                 yield self.frame(step)
         explanation = steps.result
-        yield show(explanation, self.recorder.work(explanation.logits).with_result(explanation))
+        yield show(explanation, self.recorder.state(explanation.logits).with_result(explanation))
 
     def frame(self, step: Step) -> Frame:
         """What to show of a step."""
@@ -290,10 +289,9 @@ class Watch:
             f" {step.index} of at most {self.config.steps} · {percent(area)} kept · "
             f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"
         )
-        picture = panels.enlarged(overlay(self.pixels, step.mask[0, 0].cpu()))
         frame = dict(
-            status=panels.status(text, step.index / self.config.steps),
-            live=gr.update(value=panels.live_picture(picture, text), visible=True),
+            status=html.status(text, step.index / self.config.steps),
+            live=forming(self.pixels, step, text),
             slider=gr.update(visible=False),
         )
         if self.chart_pace.due():
@@ -301,15 +299,10 @@ class Watch:
         return frame
 
 
-def show(explanation: Explanation, work: Work) -> Frame:
+def show(explanation: Explanation, state: SearchState) -> Frame:
     """Everything there is to show of a result."""
-    frame = result.show(explanation, work)
+    frame = result.show(explanation, state)
     for tab in TABS:
         if issubclass(tab, EvidenceTab):
             frame |= tab.show(explanation)
     return frame
-
-
-explaining = LongRun(explained, failed, "an explanation", heeds_earlier=True)
-going_on = LongRun(gone_on, failed, "an explanation")
-taking = LongRun(taken, failed, "a mask")

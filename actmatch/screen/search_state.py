@@ -53,7 +53,7 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class SearchState:
     """Where a visitor's search stands.
 
     Attributes:
@@ -99,7 +99,7 @@ class Work:
         bits = np.unpackbits(self.moments[place].bits, count=size.numel())
         return torch.from_numpy(bits).view(size).float()
 
-    def with_result(self, explanation: Explanation) -> Work:
+    def with_result(self, explanation: Explanation) -> SearchState:
         """The same after a result: it is the last moment, and the search would go on from it."""
         card = explanation.card
         bits = np.packbits(explanation.mask.bool().numpy())
@@ -115,19 +115,19 @@ class Work:
 
 
 def last_mask(
-    work: Work | None, classifier: Classifier, photograph: Image.Image, fit: str
+    state: SearchState | None, classifier: Classifier, photograph: Image.Image, fit: str
 ) -> Image.Image:
     """The mask of the last explanation, white where it keeps.
 
     Raises:
         ValueError: there is none of this photograph as the classifier sees it.
     """
-    if work is None or not work.shows(classifier, photograph, fit):
+    if state is None or not state.shows(classifier, photograph, fit):
         raise ValueError(
             "There is no explanation yet of this photograph by this classifier, cut to its input "
             "in this way; press Explain first."
         )
-    return to_image(work.mask)
+    return to_image(state.mask)
 
 
 class Recorder:
@@ -136,7 +136,9 @@ class Recorder:
     Tensors stay on their device until they are asked for.
     """
 
-    def __init__(self, classifier: Classifier, problem: Problem, earlier: Work | None) -> None:
+    def __init__(
+        self, classifier: Classifier, problem: Problem, earlier: SearchState | None
+    ) -> None:
         self.classifier, self.problem, self.earlier = classifier, problem, earlier
         self.steps: list[tuple[int, Tensor, Tensor]] = []
         self.every = 1
@@ -159,7 +161,7 @@ class Recorder:
             yield step
         return all_steps.result
 
-    def work(self, logits: Tensor) -> Work:
+    def state(self, logits: Tensor) -> SearchState:
         """Where the search stands at H x W logits, the moments of earlier runs first."""
         moments = [
             Moment(f"Step {index}", np.packbits(mask.cpu().numpy()), *figures.tolist())
@@ -167,7 +169,7 @@ class Recorder:
         ]
         earlier = self.earlier.moments if self.earlier else ()
         target = self.problem.target
-        return Work(
+        return SearchState(
             classifier=self.classifier.name,
             target=target,
             label=self.classifier.class_names[target],
