@@ -215,12 +215,12 @@ class Given:
     def guidance(self, classifier: Classifier) -> Guidance | None:
         """What the search is told beforehand; None where that is nothing."""
         paths = {name: getattr(self, name) for name in GUIDES}
-        masks = {name: self.region(path, classifier) for name, path in paths.items() if path}
-        if not masks:
+        given = {name: self.region(path, classifier) for name, path in paths.items() if path}
+        if not given:
             return None
-        start = masks.pop("go_on_from", None)
+        start = given.pop("go_on_from", None)
         logits = None if start is None else logits_to_continue(start, start)
-        return Guidance(logits, **{name: mask.bool() for name, mask in masks.items()})
+        return Guidance(logits, **{name: mask.bool() for name, mask in given.items()})
 
 
 def takes(*names: str) -> Callable[[Callable], Callable]:
@@ -290,14 +290,13 @@ FRONTIER = "{} of the pixels, holds on {}, confidence ratio {:.2f}, label {}"
 def explain(asked: Given) -> Iterator[tuple]:
     """The fewest pixels that keep the preset's promise, what they are worth and other sizes."""
     classifier, config = asked.posed()
-    photograph = asked.photograph
     guidance = asked.guidance(classifier)
 
     def words(step: Step) -> str:
         area = percent(step.area.item())
         return f"Step {step.index} of at most {config.steps} · {area} kept"
 
-    steps = explain_steps(classifier, photograph, config, guidance=guidance)
+    steps = explain_steps(classifier, asked.photograph, config, guidance=guidance)
     yield explained((yield from told(steps, words, count=8)))
 
 
@@ -307,10 +306,8 @@ def explain(asked: Given) -> Iterator[tuple]:
 def take(asked: Given) -> Iterator[tuple]:
     """A mask of your choice, such as one of other sizes, as the explanation: judged, unchanged."""
     classifier, config = asked.posed()
-    photograph = asked.photograph
-    mask = asked.region(asked.mask, classifier)
-    problem = pose_photograph(classifier, photograph, config)
-    yield explained(adopt(classifier, problem, config, mask))
+    problem = pose_photograph(classifier, asked.photograph, config)
+    yield explained(adopt(classifier, problem, config, asked.region(asked.mask, classifier)))
 
 
 def explained(explanation: Explanation) -> tuple:
@@ -378,13 +375,12 @@ def compare(asked: Given) -> Iterator[tuple]:
 def several(asked: Given) -> Iterator[tuple]:
     """Explanations on other pixels each, until none is found that keeps the preset's promise."""
     classifier, config = asked.posed()
-    photograph = asked.photograph
     limits = Limits(asked.overlap, asked.most)
 
     def words(finding: Finding) -> str:
         return f"Explanation {finding.number} of at most {limits.most}, step {finding.step.index}"
 
-    findings = explain_several_steps(classifier, photograph, config, limits)
+    findings = explain_several_steps(classifier, asked.photograph, config, limits)
     found = yield from told(findings, words, count=4)
     yield found.sentence, masks(found.found, found.names), found.report(), zipped(found)
 
@@ -394,12 +390,12 @@ def several(asked: Given) -> Iterator[tuple]:
 @takes("photograph", "count", *WHERE, *CONFIG)
 def classes(asked: Given) -> Iterator[tuple]:
     """A mask for each of the most probable classes, so many of them."""
-    classifier, config, photograph = asked.loaded(), asked.config(), asked.photograph
+    classifier, config = asked.loaded(), asked.config()
 
     def words(finding: Finding) -> str:
         return f"Class {finding.number} of {asked.count}, step {finding.step.index}"
 
-    findings = explain_classes_steps(classifier, photograph, config, asked.count)
+    findings = explain_classes_steps(classifier, asked.photograph, config, asked.count)
     found = yield from told(findings, words, count=4)
     yield found.sentence, masks(found.found, found.names), found.report(), zipped(found)
 
@@ -413,9 +409,9 @@ def transfer(asked: Given) -> Iterator[tuple]:
     names = dict.fromkeys((asked.classifier, *(asked.classifiers or ())))
     yield told_so("Showing the mask to every classifier ...", count=3)
     named = [classifier_for(name, asked.device) for name in names]
-    masks = spread(named, photograph, mask, fit)
-    made = transfer_masks(named, photograph, masks, class_asked(asked.target), fit)
-    pictures = met_by(named, photograph, masks, made, fit)
+    placed = spread(named, photograph, mask, fit)
+    made = transfer_masks(named, photograph, placed, class_asked(asked.target), fit)
+    pictures = met_by(named, photograph, placed, made, fit)
     yield made.sentence(rows=1), pictures, made.report()
 
 

@@ -57,7 +57,7 @@ class Models(Tab):
                 list(WHOSE), value=THIS, label="Mask", min_width=280, elem_id="am-models-whose",
                 info="This mask is the last explanation's; own masks take as long as Explain each.",
             )  # fmt: skip
-        self.show = gr.Button("Ask them", variant="primary", elem_id="am-models-ask")
+        self.ask = gr.Button("Ask them", variant="primary", elem_id="am-models-ask")
         self.status = gr.HTML(
             html.note("Press Explain, then Ask them; own masks need no explanation before."),
             label="Transfer in words", elem_id="am-models-status",
@@ -73,7 +73,7 @@ class Models(Tab):
             **screen.search_scene(question=False),
         )  # fmt: skip
         answers = self.answers(screen, "status", "live", "matrix", "overlaps", "pictures")
-        transfer_run.connect(self.show.click, form, answers)
+        transfer_run.connect(self.ask.click, form, answers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +112,9 @@ def this_mask(session: str | None, asked: ModelsAsked, config: ExplainConfig) ->
     names = dict.fromkeys((asked.classifier, *asked.names))  # the mask's own one first
     classifiers = asked.all_loaded(session, names)
     started = time.perf_counter()
-    spread_masks = spread(classifiers, photograph, mask, fit)
-    made = transfer(classifiers, photograph, spread_masks, config.target, fit)
-    pictures = met_by(classifiers, photograph, spread_masks, made, fit)
+    placed = spread(classifiers, photograph, mask, fit)
+    made = transfer(classifiers, photograph, placed, config.target, fit)
+    pictures = met_by(classifiers, photograph, placed, made, fit)
     seconds = time.perf_counter() - started
     yield dict(
         status=html.judged((made.sentence(rows=1),), seconds),
@@ -198,13 +198,13 @@ def show_own(
 def met_by(
     classifiers: Sequence[Classifier],
     photograph: Image.Image,
-    masks: Sequence[Tensor],
+    placed: Sequence[Tensor],
     made: Transfer,
     fit: str,
 ) -> list[tuple[Image.Image, str]]:
     """One mask as each classifier meets it, and what that one says of it."""
     pictures = []
-    for column, (classifier, mask) in enumerate(zip(classifiers, masks, strict=True)):
+    for column, (classifier, mask) in enumerate(zip(classifiers, placed, strict=True)):
         pixels = to_pixels(photograph, classifier.data_config, fit)[0]
         words = f"{classifier.name}: {html.answer(made, 0, column)}"
         pictures.append((html.enlarged(overlay(pixels, mask[0, 0])), words))
