@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterator
+from typing import Generic, TypeVar
 
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
+
+
+class Steps(Generic[Progress, Result]):
+    """The steps of a generator, or any other signs of progress; then `result` is what it returned.
+
+    `for step in (steps := Steps(generator)): ...`
+    """
+
+    def __init__(self, generator: Generator[Progress, None, Result]) -> None:
+        self._generator = generator
+        self.result: Result | None = None
+
+    def __iter__(self) -> Iterator[Progress]:
+        self.result = yield from self._generator
 
 
 def drain(
     steps: Generator[Progress, None, Result], on_step: Callable[[Progress], None] | None = None
 ) -> Result:
     """The return value of a generator, run to its end; `on_step` is called with each step."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as done:
-            return done.value
+    for step in (all_steps := Steps(steps)):
         if on_step:
             on_step(step)
+    return all_steps.result  # type: ignore[return-value]

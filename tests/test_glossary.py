@@ -8,7 +8,7 @@ import pytest
 import app
 from actmatch.problem.config import PRESETS
 from actmatch.results.compare import COLUMNS
-from actmatch.screen import glossary, panels
+from actmatch.screen import glossary, html
 from actmatch.screen.endpoints import HIDDEN
 from actmatch.screen.header import TOUR
 
@@ -60,4 +60,4 @@ def test_all_promises_are_told_where_one_is_chosen():
 
 
 def test_badges_of_a_result_unfold_into_what_they_mean():
-    assert "<summary>How do I read this?</summary>" in panels.HOW_TO_READ
+    assert "<summary>How do I read this?</summary>" in html.HOW_TO_READ

@@ -23,31 +23,52 @@ from actmatch.images.photograph import read_photograph, to_pixels
 from actmatch.problem.backgrounds import BACKGROUNDS
 from actmatch.problem.config import ExplainConfig, Weights
 from actmatch.results import markup
-from actmatch.screen import comparing, explaining, handlers, judging, panels, taking, workbench
+from actmatch.screen import (
+    ask_column,
+    downloads,
+    explain_runs,
+    html,
+    loaded,
+    result,
+    share_row,
+)
+from actmatch.screen.asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS
+from actmatch.screen.search_state import Recorder, SearchState, in_bytes
+from actmatch.screen.share_row import ShareAsked
 from actmatch.screen.stopping import StopSignal
+from actmatch.screen.tabs import compare, judge, pieces
 from actmatch.screen.upload import Photograph
-from actmatch.screen.work import Work, in_bytes
 
 LITE0 = "tf_efficientnet_lite0"
 
 
-def values_of(config: ExplainConfig) -> list:
+def values_of(config: ExplainConfig) -> dict:
     """What the controls of the screen hold for a configuration."""
-    values = vars(config) | {"area_target": config.area or 0}
-    settings = [values[name] for name in handlers.SETTINGS]
-    return settings + [getattr(config.weights, name) for name in handlers.WEIGHTS]
+    settings = {name: getattr(config, name) for name in SETTINGS} | {"area": config.area or 0}
+    return dict(settings=settings, weights=dict(vars(config.weights)))
 
 
-def work_of(classifier, photograph, mask, fit="crop") -> Work:
+def shared(config: ExplainConfig, **more) -> ShareAsked:
+    """What a link, a command or a program is made of."""
+    return ShareAsked(**dict(classifier=LITE0, device="auto") | values_of(config) | more)
+
+
+def controls_of(config: ExplainConfig) -> dict:
+    """The same as `values_of`, by the names of the controls."""
+    values = values_of(config)
+    return values["settings"] | {WEIGHT + name: each for name, each in values["weights"].items()}
+
+
+def state_of(classifier, photograph, mask, fit="crop") -> SearchState:
     """What the screen remembers of an explanation whose mask is H x W, above 0 where it keeps."""
     pixels = to_pixels(photograph, classifier.data_config, fit)[0]
     logits = torch.as_tensor(mask).float() - 0.5
-    return Work(classifier.name, 0, classifier.class_names[0], in_bytes(pixels), logits, ())
+    return SearchState(classifier.name, 0, classifier.class_names[0], in_bytes(pixels), logits, ())
 
 
-def lite0_work(photograph, mask, fit="crop") -> Work:
+def lite0_state(photograph, mask, fit="crop") -> SearchState:
     """The same of the default classifier."""
-    return work_of(handlers.classifier_for(LITE0, "cpu"), photograph, mask, fit)
+    return state_of(loaded.classifier_for(LITE0, "cpu"), photograph, mask, fit)
 
 
 def square_mask() -> np.ndarray:
@@ -57,9 +78,11 @@ def square_mask() -> np.ndarray:
     return mask
 
 
-def explain_asked(photograph, config: ExplainConfig, marks=()) -> explaining.Asked:
+def explain_asked(photograph, config: ExplainConfig, **more) -> explain_runs.ExplainAsked:
     """What the controls hand over."""
-    return explaining.Asked(marks, photograph, LITE0, "cpu", values_of(config))
+    return explain_runs.ExplainAsked(
+        photograph=photograph, classifier=LITE0, device="cpu", **values_of(config), **more
+    )
 
 
 @pytest.fixture
@@ -74,33 +97,33 @@ def request_of():
 
 def test_the_controls_give_back_the_configuration_they_show():
     config = ExplainConfig(preset="necessary", seed=7, weights={"area": 3.0}, fit="squash")
-    assert handlers.settings_from(values_of(config)) == config
+    assert explain_asked(None, config).config() == config
 
 
 def test_whole_numbers_that_arrive_as_floats_are_whole_again():
     values = values_of(ExplainConfig())
-    values[handlers.SETTINGS.index("steps")] = 20.0
-    assert handlers.settings_from(values).steps == 20
+    values["settings"]["steps"] = 20.0
+    assert replace(shared(ExplainConfig()), **values).config().steps == 20
 
 
 def test_a_fraction_of_a_step_is_refused_in_words():
     values = values_of(ExplainConfig())
-    values[handlers.SETTINGS.index("steps")] = 20.5
+    values["settings"]["steps"] = 20.5
     with pytest.raises(ValueError, match="steps must be a whole number"):
-        handlers.settings_from(values)
+        replace(shared(ExplainConfig()), **values).config()
 
 
 @pytest.mark.parametrize(("name", "value"), [("pieces", 21), ("pieces", 2.5), ("grain", 0)])
 def test_a_shape_out_of_range_is_refused_in_a_sentence(name, value):
     values = values_of(ExplainConfig())
-    values[handlers.SETTINGS.index(name)] = value
+    values["settings"][name] = value
     with pytest.raises(ValueError, match=f"{name} must be a whole number from"):
-        handlers.settings_from(values)
+        replace(shared(ExplainConfig()), **values).config()
 
 
 def test_the_shape_is_in_the_link_the_command_and_the_program():
-    values = (LITE0, "auto", *values_of(ExplainConfig(pieces=5, grain=12)))
-    said = [taking.text_of(name)(*values)["value"] for name in ("link", "command", "program")]
+    given = shared(ExplainConfig(pieces=5, grain=12))
+    said = [share_row.text_of(name, given)["value"] for name in ("link", "command", "program")]
     assert said[0] == "?pieces=5&grain=12"
     assert "--setting pieces=5 --setting grain=12" in said[1]
     assert "ExplainConfig(pieces=5, grain=12)" in said[2]
@@ -108,29 +131,28 @@ def test_the_shape_is_in_the_link_the_command_and_the_program():
 
 def test_the_top_class_of_the_menu_means_no_target():
     values = values_of(ExplainConfig())
-    values[handlers.SETTINGS.index("target")] = handlers.TOP_CLASS
-    assert handlers.settings_from(values).target is None
+    values["settings"]["target"] = TOP_CLASS
+    assert replace(shared(ExplainConfig()), **values).config().target is None
 
 
 def test_choosing_a_preset_moves_every_control_to_its_values():
-    sentence, *values = handlers.choose_preset("paper")
+    settings = ask_column.choose_preset("paper")
     paper = ExplainConfig(preset="paper")
-    assert "published" in sentence
-    settings = dict(zip((*handlers.PRESET_SETTINGS, *handlers.WEIGHTS), values, strict=True))
+    assert "published" in settings.pop("promise")
     assert settings["steps"] == 880
-    assert Weights(**{name: settings[name] for name in handlers.WEIGHTS}) == paper.weights
+    assert Weights(**{name: settings[WEIGHT + name] for name in WEIGHTS}) == paper.weights
 
 
 def test_looking_shows_what_the_classifier_sees_and_says(lion):
-    _, seen, top5 = handlers.look(lion, LITE0, "crop")
-    assert isinstance(seen, Image.Image)
-    assert "lion" in top5
+    shown = ask_column.look(lion, LITE0, "crop")
+    assert isinstance(shown["seen"], Image.Image)
+    assert "lion" in shown["top5"]
 
 
 def test_a_run_streams_pictures_and_ends_with_everything(lion):
     config = ExplainConfig(preset="smallest", steps=4)
-    frames = list(explaining.run("a run", explain_asked(lion, config)))
-    final = dict(zip(explaining.RESULT, frames[-1], strict=True))
+    frames = list(explain_runs.search_run("a run", explain_asked(lion, config)))
+    final = frames[-1]
     assert "Keeping" in final["status"]
     assert all(isinstance(final[name], Image.Image) for name in ("mask", "overlay", "complement"))
     assert Path(final["save"]["value"]).suffix == ".zip"
@@ -139,9 +161,9 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert "confidence ratio" in final["figures"]
     assert "Not tested: only one seed was run." in final["checks"]
     assert final["ranking"]["visible"]
-    assert any("img" in str(frame[explaining.RESULT.index("live")]) for frame in frames)
+    assert any("img" in str(frame.get("live")) for frame in frames)
     assert "Promised: holds on gray. Measured: " in final["status"]
-    mask = final["work"].mask
+    mask = final["state"].mask
     assert final["legend"] == final["outlines"] == markup.outlines(mask, mask)
     assert final["suggestions"].count("<li") >= 6  # every check at least
 
@@ -153,29 +175,31 @@ def test_a_download_lies_on_disk_once_and_only_until_it_was_copied():
             (folder / "report.json").write_text("{}")
             return folder
 
-    first = Path(explaining.zipped(Saved()))
+    first = Path(downloads.zipped(Saved()))
     assert [path.name for path in first.parent.iterdir()] == ["actmatch.zip"]
-    assert not list(explaining.own_folder().rglob("report.json"))
-    second = Path(explaining.zipped(Saved()))
+    assert not list(downloads.own_folder().rglob("report.json"))
+    second = Path(downloads.zipped(Saved()))
     assert first.exists()
-    old = first.parent.stat().st_mtime - 2 * explaining.COPIED_SECONDS
+    old = first.parent.stat().st_mtime - 2 * downloads.COPIED_SECONDS
     os.utime(first.parent, (old, old))
-    explaining.zipped(Saved())
+    downloads.zipped(Saved())
     assert not first.exists()
     assert second.exists()
 
 
 def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
     mine, theirs = StopSignal("mine"), StopSignal("theirs")
-    explaining.stop_run(request_of("mine"))
+    explain_runs.stop_run(request_of("mine"))
     try:
         assert mine.is_set()
         assert not theirs.is_set()
-        frames = list(explaining.run("mine", explain_asked(lion, ExplainConfig(steps=500))))
-        assert any("Stopped after 1 steps" in str(frame[0]) for frame in frames)
-        assert "Keeping" in frames[-1][0]
+        frames = list(
+            explain_runs.search_run("mine", explain_asked(lion, ExplainConfig(steps=500)))
+        )
+        assert any("Stopped after 1 steps" in frame.get("status", "") for frame in frames)
+        assert "Keeping" in frames[-1]["status"]
     finally:
-        explaining.forget(request_of("mine"))
+        explain_runs.leave_run(request_of("mine"))
     assert not mine.is_set()
 
 
@@ -186,17 +210,21 @@ def painted(photograph, box=(60, 60, 160, 160)):
     return dict(background=photograph, layers=[layer], composite=None)
 
 
-def card_of(photograph, source, editor=None, mask_file=None, last=None, target=handlers.TOP_CLASS):
+def judge_asked(photograph, source, **changes):
+    """What the controls of the Judge tab hold."""
+    usual = dict(classifier=LITE0, device="cpu", target=TOP_CLASS, fit="crop", seed=0.0,
+                 trials=1.0, threshold=0.5)  # fmt: skip
+    return judge.JudgeAsked(photograph=photograph, source=source, **usual | changes)
+
+
+def card_of(photograph, source, **changes):
     """What the tab shows at the end."""
-    settings = (target, "crop", 0.0, 1.0, 0.5)
-    frames = judging.judge_region(
-        None, photograph, LITE0, "cpu", source, editor, mask_file, last, *settings
-    )
-    return dict(zip(judging.JUDGED, list(frames)[-1], strict=True))
+    *_, last = judge.judgment_run(None, judge_asked(photograph, source, **changes))
+    return last
 
 
 def test_a_painted_region_gets_its_card(lion):
-    shown = card_of(lion, judging.PAINT, painted(lion))
+    shown = card_of(lion, judge.PAINT, editor=painted(lion))
     assert "Keeping" in shown["status"]
     assert "label kept" in shown["figures"]
     assert "parameters" in shown["checks"]
@@ -205,19 +233,19 @@ def test_a_painted_region_gets_its_card(lion):
     assert not shown["ranking"]["visible"]
     assert len(shown["worst"]) == len(BACKGROUNDS) + 1
     assert set(shown["maps"]) == set(shown["stage"]["choices"])
-    another = judging.choose_stage("blocks.1", shown["maps"])
+    another = pieces.choose_stage("blocks.1", shown["maps"])
     assert another.size == shown["divergence"].size
     assert another != shown["divergence"]
     deepest = shown["stage"]["value"]
-    assert judging.choose_stage(deepest, shown["maps"]) == shown["divergence"]
-    assert judging.choose_stage(None, shown["maps"]) is None
+    assert pieces.choose_stage(deepest, shown["maps"]) == shown["divergence"]
+    assert pieces.choose_stage(None, shown["maps"]) is None
 
 
 def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp_path):
     path = tmp_path / "mask.png"
     Image.fromarray(square_mask()).save(path)
-    from_file = card_of(lion, judging.UPLOAD, mask_file=str(path))
-    from_last = card_of(lion, judging.LAST, last=lite0_work(lion, square_mask()))
+    from_file = card_of(lion, judge.UPLOAD, mask_file=str(path))
+    from_last = card_of(lion, judge.LAST, last=lite0_state(lion, square_mask()))
     assert from_file["figures"] == from_last["figures"]
     assert "20 %" in from_file["figures"].replace("&nbsp;", " ")
 
@@ -226,7 +254,7 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     soft = np.linspace(0, 255, 224).astype(np.uint8)[None].repeat(224, 0)
     path = tmp_path / "soft.png"
     Image.fromarray(soft).save(path)
-    shown = card_of(lion, judging.UPLOAD, mask_file=str(path))
+    shown = card_of(lion, judge.UPLOAD, mask_file=str(path))
     drawn = shown["ranking"]["value"].to_dict()["data"]["values"]
     assert [row["pixels"] for row in drawn[:17]] == [100 * step / 16 for step in range(17)]
     chart = shown["thresholds"]
@@ -236,38 +264,37 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     areas = [row["value"] for row in lines["data"]["values"] if row["of"] == "kept pixels"]
     assert areas == sorted(areas, reverse=True)
     assert len(held["data"]["values"]) == 1
-    binary = card_of(lion, judging.LAST, last=lite0_work(lion, soft > 100))["thresholds"]
+    binary = card_of(lion, judge.LAST, last=lite0_state(lion, soft > 100))["thresholds"]
     assert (binary["visible"], binary["value"]) == (False, None)
 
 
 def test_the_region_of_another_method_gets_its_card(lion):
-    settings = (handlers.TOP_CLASS, "crop", 0.0, 1.0, 0.5, "center_disc", 0.2)
-    given = (judging.METHOD, None, None, None)
-    *_, last = judging.judge_region(None, lion, LITE0, "cpu", *given, *settings)
-    shown = dict(zip(judging.JUDGED, last, strict=True))
+    shown = card_of(lion, judge.METHOD, method="center_disc", share=0.2)
     assert "20 %" in shown["figures"].replace("&nbsp;", " ")
 
 
 @pytest.mark.parametrize(
     ("source", "visible"),
     [
-        (judging.PAINT, (True, False, False, False)),
-        (judging.UPLOAD, (False, True, False, False)),
-        (judging.LAST, (False, False, False, False)),
-        (judging.METHOD, (False, False, True, True)),
+        (judge.PAINT, (True, False, False, False)),
+        (judge.UPLOAD, (False, True, False, False)),
+        (judge.LAST, (False, False, False, False)),
+        (judge.METHOD, (False, False, True, True)),
     ],
 )
 def test_a_source_shows_what_it_needs(source, visible):
-    assert tuple(update["visible"] for update in judging.choose_source(source)) == visible
+    shown = judge.choose_source(source)
+    needed = tuple(shown[name]["visible"] for name in ("editor", "file", "method", "share"))
+    assert needed == visible
 
 
 @pytest.mark.parametrize(
     ("source", "given", "sentence"),
     [
-        (judging.PAINT, {}, "Choose a photograph first"),
-        (judging.UPLOAD, {}, "Choose a mask file first"),
-        (judging.LAST, {}, "no explanation yet"),
-        (judging.UPLOAD, dict(mask_file="no.png"), "There is no mask at"),
+        (judge.PAINT, {}, "Choose a photograph first"),
+        (judge.UPLOAD, {}, "Choose a mask file first"),
+        (judge.LAST, {}, "no explanation yet"),
+        (judge.UPLOAD, dict(mask_file="no.png"), "There is no mask at"),
     ],
 )
 def test_a_region_that_cannot_be_judged_gets_the_librarys_sentence(lion, source, given, sentence):
@@ -277,33 +304,30 @@ def test_a_region_that_cannot_be_judged_gets_the_librarys_sentence(lion, source,
 
 def test_the_last_mask_judged_for_an_unknown_class_gets_the_librarys_sentence(lion):
     with pytest.raises(gr.Error, match="no class named"):
-        card_of(lion, judging.LAST, last=lite0_work(lion, square_mask()), target="zebu")
+        card_of(lion, judge.LAST, last=lite0_state(lion, square_mask()), target="zebu")
 
 
-def other_works(lion):
+def other_states(lion):
     """Works of another photograph, fit and classifier than the lion's, cropped, by the default."""
     square = square_mask()
-    turned = lite0_work(lion.rotate(180), square)
-    squashed = lite0_work(lion, square, fit="squash")
-    return turned, squashed, replace(lite0_work(lion, square), classifier="another")
+    turned = lite0_state(lion.rotate(180), square)
+    squashed = lite0_state(lion, square, fit="squash")
+    return turned, squashed, replace(lite0_state(lion, square), classifier="another")
 
 
 def test_the_mask_of_another_photograph_is_not_taken_for_this_ones(lion):
-    for work in other_works(lion):
+    for state in other_states(lion):
         with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
-            card_of(lion, judging.LAST, last=work)
+            card_of(lion, judge.LAST, last=state)
         with pytest.raises(gr.Error, match="no explanation yet of this photograph"):
-            list(comparing.compare_region(None, *asked(lion, last=work)))
+            list(compare.comparison_run(None, compare_asked(lion, last=state)))
 
 
 def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion):
     empty = dict(background=lion, layers=[], composite=lion)
-    settings = (handlers.TOP_CLASS, "crop", 0, 1, 0.5)
-    frames = judging.judge_region(
-        None, lion, LITE0, "cpu", judging.PAINT, empty, None, None, *settings
-    )
+    frames = judge.judgment_run(None, judge_asked(lion, judge.PAINT, editor=empty))
     next(frames)
-    shown = dict(zip(judging.JUDGED, next(frames), strict=True))
+    shown = next(frames)
     assert "Nothing is painted yet" in shown["status"]
     assert shown["figures"] is shown["worst"] is shown["overlay"] is None
     with pytest.raises(gr.Error):
@@ -312,39 +336,38 @@ def test_painting_nothing_shows_the_sentence_and_takes_an_earlier_card_away(lion
 
 def test_the_canvas_is_the_photograph_in_its_own_aspect(lion):
     wide = lion.resize((300, 100))
-    picture = judging.canvas(wide, LITE0, "crop")
-    assert picture.size == (panels.ENLARGED, panels.ENLARGED // 3)
-    assert judging.canvas(None, LITE0, "crop") is None
+    picture = judge.canvas(wide, LITE0, "crop")
+    assert picture.size == (html.ENLARGED, html.ENLARGED // 3)
+    assert judge.canvas(None, LITE0, "crop") is None
 
 
-def asked(lion, **changes):
+def compare_asked(lion, **changes):
     """What the controls of the Compare tab hold."""
-    work = lite0_work(lion, square_mask())
-    values = comparing.Asked(
-        lion, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, work,
-        ["center_disc", "attention_rollout"], "the area of the mask", "smallest",
-        handlers.TOP_CLASS, "crop", 0.0,
+    usual = dict(
+        photograph=lion, classifier=LITE0, device="cpu", whose=judge.LAST, source=judge.PAINT,
+        last=lite0_state(lion, square_mask()), methods=["center_disc", "attention_rollout"],
+        cut="the area of the mask", preset="smallest", target=TOP_CLASS, fit="crop", seed=0.0,
     )  # fmt: skip
-    return values._replace(**changes)
+    return compare.CompareAsked(**usual | changes)
 
 
 def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_table(lion):
-    *working, (status, pictures, table, stop, _) = comparing.compare_region(None, *asked(lion))
-    assert working[0][3]["interactive"]
-    assert not stop["interactive"]
-    assert "center_disc: 2 of 3" in working[1][0]
-    assert "1 other method" in status
-    assert "attention_rollout is left out" in status
-    assert [title for _, title in pictures] == [
+    *working, last = compare.comparison_run(None, compare_asked(lion))
+    assert working[0]["stop"]["interactive"]
+    assert not last["stop"]["interactive"]
+    assert "center_disc: 2 of 3" in working[1]["status"]
+    assert "1 other method" in last["status"]
+    assert "attention_rollout is left out" in last["status"]
+    assert [title for _, title in last["pictures"]] == [
         "photograph", "this mask, 20 %", "center_disc, 20 %",
     ]  # fmt: skip
-    assert "★" in table
+    assert "★" in last["table"]
 
 
 def test_the_painted_region_can_be_compared(lion):
-    values = asked(lion, whose=comparing.JUDGED_REGION, editor=painted(lion), last=None)
-    status, *_ = list(comparing.compare_region(None, *values))[-1]
-    assert "This mask of lion" in status
+    given = compare_asked(lion, whose=compare.JUDGED_REGION, editor=painted(lion), last=None)
+    *_, last = compare.comparison_run(None, given)
+    assert "This mask of lion" in last["status"]
 
 
 @pytest.mark.parametrize(
@@ -353,37 +376,32 @@ def test_the_painted_region_can_be_compared(lion):
         (dict(last=None), "no explanation yet"),
         (dict(methods=[]), "methods needs at least one entry"),
         (dict(preset="paper"), "makes no promise"),
-        (dict(whose=comparing.JUDGED_REGION), "Choose a photograph first"),
+        (dict(whose=compare.JUDGED_REGION), "Choose a photograph first"),
         (dict(photograph=None), "Choose a photograph first"),
     ],
 )
 def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sentence):
     with pytest.raises(gr.Error, match=sentence):
-        list(comparing.compare_region(None, *asked(lion, **changes)))
-
-
-def shown_by(restored) -> dict:
-    """What the controls are set to."""
-    return dict(zip(taking.RESTORED, restored, strict=True))
+        list(compare.comparison_run(None, compare_asked(lion, **changes)))
 
 
 def test_removed_pixels_are_shown_as_chosen_and_not_drawn_twice_on_gray():
     gray, faded = np.full((8, 8, 3), 127, dtype=np.uint8), np.full((8, 8, 3), 200, dtype=np.uint8)
-    work = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
-    for chosen, value in ((explaining.GRAY, 127), (explaining.FADED, 200)):
-        before, after = explaining.show_removed(chosen, work, faded, gray)
+    state = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
+    for chosen, value in ((result.GRAY, 127), (result.FADED, 200)):
+        before, after = result.show_removed(chosen, state, faded, gray)
         assert before.size == after.size
         assert (before.getpixel((4, 4))[0], after.getpixel((4, 4))[0]) == (0, value)
-    assert explaining.show_removed(explaining.FADED, None, None, None) == gr.skip()
-    again = explaining.show_removed_again(explaining.GRAY, work, faded, gray)
+    assert result.show_removed(result.FADED, None, None, None) == gr.skip()
+    again = result.show_removed_again(result.GRAY, state, faded, gray)
     assert again == gr.skip()
 
 
 def test_a_suggestion_moves_its_setting_alone():
-    moved = workbench.tried(SimpleNamespace(setting="resolution", value=28))
-    values = dict(zip(workbench.REMEDIES, moved, strict=True))
-    assert values.pop("resolution") == 28
-    assert all(value == gr.skip() for value in values.values())
+    moved = SimpleNamespace(setting="resolution", value=28)
+    assert explain_runs.try_suggestion(moved) == dict(resolution=28)
+    moved = SimpleNamespace(setting="area", value=3)
+    assert explain_runs.try_suggestion(moved) == dict(weight_area=3)
 
 
 def visited(query: str) -> SimpleNamespace:
@@ -393,29 +411,28 @@ def visited(query: str) -> SimpleNamespace:
 
 def test_a_copied_link_sets_the_controls_it_was_copied_from():
     config = ExplainConfig(preset="necessary", target="lion", seed=7, weights={"area": 3.5})
-    link = taking.text_of("link")(LITE0, "cpu", *values_of(config))["value"]
-    restored = shown_by(taking.from_link(visited(link)))
-    assert [restored[name] for name in (*handlers.SETTINGS, *handlers.WEIGHTS)] == values_of(config)
+    link = share_row.text_of("link", shared(config, device="cpu"))["value"]
+    restored = share_row.from_link(visited(link))
+    assert restored.items() >= controls_of(config).items()
     assert (restored["classifier"], restored["device"]) == (LITE0, "cpu")
     assert "loses the label" in restored["promise"]
 
 
 def test_the_command_and_the_program_say_what_the_controls_show():
-    values = (LITE0, "auto", *values_of(ExplainConfig(preset="smallest", seed=7)))
-    command = taking.text_of("command")(*values)["value"]
+    given = shared(ExplainConfig(preset="smallest", seed=7))
+    command = share_row.text_of("command", given)["value"]
     assert command.endswith("explain photo.jpg --out out --preset smallest --seed 7")
-    assert "preset='smallest', seed=7" in taking.text_of("program")(*values)["value"]
+    assert "preset='smallest', seed=7" in share_row.text_of("program", given)["value"]
 
 
 @pytest.mark.parametrize("query", ["", "?__theme=dark", "?utm_source=mail"])
 def test_an_address_without_settings_leaves_the_controls_alone(query):
-    untouched = taking.from_link(visited(query))
-    assert all(update == gr.skip() for update in untouched)
+    assert share_row.from_link(visited(query)) == {}
 
 
 def test_a_link_that_makes_no_sense_is_refused_in_words():
     with pytest.warns(UserWarning, match="steps must be a whole number"):
-        assert taking.from_link(visited("?steps=0")) == taking.UNTOUCHED
+        assert share_row.from_link(visited("?steps=0")) == {}
 
 
 def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
@@ -425,12 +442,12 @@ def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
     path.write_text(json.dumps(report))
     said = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(taking.gr, "Warning", lambda words, title: said.append(words))
-        patch.setattr(taking, "local_checkpoints", lambda: ["checkpoints/birds.pth"])
-        patch.setattr(taking, "available_devices", lambda: ("cpu",))
-        restored = shown_by(taking.from_report(str(path)))
+        patch.setattr(share_row.gr, "Warning", lambda words, title: said.append(words))
+        patch.setattr(share_row, "local_checkpoints", lambda: ["checkpoints/birds.pth"])
+        patch.setattr(share_row, "available_devices", lambda: ("cpu",))
+        restored = share_row.from_report(str(path))
     assert (restored["preset"], restored["target"]) == ("smallest", "3")
-    assert restored["area_target"] == 0.1
+    assert restored["area"] == 0.1
     assert (restored["classifier"], restored["device"]) == ("checkpoints/birds.pth", "auto")
     assert said == [
         "There is no cuda here; the best device is taken.",
@@ -440,33 +457,32 @@ def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
 
 def test_a_report_that_cannot_be_read_is_refused_in_words():
     with pytest.warns(UserWarning, match=r"There is no report at 'no\.json'"):
-        assert taking.from_report("no.json") == taking.UNTOUCHED
+        assert share_row.from_report("no.json") == {}
 
 
 def test_controls_that_make_no_sense_cannot_be_copied():
     values = values_of(ExplainConfig())
-    values[handlers.SETTINGS.index("seed")] = None
+    values["settings"]["seed"] = None
     with pytest.raises(gr.Error, match="seed must be a whole number"):
-        taking.text_of("link")(LITE0, "auto", *values)
+        share_row.text_of("link", replace(shared(ExplainConfig()), **values))
 
 
 def test_another_classifier_keeps_the_class_where_it_has_it():
-    for kept in ("lion", "lion | hyena", None, handlers.TOP_CLASS):
-        assert "value" not in handlers.choose_classifier(LITE0, kept)
+    for kept in ("lion", "lion | hyena", None, TOP_CLASS):
+        assert "value" not in ask_column.choose_classifier(LITE0, kept)
     for unknown in ("zebu", "lion|zebu"):
         with pytest.warns(UserWarning, match="no class named 'zebu'"):
-            assert handlers.choose_classifier(LITE0, unknown)["value"] == handlers.TOP_CLASS
+            assert ask_column.choose_classifier(LITE0, unknown)["value"] == TOP_CLASS
 
 
 def test_a_group_typed_in_the_box_of_classes_is_explained_and_worked_on(lion):
-    asked = explain_asked(lion, ExplainConfig(target="lion | hyena"))
-    classifier, config, problem = asked.posed()
-    assert classifier.class_names[problem.target] == "lion or hyena"
+    problem, config = explain_asked(lion, ExplainConfig(target="lion | hyena")).posed()
+    assert problem.label == "lion or hyena"
     assert config.target == "lion | hyena"
-    work = explaining.Recorder(classifier, problem, None).work(torch.zeros(224, 224))
-    assert work.label == "lion or hyena"
-    assert work.is_of(*asked.posed()[::2])
-    assert not work.is_of(*explain_asked(lion, ExplainConfig(target="lion")).posed()[::2])
+    state = Recorder(problem, None).state(torch.zeros(224, 224))
+    assert state.label == "lion or hyena"
+    assert state.is_of(problem)
+    assert not state.is_of(explain_asked(lion, ExplainConfig(target="lion")).posed()[0])
 
 
 def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
@@ -476,20 +492,20 @@ def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
 
 
 def test_a_run_without_a_photograph_asks_for_one():
-    run = explaining.run("none", explain_asked(None, ExplainConfig()))
+    run = explain_runs.search_run("none", explain_asked(None, ExplainConfig()))
     with pytest.raises(gr.Error, match="Choose a photograph first"):
-        next(run)
+        list(run)
 
 
 @pytest.mark.parametrize("name", ["/etc/weights.pth", "../secret.safetensors", "", "   "])
 def test_a_visitor_cannot_open_files_outside_the_folder_of_checkpoints(name):
     with pytest.raises(ValueError, match=r"There is no file|Choose a classifier"):
-        handlers.classifier_for(name)
+        loaded.classifier_for(name)
 
 
 def test_an_unknown_classifier_is_refused_in_words(lion):
     with pytest.raises(gr.Error, match="no classifier named 'resnet_nonsense'"):
-        handlers.look(lion, "resnet_nonsense", "crop")
+        ask_column.look(lion, "resnet_nonsense", "crop")
 
 
 def test_an_upload_that_is_no_photograph_is_refused_in_words(tmp_path):
@@ -510,9 +526,9 @@ def test_an_upload_is_read_by_our_own_reader(tmp_path):
 def test_names_from_outside_are_escaped():
     rows = [Prediction("<script>alert(1)</script>", 0.5)]
     assert "<script>" not in markup.top5(rows)
-    assert "<script>" not in panels.status("<script>", 0.5)
-    assert "<script>" not in panels.failure("<script>")
-    assert "<script>" not in panels.judged(["<script>"], 1.0)
+    assert "<script>" not in html.status("<script>", 0.5)
+    assert "<script>" not in html.failure("<script>")
+    assert "<script>" not in html.judged(["<script>"], 1.0)
 
 
 def test_building_the_app_loads_no_weights_opens_no_connection_and_waits_for_no_slow_package():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import gradio as gr
 import pytest
 from PIL import Image
-from test_screen import LITE0, values_of, work_of
+from test_screen import LITE0, explain_asked, shared, state_of, values_of
 from toys import (
     across_classifier,
     across_pixels,
@@ -23,8 +24,10 @@ from toys import (
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
 from actmatch.results.settings import CONTRAST, SIMILARITY
-from actmatch.screen import asking, classing, explaining, gathering, question, taking, transferring
+from actmatch.screen import asked as asked_values
+from actmatch.screen import explain_runs, question, share_row
 from actmatch.screen.stopping import KINDS, StopSignal, leave
+from actmatch.screen.tabs import classes, models, several
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
 
@@ -32,7 +35,7 @@ SMALL = ExplainConfig(preset="smallest", steps=4)
 @pytest.fixture
 def toy(monkeypatch):
     """The toy's photograph; every classifier is the toy."""
-    monkeypatch.setattr(gathering, "classifier_for", lambda *names: quadrant_classifier())
+    monkeypatch.setattr(asked_values, "classifier_for", lambda *names: quadrant_classifier())
     return quadrant_photograph()
 
 
@@ -40,23 +43,20 @@ def quadrant_photograph():
     return to_image(quadrant_pixels()[0])
 
 
-def visitor(name="visitor"):
-    return SimpleNamespace(session_hash=name)
-
-
-def found(photograph, config=SMALL, most=2.0, overlap=0.0):
-    """The frames of the Several tab, by name."""
-    values = (*values_of(config), asking.CLASS, asking.RIVAL)
-    asked = (None, most, overlap, photograph, LITE0, "cpu", *values)
-    for frame in gathering.find_several(visitor(), *asked):
-        yield dict(zip(gathering.SEVERAL, frame, strict=True))
+def found(photograph, config=SMALL, most=2.0, overlap=0.0, **more):
+    """The frames of the Several tab."""
+    asked = several.SeveralAsked(
+        photograph=photograph, classifier=LITE0, device="cpu", **values_of(config), most=most,
+        overlap=overlap, **more,
+    )  # fmt: skip
+    yield from several.several_run("visitor", asked)
 
 
 def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sentence(toy):
     frames = list(found(toy))
     assert frames[0]["stop"]["interactive"]
     assert any("Looking for the first of at most 2" in frame["status"] for frame in frames)
-    assert any("alt='Looking for the first" in str(frame["live"]) for frame in frames)
+    assert any("alt='Looking for the first" in str(frame.get("live")) for frame in frames)
     last = frames[-1]
     assert "explanation" in last["status"]
     assert not last["stop"]["interactive"]
@@ -69,7 +69,7 @@ def test_several_says_which_one_is_looked_for_and_ends_with_pictures_and_a_sente
 
 def test_the_first_explanation_is_shown_while_the_next_one_is_looked_for(toy):
     frames = list(found(toy, ExplainConfig(preset="smallest", steps=30)))
-    early = [frame for frame in frames[1:-1] if frame["pictures"] != gr.skip()]
+    early = [frame for frame in frames[1:-1] if "pictures" in frame]
     assert early, frames
     assert "second" in early[0]["status"]
     assert len(early[0]["pictures"]["value"]) == 1
@@ -95,7 +95,7 @@ def test_stop_ends_the_searches_and_is_forgotten_after_them(toy):
 def left_while_judging(frames):
     """The last frame for a visitor who closes the tab while a mask is judged."""
     for frame in frames:
-        if "udging" in frame["status"]:
+        if "udging" in frame.get("status", ""):
             break
     leave("visitor")
     *_, last = frames
@@ -107,7 +107,7 @@ def test_a_closed_tab_ends_the_judging_of_every_tab_that_searches(toy, halves, t
     few = ExplainConfig(steps=5)
     assert "search was stopped before" in left_while_judging(found(toy, few, most=5))
     assert "search was stopped before" in left_while_judging(classes_of(halves, few))
-    asked = (["one", "two"], transferring.OWN)
+    asked = (["one", "two"], models.OWN)
     assert "transfer was stopped before" in left_while_judging(
         transferred(toys, *asked, config=few)
     )
@@ -142,16 +142,17 @@ def test_what_cannot_be_looked_for_gets_the_librarys_sentence(toy, changes, sent
 
 
 def classes_of(photograph, config=SMALL, most=2.0):
-    """The frames of the Classes tab, by name."""
-    asked = (most, photograph, LITE0, "cpu", *values_of(config))
-    for frame in classing.explain_each_class(visitor(), *asked):
-        yield dict(zip(gathering.SEVERAL, frame, strict=True))
+    """The frames of the Classes tab."""
+    asked = classes.ClassesAsked(
+        photograph=photograph, classifier=LITE0, device="cpu", **values_of(config), most=most
+    )
+    yield from classes.classes_run("visitor", asked)
 
 
 @pytest.fixture
 def halves(monkeypatch):
     """A photograph of two classes, each of which reads a half of its own."""
-    monkeypatch.setattr(classing, "classifier_for", lambda *names: linear_classifier())
+    monkeypatch.setattr(asked_values, "classifier_for", lambda *names: linear_classifier())
     return to_image(halves_pixels(2, 1.9)[0])
 
 
@@ -160,7 +161,7 @@ def test_each_class_is_named_shown_as_it_is_found_and_told_with_its_probability(
     said = [frame["status"] for frame in frames]
     assert any("Looking for the mask of left (1 of 2) · step" in words for words in said)
     assert any("mask of right (2 of 2)" in words for words in said)
-    assert any(len(frame["pictures"].get("value", ())) == 1 for frame in frames)
+    assert any(len(frame.get("pictures", {}).get("value", ())) == 1 for frame in frames)
     (_, left), (_, right) = frames[-1]["pictures"]["value"]
     assert left.startswith("left, 49 % on the photograph: ")
     assert right.startswith("right, 44 % on the photograph: ")
@@ -210,19 +211,22 @@ def toys(monkeypatch):
             classifier.class_names = ("a", "b", "c")
         return classifier
 
-    monkeypatch.setattr(transferring, "classifier_for", named)
+    for module in (asked_values, models):
+        monkeypatch.setattr(module, "classifier_for", named)
     return quadrant_photograph()
 
 
-def transferred(photograph, names, whose=transferring.THIS, share=None, config=SMALL):
-    """The frames of the Models tab, by name; the last mask keeps `share` of the quadrant."""
+def transferred(photograph, names, whose=models.THIS, share=None, config=SMALL):
+    """The frames of the Models tab; the last mask keeps `share` of the quadrant."""
     last = None
     if share is not None:
-        own = transferring.classifier_for("own", "cpu")
-        last = work_of(own, quadrant_photograph(), quadrant_mask(share)[0, 0])
-    asked = (names, whose, last, photograph, "own", "cpu", *values_of(config))
-    for frame in transferring.transfer_masks(visitor(), *asked):
-        yield dict(zip(transferring.MODELS, frame, strict=True))
+        own = models.classifier_for("own", "cpu")
+        last = state_of(own, quadrant_photograph(), quadrant_mask(share)[0, 0])
+    asked = models.ModelsAsked(
+        photograph=photograph, classifier="own", device="cpu", **values_of(config), names=names,
+        whose=whose, last=last,
+    )  # fmt: skip
+    yield from models.transfer_run("visitor", asked)
 
 
 @pytest.mark.parametrize(("share", "sign", "count"), [(1.0, "✓", "2 of 2"), (0.1, "✗", "0 of 2")])
@@ -231,7 +235,7 @@ def test_the_last_mask_is_shown_to_every_classifier_beside_its_own(toys, share, 
     assert f"The mask of bright convinces {count} other classifiers" in in_plain(last["status"])
     assert last["matrix"].count(f">{sign}") == 3
     assert last["matrix"].count("am-own") == 1
-    assert last["overlaps"] == gr.skip()
+    assert "overlaps" not in last
     assert [words.partition(":")[0] for _, words in last["pictures"]["value"]] == [
         "own",
         "one",
@@ -250,10 +254,10 @@ def test_a_classifier_without_the_class_is_said_to_have_none(toys):
 
 
 def test_every_classifier_gets_a_mask_of_its_own_and_all_meet(toys):
-    frames = list(transferred(toys, ["one", "two"], transferring.OWN))
-    assert any("one, 1 of 2 · step" in frame["status"] for frame in frames)
-    assert any("two, 2 of 2" in frame["status"] for frame in frames)
-    assert any(len(frame["pictures"].get("value", ())) == 1 for frame in frames)
+    frames = list(transferred(toys, ["one", "two"], models.OWN))
+    assert any("one, 1 of 2 · step" in frame.get("status", "") for frame in frames)
+    assert any("two, 2 of 2" in frame.get("status", "") for frame in frames)
+    assert any(len(frame.get("pictures", {}).get("value", ())) == 1 for frame in frames)
     last = frames[-1]
     assert "convinced in 2 of 2 cases" in in_plain(last["status"])
     assert last["matrix"].count(">✓") == 4
@@ -262,7 +266,7 @@ def test_every_classifier_gets_a_mask_of_its_own_and_all_meet(toys):
     assert last["explain"]["interactive"]
 
 
-@pytest.mark.parametrize("whose", transferring.WHOSE)
+@pytest.mark.parametrize("whose", models.WHOSE)
 def test_masks_of_a_group_of_classes_meet_every_classifier(toys, whose):
     asked = ExplainConfig(preset="smallest", steps=4, target="bright | never")
     last = list(transferred(toys, ["own", "one"], whose, share=0.2, config=asked))[-1]
@@ -271,7 +275,7 @@ def test_masks_of_a_group_of_classes_meet_every_classifier(toys, whose):
 
 
 def test_stop_ends_the_searches_of_own_masks_and_says_what_is_missing(toys):
-    frames = transferred(toys, ["one", "two"], transferring.OWN, config=ExplainConfig(steps=500))
+    frames = transferred(toys, ["one", "two"], models.OWN, config=ExplainConfig(steps=500))
     next(frames)
     StopSignal("visitor").set()
     last = list(frames)[-1]
@@ -304,16 +308,15 @@ def test_what_cannot_be_transferred_gets_one_sentence(toys, changes, sentence):
 @pytest.fixture
 def across(monkeypatch):
     """A photograph and the classifier of it that also gives embeddings."""
-    monkeypatch.setattr(explaining, "classifier_for", lambda *names: across_classifier())
+    monkeypatch.setattr(asked_values, "classifier_for", lambda *names: across_classifier())
     return to_image(across_pixels()[0])
 
 
-def explained(photograph, *asked, config=SMALL):
-    """The last frame of Explain, by name."""
-    values = (*values_of(config), *asked)
-    asked = explaining.Asked((), photograph, LITE0, "cpu", values)
-    frames = explaining.run("asked", asked)
-    return dict(zip(explaining.RESULT, list(frames)[-1], strict=True))
+def explained(photograph, kind, rival, reference, config=SMALL):
+    """The last frame of Explain."""
+    asked = explain_asked(photograph, config, question=kind, rival=rival, reference=reference)
+    *_, last = explain_runs.search_run("asked", asked)
+    return last
 
 
 def in_plain(words):
@@ -323,7 +326,7 @@ def in_plain(words):
 def test_a_contrast_is_explained_against_the_class_chosen_or_the_strongest_rival(across):
     against = explained(across, CONTRAST, "lower", None)
     assert "both rather than lower" in in_plain(against["status"])
-    strongest = explained(across, CONTRAST, asking.RIVAL, None)
+    strongest = explained(across, CONTRAST, question.RIVAL, None)
     assert "both rather than lower" in in_plain(strongest["status"])
     of_class = ExplainConfig(preset="smallest", steps=4, target="lower")
     again = explained(across, CONTRAST, "neither", None, config=of_class)
@@ -332,7 +335,7 @@ def test_a_contrast_is_explained_against_the_class_chosen_or_the_strongest_rival
 
 def test_a_similarity_is_explained_with_the_other_photograph(across):
     hidden = ExplainConfig(preset="smallest", steps=4, target="lower")  # it asks about no class
-    shown = explained(across, SIMILARITY, asking.RIVAL, across, config=hidden)
+    shown = explained(across, SIMILARITY, question.RIVAL, across, config=hidden)
     assert "similar to the other photograph" in in_plain(shown["status"])
     assert isinstance(shown["mask"], Image.Image)
 
@@ -340,7 +343,7 @@ def test_a_similarity_is_explained_with_the_other_photograph(across):
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ((SIMILARITY, asking.RIVAL, None), "Choose the other photograph first"),
+        ((SIMILARITY, question.RIVAL, None), "Choose the other photograph first"),
         ((CONTRAST, "zebu", None), "no class named 'zebu'"),
         ((CONTRAST, "both", None), "must be another than both"),
         (("why", "", None), "question must be one of class, contrast, similarity"),
@@ -352,28 +355,29 @@ def test_a_question_that_cannot_be_asked_gets_one_sentence(across, asked, senten
 
 
 def test_several_explanations_answer_the_question_that_is_asked(toy):
-    asked = (None, 1, 0, toy, LITE0, "cpu", *values_of(SMALL), SIMILARITY, asking.RIVAL)
     with pytest.raises(gr.Error, match="Choose the other photograph first"):
-        list(gathering.find_several(visitor(), *asked))
+        list(found(toy, most=1, question=SIMILARITY))
 
 
 @pytest.mark.parametrize(
     ("kind", "visible"),
     [
-        (asking.CLASS, (True, False, False)),
+        (question.CLASS, (True, False, False)),
         (CONTRAST, (True, True, False)),
         (SIMILARITY, (False, False, True)),
     ],
 )
 def test_a_question_shows_what_it_needs(kind, visible):
-    assert tuple(update["visible"] for update in question.choose_question(kind)) == visible
+    shown = question.choose_question(kind)
+    needed = tuple(shown[name]["visible"] for name in ("target", "rival", "reference"))
+    assert needed == visible
 
 
 def test_the_rivals_are_those_of_the_classifier_and_an_unknown_one_goes():
-    assert question.choose_rivals(asking.CLASS, LITE0, "zebu") == gr.skip()
+    assert question.choose_rivals(question.CLASS, LITE0, "zebu") == gr.skip()
     assert "value" not in question.choose_rivals(CONTRAST, LITE0, "leopard")
     with pytest.warns(UserWarning, match="no class named 'zebu'"):
-        assert question.choose_rivals(CONTRAST, LITE0, "zebu")["value"] == asking.RIVAL
+        assert question.choose_rivals(CONTRAST, LITE0, "zebu")["value"] == question.RIVAL
 
 
 def test_a_report_of_a_contrast_restores_the_question(tmp_path):
@@ -381,32 +385,30 @@ def test_a_report_of_a_contrast_restores_the_question(tmp_path):
     asked = dict(kind=CONTRAST, target="lion", other="leopard")
     path = tmp_path / "report.json"
     path.write_text(json.dumps(dict(config=config.as_dict(), classifier=LITE0, question=asked)))
-    values = dict(zip(taking.RESTORED, taking.from_report(str(path)), strict=True))
+    values = share_row.from_report(str(path))
     assert [values[name] for name in ("question", "target", "rival")] == [
         CONTRAST, "lion", "leopard",
     ]  # fmt: skip
     asked |= dict(kind=SIMILARITY, target=None, other="cat.jpg")
     path.write_text(json.dumps(dict(config=config.as_dict(), classifier=LITE0, question=asked)))
     with pytest.warns(UserWarning, match="choose it again"):
-        values = dict(zip(taking.RESTORED, taking.from_report(str(path)), strict=True))
+        values = share_row.from_report(str(path))
     assert values["question"] == SIMILARITY
 
 
-@pytest.mark.parametrize("rival", ["leopard", asking.RIVAL])
+@pytest.mark.parametrize("rival", ["leopard", question.RIVAL])
 def test_a_copied_link_restores_a_contrast(rival):
-    values = (LITE0, "auto", *values_of(ExplainConfig(target="lion")), CONTRAST, rival)
-    link = taking.text_of("link")(*values)["value"]
+    asked = shared(ExplainConfig(target="lion"), question=CONTRAST, rival=rival)
+    link = share_row.text_of("link", asked)["value"]
     assert link.endswith("against=leopard" if rival == "leopard" else "against=")
     query = dict(parse_qsl(link.removeprefix("?"), keep_blank_values=True))
-    restored = taking.from_link(SimpleNamespace(query_params=query))
-    values = dict(zip(taking.RESTORED, restored, strict=True))
+    values = share_row.from_link(SimpleNamespace(query_params=query))
     assert [values[name] for name in ("question", "target", "rival")] == [CONTRAST, "lion", rival]
 
 
 def test_a_link_cannot_hold_the_other_photograph_and_that_is_said():
-    values = (LITE0, "auto", *values_of(ExplainConfig(preset="smallest")))
-    plain = taking.text_of("link")(*values, asking.CLASS, asking.RIVAL)
+    plain = shared(ExplainConfig(preset="smallest"))
+    asked = replace(plain, question=SIMILARITY)
     with pytest.warns(UserWarning, match="No link holds the other photograph"):
-        assert taking.text_of("link")(*values, SIMILARITY, asking.RIVAL) == plain
-    command = taking.text_of("command")(*values, SIMILARITY, asking.RIVAL)["value"]
-    assert "--similar-to other.jpg" in command
+        assert share_row.text_of("link", asked) == share_row.text_of("link", plain)
+    assert "--similar-to other.jpg" in share_row.text_of("command", asked)["value"]

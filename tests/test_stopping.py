@@ -6,29 +6,30 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_screen import LITE0, values_of, work_of
+from test_screen import compare_asked, explain_asked, judge_asked, state_of
 from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
-from actmatch.screen import asking, comparing, explaining, judging
+from actmatch.screen import asked, explain_runs
 from actmatch.screen.stopping import LEFT, STOPPED, Stopped, StopSignal, at_work, leave, stoppable
+from actmatch.screen.tabs import compare, judge
 
 VISITOR = SimpleNamespace(session_hash="visitor")
+FEW = ExplainConfig(preset="smallest", steps=3)
 
 
 @pytest.fixture
 def photograph(monkeypatch):
     """The toy's photograph; every classifier is the toy."""
-    for module in (comparing, explaining, judging):
-        monkeypatch.setattr(module, "classifier_for", lambda *names: quadrant_classifier())
+    monkeypatch.setattr(asked, "classifier_for", lambda *names: quadrant_classifier())
     return to_image(quadrant_pixels()[0])
 
 
 @pytest.fixture
-def work(photograph):
+def state(photograph):
     """Of an explanation by the toy's quadrant."""
-    return work_of(quadrant_classifier(), photograph, quadrant_mask(1.0)[0, 0])
+    return state_of(quadrant_classifier(), photograph, quadrant_mask(1.0)[0, 0])
 
 
 def is_set(what):
@@ -49,53 +50,40 @@ def test_a_stoppable_classifier_answers_until_its_visitor_stops_it():
         StopSignal("visitor").clear()
 
 
-def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, work):
-    region = (judging.LAST, None, None, work)
-    judged = judging.judge_region(
-        VISITOR, photograph, LITE0, "cpu", *region, None, "crop", 0, 1, 0.5
-    )
-    asked = comparing.Asked(
-        photograph, LITE0, "cpu", judging.LAST, judging.PAINT, None, None, work, ["rise"],
-        "the area of the mask", "smallest", None, "crop", 0,
-    )  # fmt: skip
-    compared = comparing.compare_region(VISITOR, *asked)
-    for frames, stop in ((judged, judging.JUDGED), (compared, comparing.COMPARED)):
-        first = next(frames)
-        assert first[stop.index("stop")]["interactive"]
+def test_stop_ends_a_judgment_and_a_comparison_with_a_sentence(photograph, state):
+    judged = judge.judgment_run("visitor", judge_asked(photograph, judge.LAST, last=state))
+    asked = compare_asked(photograph, last=state, methods=["rise"])
+    for frames in (judged, compare.comparison_run("visitor", asked)):
+        assert next(frames)["stop"]["interactive"]
         StopSignal("visitor").set()
         *_, last = frames
-        assert "was stopped before there was something to show" in last[0]
-        assert not last[stop.index("stop")]["interactive"]
-        assert last[stop.index("explain")]["interactive"]
+        assert "was stopped before there was something to show" in last["status"]
+        assert not last["stop"]["interactive"]
+        assert last["explain"]["interactive"]
         assert not is_set(STOPPED)
 
 
 def test_a_tab_closed_while_an_explanation_is_judged_ends_it(photograph):
-    values = values_of(ExplainConfig(preset="smallest", steps=3))
-    values += [asking.CLASS, asking.RIVAL]
-    frames = explaining.explain_photograph(VISITOR, (), photograph, LITE0, "cpu", None, *values)
+    frames = explain_runs.search_run("visitor", explain_asked(photograph, FEW))
     for frame in frames:
-        if "Judging the mask" in str(frame[0]):
+        if "Judging the mask" in frame["status"]:
             break
-    explaining.forget(VISITOR)
+    explain_runs.leave_run(VISITOR)
     assert is_set(LEFT)
     *_, last = frames
-    assert "was stopped" in last[0]
+    assert "was stopped" in last["status"]
     assert not is_set(LEFT)
 
 
 def test_a_tab_closed_while_a_picked_mask_is_judged_ends_it(photograph):
-    values = values_of(ExplainConfig(preset="smallest", steps=3))
-    values += [asking.CLASS, asking.RIVAL]
-    asked = (photograph, LITE0, "cpu", None, *values)
-    *_, last = explaining.explain_photograph(VISITOR, (), *asked)
-    work = last[explaining.RESULT.index("work")]
-    frames = explaining.take(VISITOR, work, 0, *asked)
-    assert "Judging the mask that you picked" in str(next(frames)[0])
-    explaining.forget(VISITOR)
+    *_, last = explain_runs.search_run("visitor", explain_asked(photograph, FEW))
+    asked = explain_asked(photograph, FEW, state=last["state"], place=0)
+    frames = explain_runs.take_run("visitor", asked)
+    assert "Judging the mask that you picked" in next(frames)["status"]
+    explain_runs.leave_run(VISITOR)
     assert is_set(LEFT)
     *_, last = frames
-    assert "was stopped" in last[0]
+    assert "was stopped" in last["status"]
     assert not is_set(LEFT)
 
 

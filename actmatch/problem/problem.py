@@ -48,6 +48,11 @@ class Problem:
         return replace(self, classifier=self.classifier.metered())
 
     @property
+    def label(self) -> str:
+        """Name of the class to be explained."""
+        return self.classifier.class_names[self.target]
+
+    @property
     def log_probability(self) -> Tensor:
         """log p_y(x)."""
         return self.response.logits.log_softmax(-1)[0, self.target]

@@ -47,7 +47,7 @@ class Saved(BaseModel):
         None, description=f"a {CONTRAST} or a {SIMILARITY} with its names"
     )
     guidance: Any = None
-    replay: Record | None = Field(None, description="an object")
+    replay: Record = Field(None, description="an object")  # type: ignore[assignment]
 
 
 class Report(NamedTuple):

@@ -7,13 +7,11 @@ Settings that it leaves out are those of the preset.
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 from torch import Tensor
 
 from ..bounds import bounds_of
@@ -29,6 +27,7 @@ from ..methods.registry import METHODS
 from ..problem.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import pose, pose_photograph
+from ..progress import Steps
 from ..results.classes import USUAL, explain_classes_steps
 from ..results.compare import CUTS, CompareConfig, compare_rows
 from ..results.explain import adopt, explain_steps
@@ -39,23 +38,25 @@ from ..results.settings import Settings, to_command, to_program, to_query
 from ..results.several import Finding, Limits, explain_several_steps
 from ..results.transfer import spread
 from ..results.transfer import transfer as transfer_masks
-from ..screen import comparing, judging, transferring
 from ..search.optimize import Step
 from ..wording import percent
-from .asking import CLASS, QUESTIONS, Asking
-from .explaining import zipped
-from .gathering import gallery
-from .handlers import FRAME_SECONDS, class_asked, classifier_for, in_words
-from .judge_tab import ACCEPTED
+from .asked import WEIGHT, WEIGHTS, class_asked
+from .downloads import zipped
+from .loaded import classifier_for
 from .pictures import Picture, Pictures
+from .question import CLASS, QUESTIONS, AskedQuestion
+from .runner import Pace, in_words
+from .tabs.compare import QUICK_METHODS
+from .tabs.judge import ACCEPTED
+from .tabs.models import met_by
+from .tabs.pieces import masks, worst
 from .upload import Photograph
 from .zero_gpu import on_gpu
 
-WEIGHT = "weight_"  # before the name of a term
 HIDDEN = "am-endpoints"  # id of the column in which no visitor sees what programs use
 NUMBERS = tuple(entry.name for entry in fields(ExplainConfig) if "bounds" in entry.metadata)
 CHOICES = ("preset", "target", "fit", "generator", "start")
-CONFIG = (*CHOICES, *NUMBERS, *(WEIGHT + entry.name for entry in fields(Weights)))
+CONFIG = (*CHOICES, *NUMBERS, *(WEIGHT + name for name in WEIGHTS))
 WHERE = ("classifier", "device")
 QUESTION = ("question", "rival", "reference")
 GUIDES = ("go_on_from", "keep", "drop")
@@ -114,7 +115,7 @@ def inputs() -> dict[str, gr.components.Component]:
         "drop": mask_file("Pixels to remove whatever happens: white"),
         "trials": number(ScoreConfig, "trials", card.trials),
         "threshold": number(ScoreConfig, "threshold", card.threshold),
-        "methods": gr.CheckboxGroup(list(METHODS), value=list(comparing.QUICK), label="Methods"),
+        "methods": gr.CheckboxGroup(list(METHODS), value=list(QUICK_METHODS), label="Methods"),
         "cut": gr.Dropdown(list(CUTS), value=CUTS[0], label="Cut the others at"),
         "hops": number(CompareConfig, "hops", None),
         "count": gr.Number(USUAL, label="Classes", precision=0),
@@ -128,8 +129,8 @@ def inputs() -> dict[str, gr.components.Component]:
     for name in NUMBERS:
         default = ExplainConfig.__dataclass_fields__[name].default
         parts[name] = number(ExplainConfig, name, default)
-    for entry in fields(Weights):
-        parts[WEIGHT + entry.name] = number(Weights, entry.name, None)
+    for name in WEIGHTS:
+        parts[WEIGHT + name] = number(Weights, name, None)
     return parts
 
 
@@ -178,15 +179,73 @@ def publish(
     )  # fmt: skip
 
 
-def takes(*names: str) -> Callable[[Callable], Callable]:
-    """A handler of keyword arguments that says which ones: the names become those of parameters."""
+class Given:
+    """What a program gives; subclasses have it as attributes."""
 
-    def named(handler: Callable) -> Callable:
-        empty, kind = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
-        handler.__signature__ = inspect.Signature([
-            inspect.Parameter(name, kind, default=empty if name in NEEDED else None)
-            for name in names
-        ])  # fmt: skip
+    def loaded(self) -> Classifier:
+        """The classifier, on its device."""
+        return classifier_for(self.classifier, self.device)
+
+    def check(self) -> None:
+        """A `ValueError` where there is no photograph, or no mask though one is needed."""
+        if getattr(self, "photograph", True) is None:
+            raise ValueError("A photograph is needed.")
+        if not getattr(self, "mask", True):
+            raise ValueError("A mask is needed: white keeps, black removes.")
+
+    def config(self) -> ExplainConfig:
+        """The settings; those that are None are the preset's."""
+        named = {name: getattr(self, name) for name in (*CHOICES, *NUMBERS)}
+        named["target"] = class_asked(named["target"])
+        weights = {name: getattr(self, WEIGHT + name) for name in WEIGHTS}
+        weights = {name: weight for name, weight in weights.items() if weight is not None}
+        return ExplainConfig(**named, weights=weights)
+
+    def posed(self) -> tuple[Classifier, ExplainConfig]:
+        """The classifier, or the view of it that answers the question, and its settings."""
+        config, question = self.config(), AskedQuestion(self.question, self.rival, self.reference)
+        return question.ask(self.loaded(), self.photograph, config)
+
+    def region(self, path: str, classifier: Classifier) -> Tensor:
+        """H x W mask, 0 or 1, of a file at the classifier's input size."""
+        size = self.photograph.size
+        placed = to_input(read_region(path), size, classifier.data_config, self.fit)
+        return (placed[0, 0] > 0.5).float()
+
+    def guidance(self, classifier: Classifier) -> Guidance | None:
+        """What the search is told beforehand; None where that is nothing."""
+        paths = {name: getattr(self, name) for name in GUIDES}
+        given = {name: self.region(path, classifier) for name, path in paths.items() if path}
+        if not given:
+            return None
+        start = given.pop("go_on_from", None)
+        logits = None if start is None else logits_to_continue(start, start)
+        return Guidance(logits, **{name: mask.bool() for name, mask in given.items()})
+
+
+def takes(*names: str) -> Callable[[Callable], Callable]:
+    """An action of a `Given` with these attributes, as a handler of keyword arguments.
+
+    The handler's parameters are those of the class that it makes of them.
+    """
+    attributes = [(name, Any) if name in NEEDED else (name, Any, None) for name in names]
+    kind = make_dataclass("Given", attributes, bases=(Given,), frozen=True, kw_only=True)
+
+    def checked(values: dict[str, Any]) -> Given:
+        given = kind(**values)
+        given.check()
+        return given
+
+    def named(action: Callable) -> Callable:
+        def call(**values: Any) -> Any:
+            return action(checked(values))
+
+        def stream(**values: Any) -> Iterator[Any]:
+            yield from action(checked(values))
+
+        handler = stream if inspect.isgeneratorfunction(action) else call
+        handler.__name__, handler.__doc__ = action.__name__, action.__doc__
+        handler.__wrapped__ = kind
         return handler
 
     return named
@@ -195,28 +254,27 @@ def takes(*names: str) -> Callable[[Callable], Callable]:
 # --- quick actions -------------------------------------------------------------------------------
 
 
-@takes()
 def classifiers() -> list[str]:
     """Names of the classifiers that are installed here; any timm name can be given as well."""
     return list(offline_classifiers())
 
 
-@takes("photograph", "classifier", "fit", "device")
 @in_words
-def look(**asked: Any) -> tuple:
+@takes("photograph", "classifier", "fit", "device")
+def look(asked: Given) -> tuple:
     """What a classifier sees of a photograph, and its five likeliest classes."""
-    classifier, photograph = classifier_of(asked), photograph_of(asked)
-    pixels = to_pixels(photograph, classifier.data_config, asked["fit"]).to(classifier.device)
+    classifier, photograph = asked.loaded(), asked.photograph
+    pixels = to_pixels(photograph, classifier.data_config, asked.fit).to(classifier.device)
     logits = pose(classifier, pixels, None).response.logits[0]
     top = [Prediction(*row)._asdict() for row in classifier.top(logits)]
     return to_image(pixels[0]), top
 
 
-@takes(*WHERE, *CONFIG)
 @in_words
-def settings(**asked: Any) -> tuple[str, str, str]:
+@takes(*WHERE, *CONFIG)
+def settings(asked: Given) -> tuple[str, str, str]:
     """The settings as the query of a link to the screen, as a command and as a Python program."""
-    chosen = Settings(config_of(asked), asked["classifier"], asked["device"])
+    chosen = Settings(asked.config(), asked.classifier, asked.device)
     return to_query(chosen), to_command(chosen), to_program(chosen)
 
 
@@ -226,31 +284,30 @@ PICTURES = ("Overlay", "Mask", "Explanation", "Everything else")
 FRONTIER = "{} of the pixels, holds on {}, confidence ratio {:.2f}, label {}"
 
 
-@takes("photograph", *WHERE, *CONFIG, *QUESTION, *GUIDES)
 @on_gpu
 @in_words
-def explain(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", *WHERE, *CONFIG, *QUESTION, *GUIDES)
+def explain(asked: Given) -> Iterator[tuple]:
     """The fewest pixels that keep the preset's promise, what they are worth and other sizes."""
-    classifier, config, photograph = posed(asked)
-    guidance = guidance_of(asked, classifier)
+    classifier, config = asked.posed()
+    guidance = asked.guidance(classifier)
 
     def words(step: Step) -> str:
         area = percent(step.area.item())
         return f"Step {step.index} of at most {config.steps} · {area} kept"
 
-    steps = explain_steps(classifier, photograph, config, guidance=guidance)
+    steps = explain_steps(classifier, asked.photograph, config, guidance=guidance)
     yield explained((yield from told(steps, words, count=8)))
 
 
-@takes("photograph", "mask", *WHERE, *CONFIG, *QUESTION)
 @on_gpu
 @in_words
-def take(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", "mask", *WHERE, *CONFIG, *QUESTION)
+def take(asked: Given) -> Iterator[tuple]:
     """A mask of your choice, such as one of other sizes, as the explanation: judged, unchanged."""
-    classifier, config, photograph = posed(asked)
-    mask = region_of(asked["mask"], photograph, classifier, config.fit)
-    problem = pose_photograph(classifier, photograph, config)
-    yield explained(adopt(problem, config, mask))
+    classifier, config = asked.posed()
+    problem = pose_photograph(classifier, asked.photograph, config)
+    yield explained(adopt(problem, config, asked.region(asked.mask, classifier)))
 
 
 def explained(explanation: Explanation) -> tuple:
@@ -273,21 +330,21 @@ def explained(explanation: Explanation) -> tuple:
     )
 
 
-@takes("photograph", "mask", *WHERE, "target", "fit", "seed", "trials", "threshold")
 @on_gpu
 @in_words
-def judge(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", "mask", *WHERE, "target", "fit", "seed", "trials", "threshold")
+def judge(asked: Given) -> Iterator[tuple]:
     """What a classifier sees in a region of a photograph, and how well that would explain it."""
     config = ScoreConfig(
-        target=class_asked(asked["target"]), fit=asked["fit"], seed=asked["seed"],
-        trials=asked["trials"], threshold=asked["threshold"],
+        target=class_asked(asked.target), fit=asked.fit, seed=asked.seed,
+        trials=asked.trials, threshold=asked.threshold,
     )  # fmt: skip
     yield told_so("Judging the region on every background ...", count=5)
-    judgment = judge_region(classifier_of(asked), photograph_of(asked), mask_of(asked), config)
+    judgment = judge_region(asked.loaded(), asked.photograph, asked.mask, config)
     yield (
         judgment.sentence,
         overlay(judgment.pixels, judgment.mask),
-        judging.worst(judgment.card, judgment.pictures),
+        worst(judgment.card, judgment.pictures),
         judgment.report(),
         zipped(judgment),
     )
@@ -296,144 +353,69 @@ def judge(**asked: Any) -> Iterator[tuple]:
 # --- several of them -----------------------------------------------------------------------------
 
 
-@takes("photograph", "mask", "methods", "cut", "preset", *WHERE, "target", "fit", "seed", "hops")
 @on_gpu
 @in_words
-def compare(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", "mask", "methods", "cut", "preset", *WHERE, "target", "fit", "seed", "hops")
+def compare(asked: Given) -> Iterator[tuple]:
     """A mask beside those of other methods, cut at its area or at the preset's promise."""
     config = CompareConfig(
-        methods=tuple(asked["methods"] or ()), cut=asked["cut"], preset=asked["preset"],
-        target=class_asked(asked["target"]), fit=asked["fit"], seed=asked["seed"],
-        hops=asked["hops"],
+        methods=tuple(asked.methods or ()), cut=asked.cut, preset=asked.preset,
+        target=class_asked(asked.target), fit=asked.fit, seed=asked.seed,
+        hops=asked.hops,
     )  # fmt: skip
-    rows = compare_rows(classifier_of(asked), photograph_of(asked), mask_of(asked), config)
-    made = yield from told(rows, lambda method: f"At work: {method}", count=4)
+    rows = compare_rows(asked.loaded(), asked.photograph, asked.mask, config)
+    made = yield from told(rows, lambda method: f"At state: {method}", count=4)
     pictures = [(picture, title) for title, picture in made.pictures()]
     yield " ".join((made.sentence, *made.left_out)), pictures, made.report(), zipped(made)
 
 
-@takes("photograph", "most", "overlap", *WHERE, *CONFIG, *QUESTION)
 @on_gpu
 @in_words
-def several(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", "most", "overlap", *WHERE, *CONFIG, *QUESTION)
+def several(asked: Given) -> Iterator[tuple]:
     """Explanations on other pixels each, until none is found that keeps the preset's promise."""
-    classifier, config, photograph = posed(asked)
-    limits = Limits(asked["overlap"], asked["most"])
+    classifier, config = asked.posed()
+    limits = Limits(asked.overlap, asked.most)
 
     def words(finding: Finding) -> str:
         return f"Explanation {finding.number} of at most {limits.most}, step {finding.step.index}"
 
-    findings = explain_several_steps(classifier, photograph, config, limits)
+    findings = explain_several_steps(classifier, asked.photograph, config, limits)
     found = yield from told(findings, words, count=4)
-    yield found.sentence, gallery(found.found, found.names), found.report(), zipped(found)
+    yield found.sentence, masks(found.found, found.names), found.report(), zipped(found)
 
 
-@takes("photograph", "count", *WHERE, *CONFIG)
 @on_gpu
 @in_words
-def classes(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", "count", *WHERE, *CONFIG)
+def classes(asked: Given) -> Iterator[tuple]:
     """A mask for each of the most probable classes, so many of them."""
-    classifier, config, photograph = classifier_of(asked), config_of(asked), photograph_of(asked)
+    classifier, config = asked.loaded(), asked.config()
 
     def words(finding: Finding) -> str:
-        return f"Class {finding.number} of {asked['count']}, step {finding.step.index}"
+        return f"Class {finding.number} of {asked.count}, step {finding.step.index}"
 
-    findings = explain_classes_steps(classifier, photograph, config, asked["count"])
+    findings = explain_classes_steps(classifier, asked.photograph, config, asked.count)
     found = yield from told(findings, words, count=4)
-    yield found.sentence, gallery(found.found, found.names), found.report(), zipped(found)
+    yield found.sentence, masks(found.found, found.names), found.report(), zipped(found)
 
 
-@takes("photograph", "mask", "classifiers", *WHERE, "target", "fit")
 @on_gpu
 @in_words
-def transfer(**asked: Any) -> Iterator[tuple]:
+@takes("photograph", "mask", "classifiers", *WHERE, "target", "fit")
+def transfer(asked: Given) -> Iterator[tuple]:
     """What several classifiers say of a mask that was found with one of them."""
-    photograph, mask, fit = photograph_of(asked), mask_of(asked), asked["fit"]
-    names = dict.fromkeys((asked["classifier"], *(asked["classifiers"] or ())))
+    photograph, mask, fit = asked.photograph, asked.mask, asked.fit
+    names = dict.fromkeys((asked.classifier, *(asked.classifiers or ())))
     yield told_so("Showing the mask to every classifier ...", count=3)
-    named = [classifier_for(name, asked["device"]) for name in names]
-    masks = spread(named, photograph, mask, fit)
-    made = transfer_masks(named, photograph, masks, class_asked(asked["target"]), fit)
-    pictures = transferring.met_by(named, photograph, masks, made, fit)
+    named = [classifier_for(name, asked.device) for name in names]
+    placed = spread(named, photograph, mask, fit)
+    made = transfer_masks(named, photograph, placed, class_asked(asked.target), fit)
+    pictures = met_by(named, photograph, placed, made, fit)
     yield made.sentence(rows=1), pictures, made.report()
 
 
-# --- what is asked, and what is told meanwhile ---------------------------------------------------
-
-
-def config_of(asked: Mapping[str, Any]) -> ExplainConfig:
-    """The settings; those that are None are the preset's.
-
-    Raises:
-        ValueError: a value is not acceptable.
-    """
-    named = {name: asked[name] for name in (*CHOICES, *NUMBERS)}
-    named["target"] = class_asked(named["target"])
-    weights = {entry.name: asked[WEIGHT + entry.name] for entry in fields(Weights)}
-    weights = {name: weight for name, weight in weights.items() if weight is not None}
-    return ExplainConfig(**named, weights=weights)
-
-
-def posed(asked: Mapping[str, Any]) -> tuple[Classifier, ExplainConfig, Image.Image]:
-    """The classifier, or the view of it that answers the question, its settings, the photograph.
-
-    Raises:
-        ValueError: something asked for is not acceptable.
-    """
-    photograph, config = photograph_of(asked), config_of(asked)
-    question = Asking.of([asked[name] for name in QUESTION])
-    return *question.ask(classifier_of(asked), photograph, config), photograph
-
-
-def classifier_of(asked: Mapping[str, Any]) -> Classifier:
-    """The classifier, on its device."""
-    return classifier_for(asked["classifier"], asked["device"])
-
-
-def photograph_of(asked: Mapping[str, Any]) -> Image.Image:
-    """The photograph.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if asked["photograph"] is None:
-        raise ValueError("A photograph is needed.")
-    return asked["photograph"]
-
-
-def mask_of(asked: Mapping[str, Any]) -> str:
-    """The path of the mask.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if not asked["mask"]:
-        raise ValueError("A mask is needed: white keeps, black removes.")
-    return asked["mask"]
-
-
-def region_of(path: str, photograph: Image.Image, classifier: Classifier, fit: str) -> Tensor:
-    """H x W mask, 0 or 1, of a file at the classifier's input size."""
-    placed = to_input(read_region(path), photograph.size, classifier.data_config, fit)
-    return (placed[0, 0] > 0.5).float()
-
-
-def guidance_of(asked: Mapping[str, Any], classifier: Classifier) -> Guidance | None:
-    """What the search is told beforehand; None where that is nothing.
-
-    Raises:
-        ValueError: a mask is not acceptable, or both of them leave no pixel to choose.
-    """
-    masks = {
-        name: region_of(asked[name], asked["photograph"], classifier, asked["fit"])
-        for name in GUIDES
-        if asked[name]
-    }
-    if not masks:
-        return None
-    start = masks.pop("go_on_from", None)
-    logits = None if start is None else logits_to_continue(start, start)
-    return Guidance(logits, **{name: mask.bool() for name, mask in masks.items()})
+# --- what is told meanwhile ----------------------------------------------------------------------
 
 
 def told(steps: Generator, words: Callable[[Any], str], count: int) -> Frames:
@@ -442,15 +424,11 @@ def told(steps: Generator, words: Callable[[Any], str], count: int) -> Frames:
     Args:
         count: of values; all but the first stay as they are.
     """
-    last = 0.0
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as over:
-            return over.value
-        if time.perf_counter() - last > FRAME_SECONDS:
-            last = time.perf_counter()
+    pace = Pace()
+    for step in (all_steps := Steps(steps)):
+        if pace.due():
             yield told_so(words(step), count)
+    return all_steps.result
 
 
 def told_so(words: str, count: int) -> tuple:

@@ -16,75 +16,78 @@ from ..images.mask_code import decode
 from ..images.photograph import to_image, to_pixels
 from ..images.render import overlay
 from ..results.settings import mask_in
-from ..screen import panels
 from ..wording import percent
-from .handlers import classifier_for
-from .work import Work
+from . import html
+from .loaded import classifier_for
+from .runner import QUICK, QUIET, Frame, into
+from .search_state import SearchState
+from .tabs import Screen
 
-SHOWN = ("status", "live")  # parts of the result in which the mask stands until there is one
-NOTHING_NEW = (gr.skip(),) * len(SHOWN)
 
-
-def connect(screen: gr.Blocks, controls: dict, result: dict) -> tuple[gr.State, dict[str, Any]]:
+def connect(screen: Screen) -> tuple[gr.State, dict[str, Any]]:
     """Events: the mask is shown as the page opens, then on what is chosen, until there is a result.
 
     Returns:
         The code, and an event that shows the mask again, for when the settings are restored.
     """
-    private = dict(show_progress="hidden", api_visibility="private")
-    code, shown = gr.State(""), [result[name] for name in SHOWN]
-    names = ("photograph", "classifier", "fit")
+    code, state = gr.State(""), screen.result["state"]
+    shown = dict(code=code, **{name: screen.result[name] for name in ("status", "live")})
+    chosen = screen.named("photograph", "classifier", "fit")
     again = dict(
-        fn=on_photograph, inputs=[code, *(controls[name] for name in names)], outputs=shown,
-        concurrency_id="look", **private,
+        **into(shown, on_photograph), inputs_kwargs=dict(code=code, **chosen),
+        concurrency_id="look", **QUIET,
     )  # fmt: skip
-    screen.load(opened, None, [code, *shown], queue=False, **private)
-    for name in names:
-        controls[name].change(**again)
-    result["work"].change(forget, result["work"], code, queue=False, **private)
+    screen.blocks.load(**into(shown, opened), **QUICK)
+    for control in chosen.values():
+        control.change(**again)
+    state.change(forget, state, code, **QUICK)
     return code, again
 
 
-def opened(request: gr.Request) -> tuple:
-    """The code of the mask in the page's address, and the mask in the order of `SHOWN`."""
+def opened(request: gr.Request) -> Frame:
+    """The code of the mask in the page's address, and the mask."""
     code = mask_in(dict(request.query_params))
     if not code:
-        return gr.skip(), *NOTHING_NEW
+        return {}
     try:
-        return code, *alone(decode(code))
+        return dict(code=code, **alone(decode(code)))
     except ValueError as error:
-        return "", panels.refused(str(error)), gr.skip()
+        return dict(code="", status=html.refused(str(error)))
 
 
-def on_photograph(
-    code: str, photograph: Image.Image | None, classifier_name: str, fit: str
-) -> tuple:
-    """The mask on the photograph, or alone without one; in the order of `SHOWN`."""
+def on_photograph(code: str, photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
+    """The mask on the photograph, or alone without one."""
     if not code:
-        return NOTHING_NEW
+        return {}
     mask = decode(code)
     try:
-        classifier = classifier_for(classifier_name)
+        loaded = classifier_for(classifier)
     except ValueError:  # choosing it has already said why
-        return NOTHING_NEW
-    if tuple(mask.shape) != classifier.size:
-        (height, width), (rows, columns) = mask.shape, classifier.size
+        return {}
+    if tuple(mask.shape) != loaded.size:
+        (height, width), (rows, columns) = mask.shape, loaded.size
         words = (
-            f"The mask in this link was made for {width} × {height} pixels, but {classifier.name} "
+            f"The mask in this link was made for {width} × {height} pixels, but {loaded.name} "
             f"takes {columns} × {rows}, so it cannot be shown on a photograph for this classifier."
         )
-        return panels.refused(words), picture(to_image(mask), words)
+        return dict(status=html.refused(words), live=picture(to_image(mask), words))
     if photograph is None:
         return alone(mask)
-    pixels = to_pixels(photograph, classifier.data_config, fit)[0]
+    pixels = to_pixels(photograph, loaded.data_config, fit)[0]
     hint = "Shown on your photograph without a search. Press Explain to find a new mask."
-    return panels.start(sentence_of(mask), hint), picture(overlay(pixels, mask), sentence_of(mask))
+    return shown(mask, overlay(pixels, mask), hint)
 
 
-def alone(mask: Tensor) -> tuple:
-    """The mask without a photograph, white where it keeps; in the order of `SHOWN`."""
+def alone(mask: Tensor) -> Frame:
+    """The mask without a photograph, white where it keeps."""
     hint = "White pixels are kept. Choose the photograph it was made for to see the mask on it."
-    return panels.start(sentence_of(mask), hint), picture(to_image(mask), sentence_of(mask))
+    return shown(mask, to_image(mask), hint)
+
+
+def shown(mask: Tensor, image: Image.Image, hint: str) -> Frame:
+    """A picture of the mask where the forming mask will stand, and how much it keeps."""
+    words = sentence_of(mask)
+    return dict(status=html.start(words, hint), live=picture(image, words))
 
 
 def sentence_of(mask: Tensor) -> str:
@@ -94,9 +97,9 @@ def sentence_of(mask: Tensor) -> str:
 
 def picture(image: Image.Image, alt_text: str) -> Any:
     """The picture where the forming mask will stand."""
-    return gr.update(value=panels.live_picture(panels.enlarged(image), alt_text), visible=True)
+    return gr.update(value=html.live_picture(html.enlarged(image), alt_text), visible=True)
 
 
-def forget(work: Work | None) -> Any:
+def forget(state: SearchState | None) -> Any:
     """No code any more once there is a result."""
-    return gr.skip() if work is None else ""
+    return gr.skip() if state is None else ""

@@ -1,15 +1,74 @@
-"""The question in the ask column: its controls, what they do, and their events."""
+"""The question: about one class, one rather than another, or likeness to another photograph."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
-from ..results.settings import CONTRAST, SIMILARITY
-from .asking import CLASS, NO_RIVAL, QUESTIONS, RIVAL
-from .handlers import classifier_for, in_words
+from ..bounds import choice
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..problem.config import ExplainConfig
+from ..problem.views import contrast, similarity
+from ..results.settings import CONTRAST, OTHER, SIMILARITY, Question
+from .loaded import classifier_for
+from .runner import QUICK, QUIET, Frame, in_words, into
 from .upload import Photograph
+
+CLASS = "class"
+QUESTIONS = {
+    CLASS: "Why this class?",
+    CONTRAST: "Why this class rather than another?",
+    SIMILARITY: "What makes it similar to another photograph?",
+}
+RIVAL = "its strongest rival"
+NO_RIVAL = (None, "", RIVAL)  # chosen: the strongest is meant
+
+
+@dataclass(frozen=True)
+class AskedQuestion:
+    """What is asked.
+
+    Attributes:
+        kind: one of `QUESTIONS`.
+        rival: the class not meant, for a contrast.
+        reference: the other photograph, for a similarity.
+    """
+
+    kind: str = CLASS
+    rival: Any = RIVAL
+    reference: Image.Image | None = None
+
+    def ask(
+        self, classifier: Classifier, photograph: Image.Image, config: ExplainConfig
+    ) -> tuple[Classifier, ExplainConfig]:
+        """The classifier, or the group or view of it that answers, and its search's settings.
+
+        Raises:
+            ValueError: it lacks something, or cannot be asked of this classifier and photograph.
+        """
+        choice("question", self.kind, QUESTIONS)
+        if self.kind == SIMILARITY and self.reference is None:
+            raise ValueError("Choose the other photograph first: similar to which one?")
+        if self.kind == CLASS:
+            return grouped(classifier, config.target), config
+        own = replace(config, target=None)  # that of the view
+        if self.kind == SIMILARITY:
+            return similarity(classifier, photograph, self.reference, config.fit), own
+        rival = None if self.rival in NO_RIVAL else self.rival
+        return contrast(classifier, photograph, rival, config.target, config.fit), own
+
+    @property
+    def recorded(self) -> Question | None:
+        """The question without the other photograph; None where it is about one class."""
+        if self.kind == CLASS:
+            return None
+        rival = "" if self.rival in NO_RIVAL else str(self.rival)
+        return Question(self.kind, None, rival if self.kind == CONTRAST else OTHER)
+
 
 # --- layout --------------------------------------------------------------------------------------
 
@@ -23,57 +82,58 @@ def question_radio() -> gr.Radio:
     )  # fmt: skip
 
 
-def question_details() -> dict[str, gr.components.Component]:
-    """What the second and the third question need besides."""
-    parts: dict[str, gr.components.Component] = {}
-    parts["rival"] = gr.Dropdown(
+def rival_dropdown() -> gr.Dropdown:
+    """What a contrast needs besides."""
+    return gr.Dropdown(
         [RIVAL], value=RIVAL, label="Rather than", allow_custom_value=True, filterable=True,
         info="The class that the explanation has to tell it from.", visible=False,
         elem_id="am-rival",
     )  # fmt: skip
-    parts["reference"] = Photograph(
+
+
+def reference_upload() -> Photograph:
+    """What a similarity needs besides."""
+    return Photograph(
         type="pil", label="Similar to this photograph", height=180, sources=["upload", "clipboard"],
         visible=False, elem_id="am-reference", buttons=["fullscreen"],
         placeholder="Drop the other photograph here.", alt_text="The other photograph.",
     )  # fmt: skip
-    return parts
 
 
-def connect(controls: dict) -> None:
+def connect(controls: dict[str, gr.components.Component]) -> None:
     """Events: what a question needs is shown with it; the rivals are those of the classifier."""
-    quiet = dict(show_progress="hidden", api_visibility="private")
+    needs = {name: controls[name] for name in ("target", "rival", "reference")}
     rivals = dict(
         fn=choose_rivals,
-        inputs=[controls[name] for name in ("question", "classifier", "rival")],
+        inputs_kwargs={name: controls[name] for name in ("question", "classifier", "rival")},
         outputs=controls["rival"],
         concurrency_id="look",
     )
     controls["question"].change(
-        choose_question, controls["question"],
-        [controls[name] for name in ("target", "rival", "reference")], queue=False, **quiet,
-    ).then(**rivals, **quiet)  # fmt: skip
-    controls["classifier"].change(**rivals, **quiet)
+        **into(needs, choose_question), inputs=controls["question"], **QUICK
+    ).then(**rivals, **QUIET)
+    controls["classifier"].change(**rivals, **QUIET)
 
 
 # --- handlers ------------------------------------------------------------------------------------
 
 
-def choose_question(kind: str) -> tuple:
+def choose_question(kind: str) -> Frame:
     """The class, the rival and the other photograph, whichever the question needs."""
-    needed = (kind != SIMILARITY, kind == CONTRAST, kind == SIMILARITY)
-    return tuple(gr.update(visible=visible) for visible in needed)
+    needed = dict(target=kind != SIMILARITY, rival=kind == CONTRAST, reference=kind == SIMILARITY)
+    return {name: gr.update(visible=visible) for name, visible in needed.items()}
 
 
 @in_words
-def choose_rivals(kind: str, classifier_name: str, rival: Any) -> Any:
+def choose_rivals(question: str, classifier: str, rival: Any) -> Any:
     """The classes of a classifier; the one chosen stays where it is one of them."""
-    if kind != CONTRAST:
+    if question != CONTRAST:
         return gr.skip()
-    classifier = classifier_for(classifier_name)
-    classes = gr.update(choices=[RIVAL, *classifier.class_names])
+    loaded = classifier_for(classifier)
+    classes = gr.update(choices=[RIVAL, *loaded.class_names])
     try:
         if rival not in NO_RIVAL:
-            classifier.class_index(rival)
+            loaded.class_index(rival)
     except ValueError as error:
         gr.Warning(f"{error} The strongest rival is taken.", title="Rather than")
         classes["value"] = RIVAL

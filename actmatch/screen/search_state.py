@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from ..evidence.frontier import Frontier
 from ..images.photograph import read_photograph, to_image, to_pixels
 from ..problem.guidance import Guidance
 from ..problem.problem import Problem
+from ..progress import Steps
 from ..results.explanation import Explanation
 from ..search.optimize import Step
 
@@ -52,7 +53,7 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class SearchState:
     """Where a visitor's search stands.
 
     Attributes:
@@ -71,10 +72,10 @@ class Work:
     moments: tuple[Moment, ...]
     frontier: Frontier | None = None
 
-    def is_of(self, classifier: Classifier, problem: Problem) -> bool:
+    def is_of(self, problem: Problem) -> bool:
         """Whether this is about the same photograph, classifier and class, or other question."""
-        asked = problem.target, classifier.class_names[problem.target]
-        return (self.target, self.label) == asked and self._saw(classifier, problem.pixels)
+        same = (self.target, self.label) == (problem.target, problem.label)
+        return same and self._saw(problem.classifier, problem.pixels)
 
     def shows(self, classifier: Classifier, photograph: Image.Image, fit: str) -> bool:
         """Whether this is about that photograph as that classifier sees it, whatever is asked."""
@@ -98,7 +99,7 @@ class Work:
         bits = np.unpackbits(self.moments[place].bits, count=size.numel())
         return torch.from_numpy(bits).view(size).float()
 
-    def with_result(self, explanation: Explanation) -> Work:
+    def with_result(self, explanation: Explanation) -> SearchState:
         """The same after a result: it is the last moment, and the search would go on from it."""
         card = explanation.card
         bits = np.packbits(explanation.mask.bool().numpy())
@@ -114,19 +115,19 @@ class Work:
 
 
 def last_mask(
-    work: Work | None, classifier: Classifier, photograph: Image.Image, fit: str
+    state: SearchState | None, classifier: Classifier, photograph: Image.Image, fit: str
 ) -> Image.Image:
     """The mask of the last explanation, white where it keeps.
 
     Raises:
         ValueError: there is none of this photograph as the classifier sees it.
     """
-    if work is None or not work.shows(classifier, photograph, fit):
+    if state is None or not state.shows(classifier, photograph, fit):
         raise ValueError(
             "There is no explanation yet of this photograph by this classifier, cut to its input "
             "in this way; press Explain first."
         )
-    return to_image(work.mask)
+    return to_image(state.mask)
 
 
 class Recorder:
@@ -135,8 +136,8 @@ class Recorder:
     Tensors stay on their device until they are asked for.
     """
 
-    def __init__(self, classifier: Classifier, problem: Problem, earlier: Work | None) -> None:
-        self.classifier, self.problem, self.earlier = classifier, problem, earlier
+    def __init__(self, problem: Problem, earlier: SearchState | None) -> None:
+        self.problem, self.earlier = problem, earlier
         self.steps: list[tuple[int, Tensor, Tensor]] = []
         self.every = 1
 
@@ -149,18 +150,26 @@ class Recorder:
         if len(self.steps) > MOST_MOMENTS:
             self.steps, self.every = self.steps[::2], 2 * self.every
 
-    def work(self, logits: Tensor) -> Work:
+    def recorded(
+        self, steps: Generator[Step, None, Explanation]
+    ) -> Generator[Step, None, Explanation]:
+        """The same steps, each remembered or left out."""
+        for step in (all_steps := Steps(steps)):
+            self.add(step)
+            yield step
+        return all_steps.result
+
+    def state(self, logits: Tensor) -> SearchState:
         """Where the search stands at H x W logits, the moments of earlier runs first."""
         moments = [
             Moment(f"Step {index}", np.packbits(mask.cpu().numpy()), *figures.tolist())
             for index, mask, figures in self.steps
         ]
         earlier = self.earlier.moments if self.earlier else ()
-        target = self.problem.target
-        return Work(
-            classifier=self.classifier.name,
-            target=target,
-            label=self.classifier.class_names[target],
+        return SearchState(
+            classifier=self.problem.classifier.name,
+            target=self.problem.target,
+            label=self.problem.label,
             pixels=in_bytes(self.problem.pixels[0]),
             logits=logits.detach().cpu(),
             moments=thinned((*earlier, *moments)),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import gradio as gr
 import pytest
 import torch
 
 import app
 from actmatch import ExplainConfig
 from actmatch.evidence.frontier import Frontier, FrontierPoint
+from actmatch.progress import drain
 from actmatch.results.explain import search
-from actmatch.screen import workbench
-from actmatch.screen.work import (
+from actmatch.screen import explain_runs
+from actmatch.screen.search_state import (
     MOST_MOMENTS,
     MOST_POINTS,
     RESULT,
@@ -24,19 +24,16 @@ from actmatch.screen.work import (
     joined,
     thinned,
 )
+from actmatch.screen.tabs import timeline
 
 CONFIG = ExplainConfig(preset="smallest", steps=12, resolution=8)
 
 
 def searched(problem, config, earlier=None):
-    """The work after a run, and its explanation."""
-    recorder = Recorder(problem.classifier, problem, earlier)
-    steps = search(problem, config)
-    while True:
-        try:
-            recorder.add(next(steps))
-        except StopIteration as done:
-            return recorder.work(done.value.logits).with_result(done.value), done.value
+    """The state after a run, and its explanation."""
+    recorder = Recorder(problem, earlier)
+    explanation = drain(recorder.recorded(search(problem, config)))
+    return recorder.state(explanation.logits).with_result(explanation), explanation
 
 
 @pytest.fixture(scope="module")
@@ -47,47 +44,47 @@ def run(quadrant):
 
 
 def test_every_step_of_a_short_run_and_its_result_are_remembered(run):
-    work, explanation = run
-    names = [moment.name for moment in work.moments]
+    state, explanation = run
+    names = [moment.name for moment in state.moments]
     assert names == [*(f"Step {row['step']}" for row in explanation.history), RESULT]
-    for moment, row in zip(work.moments, explanation.history, strict=False):
+    for moment, row in zip(state.moments, explanation.history, strict=False):
         assert moment.area == pytest.approx(row["area"])
         assert moment.probability == pytest.approx(row["probability"])
         assert moment.match == pytest.approx(row["match"])
 
 
 def test_a_remembered_mask_is_the_mask(run):
-    work, explanation = run
-    last = len(work.moments) - 1
-    assert torch.equal(work.mask_at(last), explanation.mask)
-    assert torch.equal(work.mask, explanation.mask)
-    assert work.moments[last].area == pytest.approx(explanation.card.area)
-    for place, moment in enumerate(work.moments):
-        assert work.mask_at(place).mean().item() == pytest.approx(moment.area)
+    state, explanation = run
+    last = len(state.moments) - 1
+    assert torch.equal(state.mask_at(last), explanation.mask)
+    assert torch.equal(state.mask, explanation.mask)
+    assert state.moments[last].area == pytest.approx(explanation.card.area)
+    for place, moment in enumerate(state.moments):
+        assert state.mask_at(place).mean().item() == pytest.approx(moment.area)
 
 
 def test_places_beyond_the_moments_are_points_of_the_frontier(run):
-    work, explanation = run
-    place = len(work.moments)
-    assert work.mask_at(place).mean().item() == pytest.approx(explanation.frontier.points[0].area)
+    state, explanation = run
+    place = len(state.moments)
+    assert state.mask_at(place).mean().item() == pytest.approx(explanation.frontier.points[0].area)
 
 
 def test_work_is_of_its_own_photograph_classifier_and_class(run, quadrant, problem):
-    work, _ = run
-    assert work.is_of(quadrant, problem)
-    assert not work.is_of(quadrant, replace(problem, pixels=1 - problem.pixels))
-    assert not work.is_of(quadrant, replace(problem, target=1 - problem.target))
+    state, _ = run
+    assert state.is_of(problem)
+    assert not state.is_of(replace(problem, pixels=1 - problem.pixels))
+    assert not state.is_of(replace(problem, target=1 - problem.target))
 
 
 def test_a_second_run_adds_to_the_first(run, quadrant, problem):
-    work, _ = run
+    state, _ = run
     config = ExplainConfig(preset="smallest", steps=6, resolution=8)
-    again, _ = searched(problem.guided(guidance_of((), quadrant.size, work.logits)),
-                        config, work)  # fmt: skip
+    again, _ = searched(problem.guided(guidance_of((), quadrant.size, state.logits)),
+                        config, state)  # fmt: skip
     names = [moment.name for moment in again.moments]
     assert names.count(RESULT) == 2
-    assert len(names) > len(work.moments)
-    assert {point.area for point in work.frontier.points} <= {
+    assert len(names) > len(state.moments)
+    assert {point.area for point in state.frontier.points} <= {
         point.area for point in again.frontier.points
     } or len(again.frontier.points) == MOST_POINTS
 
@@ -115,28 +112,28 @@ def test_frontiers_join_by_area_and_the_later_one_counts():
 
 
 def test_the_smallest_mask_that_holds_is_picked_and_taken_from_where_it_is_shown(run):
-    work, _ = run
+    state, _ = run
     points = (
         FrontierPoint(0.1, 0.5, True, 0.6, 0.5, 0.7, 0.4),
         FrontierPoint(0.3, 0.9, True, 0.9, 0.8, 1.0, 0.6),
     )
-    masks = torch.zeros(2, *work.logits.shape, dtype=torch.bool)
+    masks = torch.zeros(2, *state.logits.shape, dtype=torch.bool)
     masks[1, :8] = True
-    work = replace(work, frontier=Frontier(points, masks))
-    shown = dict(zip(workbench.PICKED, workbench.hold(work, 75), strict=True))
-    assert shown["place"] == len(work.moments) + 1
-    assert torch.equal(work.mask_at(shown["place"]), masks[1].float())
+    state = replace(state, frontier=Frontier(points, masks))
+    shown = timeline.hold(state, 75)
+    assert shown["place"] == len(state.moments) + 1
+    assert torch.equal(state.mask_at(shown["place"]), masks[1].float())
     assert "holds on 90&nbsp;% of backgrounds (80–100&nbsp;%)" in shown["held"]
     assert "am-chosen" in shown["frontier"]
-    none = dict(zip(workbench.PICKED, workbench.hold(work, 95), strict=True))
+    none = timeline.hold(state, 95)
     assert "No mask of this run holds on 95&nbsp;%" in none["held"]
-    assert none["seen"] == none["place"] == none["frontier"] == gr.skip()
+    assert none.keys() == {"held"}
 
 
 def test_without_a_run_there_is_no_mask_that_holds(run):
-    work, _ = run
-    for nothing in (None, replace(work, frontier=None)):
-        assert workbench.hold(nothing, 75) == workbench.UNPICKED
+    state, _ = run
+    for nothing in (None, replace(state, frontier=None)):
+        assert timeline.hold(nothing, 75) == {}
 
 
 # --- marks ---------------------------------------------------------------------------------------
@@ -164,14 +161,27 @@ def test_marks_that_leave_no_choice_are_refused_in_words():
 def test_a_search_obeys_its_marks(quadrant, problem):
     marks = [Mark(24, 24, 3, True), Mark(4, 4, 3, False)]
     guided = problem.guided(guidance_of(marks, quadrant.size))
-    work, _ = searched(guided, CONFIG)
+    state, _ = searched(guided, CONFIG)
     guidance = guidance_of(marks, quadrant.size)
-    assert work.mask[guidance.keep].all()
-    assert not work.mask[guidance.drop].any()
+    assert state.mask[guidance.keep].all()
+    assert not state.mask[guidance.drop].any()
+
+
+def test_forgetting_empties_the_tabs_and_does_nothing_where_nothing_is_there(run):
+    state, _ = run
+    frame = explain_runs.forget(state, ())
+    assert frame["state"] is frame["canvas"] is frame["place"] is None
+    assert frame["seen"] == timeline.show(None)["seen"]
+    assert not frame["take"]["interactive"]
+    assert explain_runs.forget(None, ()) == {}
 
 
 def test_another_photograph_of_either_question_classifier_or_fit_forgets_the_work():
     screen = app.build()
-    forgetting = [fn for fn in screen.fns.values() if fn.fn is workbench.forget]
+    forgetting = [
+        each
+        for each in screen.fns.values()
+        if getattr(each.fn, "__wrapped__", None) is explain_runs.forget
+    ]
     causes = {screen.blocks[block].label for fn in forgetting for block, _ in fn.targets}
     assert causes == {"Photograph", "Classifier", "Fit", "Similar to this photograph"}

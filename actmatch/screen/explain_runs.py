@@ -1,0 +1,308 @@
+"""Explaining, going on from there, and taking another mask: the runs behind the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from ..problem.config import ExplainConfig
+from ..problem.guidance import Guidance
+from ..problem.problem import Problem
+from ..results.explain import adopt, search
+from ..results.explanation import Explanation
+from ..search.optimize import Step
+from ..wording import percent
+from . import charts, html, result
+from .ask_column import TUNED, choose_preset
+from .asked import WEIGHT, WEIGHTS, SearchScene
+from .result import CLEARED
+from .runner import (
+    BUSY,
+    FREE,
+    PRIVATE,
+    QUICK,
+    QUIET,
+    Form,
+    Frame,
+    Pace,
+    ShownSteps,
+    in_words,
+    into,
+    long_run,
+)
+from .search_state import Mark, Recorder, SearchState, guidance_of
+from .stopping import LEFT, MOVED, StopSignal, clear, leave, stoppable
+from .tabs import TABS, EvidenceTab, Refine, Screen, Timeline, timeline
+from .tabs.pieces import forming
+from .tabs.refine import NOTHING_MARKED
+from .zero_gpu import on_gpu
+
+CHART_SECONDS = 1.5  # between two streamed charts
+BURST = 20  # steps after a control was moved
+FOLLOWED = (  # controls that a search follows at once
+    *(WEIGHT + name for name in WEIGHTS), "area", "resolution", "draws", "pieces", "grain",
+)  # fmt: skip
+SCENE = ("photograph", "classifier", "fit", "reference")  # controls that make it another problem
+RUNNING = BUSY | dict(reset=gr.update(interactive=False))  # the buttons with a run
+OVER = FREE | dict(reset=gr.update(interactive=True))  # and without one
+NOTHING_YET = dict(state=None, marks=(), words=NOTHING_MARKED)
+CHANGED = (
+    "The photograph, the classifier or the class is no longer that of this mask; "
+    "press Explain first."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainAsked(SearchScene):
+    """A scene, and where its search stands.
+
+    Attributes:
+        marks: what the search obeys.
+        state: what it goes on from, or a mask is taken of.
+        place: of the mask to take; None for the last one.
+    """
+
+    marks: Sequence[Mark] = ()
+    state: SearchState | None = None
+    place: int | None = None
+
+
+# --- events --------------------------------------------------------------------------------------
+
+
+def connect(screen: Screen) -> None:
+    """Events of the buttons, and of everything that a search follows at once."""
+    refine, shown = screen.tabs[Refine], result_parts(screen)
+    buttons = screen.named("stop", "explain", "reset")
+    ended = into(buttons, end)
+    form = Form(ExplainAsked, marks=refine.marks, **screen.search_scene())
+    pressed = dict(status=shown["status"], **buttons)
+    again = pressed | dict(state=shown["state"], marks=refine.marks, words=refine.words)
+    again |= screen.named("promise", "area", *TUNED)
+    at_once = dict(queue=False, **PRIVATE)
+    started = (
+        buttons["explain"].click(**into(pressed, begin), **at_once),
+        buttons["reset"].click(**into(again, reset), inputs=screen.controls["preset"], **at_once),
+    )
+    for event in started:
+        run = search_run.connect(event.then, form, shown)
+        for over in (run.success, run.failure):
+            over(**ended, **at_once)
+    buttons["stop"].click(stop_run, None, None, **at_once)
+    screen.blocks.unload(leave_run)
+    follow_changes(screen, shown | buttons, ended)
+    moments = screen.tabs[Timeline]
+    marked = refine.named("marks", "words", "canvas")
+    forgotten = dict(state=shown["state"], **marked, **moments.parts)
+    for name in SCENE:
+        screen.controls[name].change(
+            **into(forgotten, forget), inputs=[shown["state"], refine.marks], **QUICK
+        )
+    form = Form(ExplainAsked, state=shown["state"], place=moments.place, **screen.search_scene())
+    take_run.connect(moments.take.click, form, shown)
+
+
+def follow_changes(screen: Screen, shown: dict[str, Component], ended: dict[str, Any]) -> None:
+    """A search goes on after every change that it can follow.
+
+    Args:
+        shown: parts of the result, and the buttons; `ended` frees these.
+    """
+    refine = screen.tabs[Refine]
+    form = Form(ExplainAsked, marks=refine.marks, state=shown["state"], **screen.search_scene())
+    moved = [screen.controls[name].input for name in FOLLOWED]
+    remedies = screen.named(*(WEIGHT + name for name in WEIGHTS), "resolution")
+    tried = shown["suggestions"].select(**into(remedies, try_suggestion), **QUICK)
+    changes = [gr.on(moved, move, trigger_mode="always_last", **QUICK)]
+    changes += [change.then(move, **QUICK) for change in (*refine.changed, tried)]
+    for change in changes:
+        burst_run.connect(
+            change.then, form, shown, trigger_mode="always_last", show_progress_on=None, **QUIET
+        ).then(**ended, **QUICK)
+
+
+def result_parts(screen: Screen) -> dict[str, Component]:
+    """What shows a result, by name: its own parts, and those of all evidence."""
+    parts = dict(screen.result)
+    for tab in screen.tabs.values():
+        if isinstance(tab, EvidenceTab):
+            parts |= tab.parts
+    return parts
+
+
+# --- handlers ------------------------------------------------------------------------------------
+
+
+def begin(request: gr.Request) -> Frame:
+    """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
+    clear(request.session_hash)
+    return dict(status=html.status("Waiting for our turn …", 0.0), **RUNNING)
+
+
+def end() -> Frame:
+    """The moment a run is over, however it ended."""
+    return OVER
+
+
+def reset(request: gr.Request, preset: str) -> Frame:
+    """The preset's own settings, no marks and nothing to go on from."""
+    return begin(request) | NOTHING_YET | choose_preset(preset) | dict(area=0)
+
+
+def forget(state: SearchState | None, marks: Sequence[Mark]) -> Frame:
+    """Another photograph, of either question, classifier or fit: no search, marks or masks."""
+    if state is None and not marks:
+        return {}
+    return NOTHING_YET | dict(canvas=None) | timeline.show(None)
+
+
+def stop_run(request: gr.Request) -> None:
+    """Ask this visitor's run to end with the best mask so far."""
+    StopSignal(request.session_hash).set()
+
+
+def move(request: gr.Request) -> None:
+    """A control was moved: a run at work ends where it is, so that another can go on from there."""
+    StopSignal(request.session_hash, MOVED).set()
+
+
+def leave_run(request: gr.Request) -> None:
+    """A closed tab leaves nothing behind, and no run at work."""
+    leave(request.session_hash)
+
+
+def try_suggestion(event: gr.EventData) -> Frame:
+    """The control of the suggested setting, moved."""
+    name = WEIGHT + event.setting if event.setting in WEIGHTS else event.setting
+    return {name: event.value}
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+@long_run("an explanation", CLEARED, heeds_earlier=True)
+def search_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+    """The mask as it forms, then the whole result."""
+    asked.check()
+    nothing_yet = gr.update(value=None, interactive=False)
+    yield dict(status=html.status("Loading the classifier …", 0.0), save=nothing_yet)
+    problem, config = asked.posed()
+    guidance = guidance_of(asked.marks, problem.classifier.size)
+    watch = Watch(ended_by_leaving(problem, session), config)
+    yield from watch.frames(session, guidance)
+
+
+@long_run("an explanation", CLEARED, gpu=False)
+def burst_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+    """A few more steps from where the search stands; nothing where it has not begun."""
+    if asked.state is None:
+        yield OVER
+        return
+    yield RUNNING
+    for frame in burst(session, asked):
+        yield frame | RUNNING  # again: the run that made room may end after this one began
+
+
+@on_gpu
+@in_words
+def burst(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+    """A few more steps, in the process of the search."""
+    if asked.photograph is None:
+        return
+    problem, config = asked.posed()
+    if not asked.state.is_of(problem):  # then Explain starts a search
+        return
+    guidance = guidance_of(asked.marks, problem.classifier.size, asked.state.logits)
+    config = replace(config, steps=min(BURST, config.steps))
+    watch = Watch(ended_by_leaving(problem, session), config, asked.state)
+    yield from watch.frames(session, guidance)
+
+
+@long_run("a mask", CLEARED)
+def take_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
+    """A moment or a point of the frontier as the result, judged."""
+    state = asked.state
+    if state is None or asked.photograph is None:
+        raise ValueError("There is no mask to take yet; press Explain first.")
+    problem, config = asked.posed()
+    if not state.is_of(problem):
+        raise ValueError(CHANGED)
+    yield dict(status=html.status("Judging the mask that you picked …", 1.0))
+    mask = state.mask_at(len(state.moments) - 1 if asked.place is None else asked.place)
+    explanation = adopt(ended_by_leaving(problem, session), config, mask)
+    yield show(explanation, state.with_result(explanation))
+
+
+def ended_by_leaving(problem: Problem, session: str | None) -> Problem:
+    """The same problem, whose classifier answers no more once the visitor has left."""
+    return replace(problem, classifier=stoppable(problem.classifier, session, LEFT))
+
+
+class Watch:
+    """A search that is watched, from its start or from where an earlier one stands."""
+
+    def __init__(
+        self, problem: Problem, config: ExplainConfig, earlier: SearchState | None = None
+    ) -> None:
+        self.problem, self.config = problem, config
+        self.pixels, self.label = problem.pixels[0].cpu(), problem.label
+        self.recorder, self.earlier = Recorder(problem, earlier), earlier
+        self.started, self.chart_pace = time.perf_counter(), Pace(CHART_SECONDS)
+        self.history: list[dict[str, float]] = []
+
+    def frames(self, session: str | None, guidance: Guidance | None) -> Iterator[Frame]:
+        """The frames until the search ends, is stopped, or has to make room for another."""
+        begin_search = partial(search, self.problem, self.config)
+        steps = ShownSteps(
+            session,
+            lambda stopped: self.recorder.recorded(begin_search(stopped, guidance)),
+            lambda step: step.last,
+            makes_room=True,
+        )
+        for step in steps:
+            if steps.stopped or step.last:
+                text = f"{'Stopped' if steps.stopped else 'Done'} after {step.index} steps. "
+                text += "Judging the mask on backgrounds it has not met …"
+                yield dict(status=html.status(text, 1.0))
+            elif steps.moved:
+                yield dict(state=self.recorder.state(step.logits))
+                return
+            else:
+                yield self.frame(step)
+        explanation = steps.result
+        yield show(explanation, self.recorder.state(explanation.logits).with_result(explanation))
+
+    def frame(self, step: Step) -> Frame:
+        """What to show of a step."""
+        area, probability = step.area.item(), step.probability.item()
+        self.history.append({"step": step.index, "area": area, "probability": probability})
+        left = self.config.steps - step.index
+        left *= (time.perf_counter() - self.started) / step.index
+        text = "Going on from there: step" if self.earlier else "Step"
+        text += (
+            f" {step.index} of at most {self.config.steps} · {percent(area)} kept · "
+            f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"
+        )
+        frame = dict(
+            status=html.status(text, step.index / self.config.steps),
+            live=forming(self.pixels, step, text),
+            slider=gr.update(visible=False),
+        )
+        if self.chart_pace.due():
+            frame["progress"] = charts.progress_chart(self.history)
+        return frame
+
+
+def show(explanation: Explanation, state: SearchState) -> Frame:
+    """Everything there is to show of a result."""
+    frame = result.show(explanation, state)
+    for tab in TABS:
+        if issubclass(tab, EvidenceTab):
+            frame |= tab.show(explanation)
+    return frame
