@@ -201,7 +201,7 @@ def test_an_earlier_report_restores_the_settings(visit, tmp_path):
     warned(page, "seed must be a whole number")
     report.write_text("{}")
     choose_report(page, report)
-    warned(page, "has no settings")
+    warned(page, "lacks config")
 
 
 def open_judge(page):
