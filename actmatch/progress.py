@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Progress = TypeVar("Progress")
 Result = TypeVar("Result")
@@ -17,7 +17,7 @@ class Steps(Generic[Progress, Result]):
 
     def __init__(self, generator: Generator[Progress, None, Result]) -> None:
         self._generator = generator
-        self.result: Result | None = None
+        self.result: Any = None  # a `Result` once the steps are over
 
     def __iter__(self) -> Iterator[Progress]:
         self.result = yield from self._generator
@@ -30,4 +30,4 @@ def drain(
     for step in (all_steps := Steps(steps)):
         if on_step:
             on_step(step)
-    return all_steps.result  # type: ignore[return-value]
+    return all_steps.result

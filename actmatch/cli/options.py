@@ -6,6 +6,7 @@ library and on the screen. Ranges, defaults and help come from the `Bounds` of t
 """
 
 import sys
+from abc import ABC, abstractmethod
 from ast import literal_eval
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -65,12 +66,12 @@ def read_number(text: Any) -> Any:
 
 
 @options
-class Command:
+class Command(ABC):
     """A command with the values of its options."""
 
+    @abstractmethod
     def run(self) -> int | None:
         """Do it; the exit status if not 0."""
-        raise NotImplementedError
 
     def config(self, kind: type[Config], **more: Any) -> Config:
         """Settings as the options of the same names have them, and as `more` says."""

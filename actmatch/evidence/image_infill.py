@@ -15,8 +15,8 @@ from ..images.examples import example_photographs
 from ..images.photograph import Source, read_photograph, to_pixels
 from ..problem.infill import composite
 from ..problem.problem import Problem
-from .keep_rate import trials_by_kind
-from .scorecard import Measured
+from .keep_rate import TRIALS, trials_by_kind
+from .scorecard import Measured, measure
 
 IMAGE = "image"
 SAME = 1 / 255  # largest difference of pixels that count as the same
@@ -58,6 +58,20 @@ def other_photographs(
             f"{problem.classifier.class_names[problem.target]} of it."
         )
     return others
+
+
+def measure_with_photographs(
+    problem: Problem,
+    mask: Tensor,
+    ranking: Tensor | None,
+    photographs: Tensor,
+    *,
+    seed: int,
+    trials: int = TRIALS,
+) -> Measured:
+    """`measure`, with the keep-rate on N x 3 x H x W other photographs added."""
+    measured = measure(problem, mask, ranking, seed=seed, trials=trials)
+    return with_photographs(measured, problem, mask, photographs)
 
 
 def with_photographs(

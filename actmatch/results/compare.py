@@ -16,9 +16,9 @@ from ..bounds import as_tuple, bounded, check_bounds, choice, is_number
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
 from ..errors import memory_errors_in_words
-from ..evidence.image_infill import other_photographs, with_photographs
+from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.keep_rate import TRIALS
-from ..evidence.scorecard import ScoreCard, measure
+from ..evidence.scorecard import ScoreCard
 from ..images.photograph import Source, read_photograph, to_image, to_pixels
 from ..images.ranking import top
 from ..images.region import Region
@@ -332,7 +332,7 @@ class Bench:
     """Runs, cuts and judges methods on one problem."""
 
     def __init__(self, problem: Problem, config: CompareConfig) -> None:
-        self.classifier, self.problem, self.config = problem.classifier, problem, config
+        self.problem, self.config = problem, config
         self.others = other_photographs(problem, fit=config.fit)
 
     def ours(self, mask: Tensor, soft_mask: Tensor | None) -> Row:
@@ -364,9 +364,10 @@ class Bench:
         return put_to_trial(self.problem, mask, self.config.promise, seed).kept
 
     def _card(self, mask: Tensor, ranking: Tensor | None) -> ScoreCard:
-        problem, config = self.problem, self.config
-        measured = measure(problem, mask, ranking, seed=config.seed, trials=config.trials)
-        return with_photographs(measured, problem, mask, self.others).card
+        seed, trials = self.config.seed, self.config.trials
+        return measure_with_photographs(
+            self.problem, mask, ranking, self.others, seed=seed, trials=trials
+        ).card
 
 
 @default_modes()

@@ -12,8 +12,7 @@ from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
 from ..errors import memory_errors_in_words
 from ..evidence.frontier import measure_frontier
-from ..evidence.image_infill import other_photographs, with_photographs
-from ..evidence.scorecard import measure
+from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..images.photograph import Source
 from ..judging.judge import Draws, Judge, Verdict, cut, mask_of
 from ..problem.config import ExplainConfig
@@ -128,9 +127,8 @@ def _scored(
         seen: 1 x 1 x H x W masks that are measured for the frontier beside it.
     """
     seed = Draws.REPORT.seed(config.seed)
-    measured = measure(problem, verdict.mask, verdict.soft_mask, seed=seed)
     others = other_photographs(problem, fit=config.fit)
-    measured = with_photographs(measured, problem, verdict.mask, others)
+    measured = measure_with_photographs(problem, verdict.mask, verdict.soft_mask, others, seed=seed)
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),

@@ -17,6 +17,7 @@ from ..images.photograph import to_image
 from ..images.render import contact_sheet, overlay
 from ..images.shape import iou
 from ..problem.config import ExplainConfig
+from ..progress import Steps
 from ..search.optimize import Step
 from ..wording import percent
 from .explanation import Explanation
@@ -123,12 +124,9 @@ def numbered(
     steps: Generator[Step, None, Explanation], found: tuple[Explanation, ...]
 ) -> Generator[Finding, None, Explanation]:
     """The steps with the number of their search; returns what the search returns."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as done:
-            return done.value
+    for step in (all_steps := Steps(steps)):
         yield Finding(len(found) + 1, step, found)
+    return all_steps.result
 
 
 def check_most(most: Any) -> None:

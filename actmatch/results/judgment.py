@@ -14,9 +14,9 @@ from ..bounds import bounded, check_bounds, choice
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
 from ..errors import memory_errors_in_words
-from ..evidence.image_infill import other_photographs, with_photographs
+from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.keep_rate import TRIALS
-from ..evidence.scorecard import Pictures, ScoreCard, measure
+from ..evidence.scorecard import Pictures, ScoreCard
 from ..evidence.threshold import ThresholdCurve, threshold_curve
 from ..images.photograph import Source, read_photograph, to_pixels
 from ..images.region import Region, read_region, to_input
@@ -158,9 +158,10 @@ def judge(
     classifier = grouped(classifier, config.target)
     with memory_errors_in_words(ADVICE):
         problem, mask, soft_mask = pose_region(classifier, photograph, mask, config)
-        measured = measure(problem, mask, soft_mask, seed=config.seed, trials=config.trials)
         others = other_photographs(problem, backgrounds, config.fit)
-        measured = with_photographs(measured, problem, mask, others)
+        measured = measure_with_photographs(
+            problem, mask, soft_mask, others, seed=config.seed, trials=config.trials
+        )
         curve = None if soft_mask is None else threshold_curve(problem, soft_mask)
     return Judgment(
         pixels=problem.pixels[0].cpu(),

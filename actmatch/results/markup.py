@@ -22,7 +22,7 @@ LIGHTS = {"green": "✓", "amber": "!", "red": "✗", None: "–"}
 
 
 def data_uri(picture: Image.Image, kind: str = "JPEG") -> str:
-    """A picture inside the page: nothing is written to disk and nothing is asked for."""
+    """A picture embedded in the page, without a file or a request."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, quality=88)
     data = base64.b64encode(buffer.getvalue()).decode()

@@ -42,7 +42,7 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchScene(Scene):
-    """A scene, what is asked about it, and the settings of the search for an answer.
+    """A scene with a question about it and the settings of a search.
 
     Attributes:
         settings: values of `SETTINGS`, by name; `weights` those of `WEIGHTS`.
