@@ -66,7 +66,7 @@ class Elimination:
             spared: tiles that are kept without a test.
         """
         self.panel.holds(self.mask)  # the next masks are parts of it
-        most, spared = self.panel.classifier.passes + passes, set(spared)
+        most, spared = self.panel.problem.classifier.passes + passes, set(spared)
         while True:
             self.walk(worth, most, spared)
             length = len(self.path)
@@ -75,7 +75,7 @@ class Elimination:
             self.needed = {
                 tile: length for tile, length in self.needed.items() if length <= len(self.path)
             }
-            if len(self.path) == length or self.panel.classifier.passes >= most:
+            if len(self.path) == length or self.panel.problem.classifier.passes >= most:
                 return self
 
     def walk(self, worth: Tensor, most: float, spared: set[int]) -> None:
@@ -87,7 +87,7 @@ class Elimination:
         order = by_worth(self.chosen(self.mask), worth)
         order = order[~torch.isin(order, order.new_tensor(list(spared | self.necessary)))]
         start, size = 0, max(1, len(order) // FIRST_GROUP)
-        while start < len(order) and self.panel.classifier.passes < most:
+        while start < len(order) and self.panel.problem.classifier.passes < most:
             if self.drop(order[start : start + size]):
                 start, size = start + size, 2 * size
             elif size == 1:

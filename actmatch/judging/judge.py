@@ -90,7 +90,7 @@ class Judge:
 
     @default_modes()
     def __init__(self, problem: Problem, config: ExplainConfig) -> None:
-        self.classifier, self.problem = problem.classifier, problem
+        self.problem = problem
         self.promise = config.promise or Promise()
         self.shape, self.seed = config.shape, config.seed
         self.panel = Panel(problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed))
@@ -120,9 +120,9 @@ class Judge:
         for _ in range(attempts):
             if start is None:
                 break
-            before = self.classifier.passes
+            before = self.problem.classifier.passes
             reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
-            left = max(left - (self.classifier.passes - before), LEAST_PASSES)
+            left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             if self.accepts(reduced.mask):
                 verdict = self._verdict(reduced.mask, ranking, True)

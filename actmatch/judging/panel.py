@@ -25,7 +25,7 @@ class Panel:
     """
 
     def __init__(self, problem: Problem, promise: Promise, draws: int, seed: int) -> None:
-        self.classifier, self.problem, self.promise = problem.classifier, problem, promise
+        self.problem, self.promise = problem, promise
         names = ("gray",) if promise.gray_alone else None
         self.drawn = infills(problem, draws, seed, names)
         self.known: dict[bytes, Evidence] = {}

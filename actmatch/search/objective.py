@@ -62,7 +62,7 @@ class Objective:
         config: ExplainConfig,
         random: torch.Generator,
     ) -> None:
-        self.classifier, self.problem, self.config = problem.classifier, problem, config
+        self.problem, self.config = problem, config
         weights, promise = config.weights, config.promise or Promise()
         self.draws = config.draws if weights.robustness or not promise.gray_alone else 0
         self.gray_drawn = config.estimator == "relaxed" and not promise.gray_alone
@@ -79,7 +79,7 @@ class Objective:
 
     def composites(self, mask: Tensor, infills: Infills | None) -> Tensor:
         """rows x 3 x H x W: the explanation, the mask on drawn infills, and the complement."""
-        pixels, gray = self.problem.pixels, self.classifier.gray
+        pixels, gray = self.problem.pixels, self.problem.classifier.gray
         batch = [] if self.gray_drawn else [composite(mask, pixels, gray)]
         if infills:
             batch.append(infills.composites(mask, pixels)[:, 0])
@@ -92,7 +92,7 @@ class Objective:
         problem, config, weights = self.problem, self.config, self.config.weights
         seen = mask.shown.detach().requires_grad_(mask.shown.requires_grad)
         infills = self.infills.next(self.draws) if self.draws else None
-        response = self.classifier(self.composites(seen, infills))
+        response = self.problem.classifier(self.composites(seen, infills))
         explained = response.rows(slice(0, self.matched))
         drawn = response.logits[self.shown - self.draws : self.shown]
         leftover = response.logits[self.shown :]
