@@ -153,7 +153,8 @@ def test_fault_3_a_search_stopped_on_a_broken_mask_still_returns_a_good_one(
 def test_fault_3_the_result_is_no_larger_than_the_best_mask_of_the_search(quadrant, photograph):
     areas: list[float] = []
     result = explain(
-        quadrant, photograph, ExplainConfig(preset="smallest", steps=60, resolution=8),
+        quadrant, photograph,
+        ExplainConfig(preset="smallest", steps=60, resolution=8, estimator="straight_through"),
         on_step=lambda step: areas.append(step.area.item()) if step.kept else None,
     )  # fmt: skip
     assert result.promise_kept
@@ -288,7 +289,7 @@ def test_a_step_says_what_its_mask_does(network, generic, estimator):
 
 @pytest.mark.parametrize("steps", [4, SELECT_EVERY])
 def test_a_relaxed_mask_is_shown_ever_sharper_within_the_steps_there_are(generic, steps):
-    control = KeepPromise(ExplainConfig(steps=steps), generic)
+    control = KeepPromise(ExplainConfig(steps=steps), generic, 0.5)
     logits = torch.full((1, 1, 2, 2), 0.5)
     shown = [control.mask_at(index, logits).shown[0, 0, 0, 0].logit() for index in (1, steps)]
     assert SOFT < shown[0] / 0.5 < shown[1] / 0.5
@@ -297,7 +298,7 @@ def test_a_relaxed_mask_is_shown_ever_sharper_within_the_steps_there_are(generic
 
 def test_the_share_settles_where_as_many_composites_hold_as_are_promised(generic):
     """Nine that hold and one that does not leave it where it was."""
-    control = KeepPromise(ExplainConfig(), generic)
+    control = KeepPromise(ExplainConfig(), generic, 0.5)
     before, outcome = control.share.clone(), SimpleNamespace(slack=torch.tensor(0.0))
     for held in [1.0] * 9 + [0.0]:
         outcome.held = torch.tensor(held)

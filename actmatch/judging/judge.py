@@ -122,6 +122,7 @@ class Judge:
                 break
             before = self.problem.classifier.passes
             reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
+            reduced, ranking = self.smaller_of(reduced, ranking, candidates.start)
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             if self.accepts(reduced.mask):
@@ -171,6 +172,26 @@ class Judge:
     def most(self) -> float:
         """The area that a mask may have: that of the selected one, or at first `LARGEST_ANSWER`."""
         return self.selected.mask.mean().item() if self.selected else LARGEST_ANSWER
+
+    def smaller_of(
+        self, reduced: Elimination, ranking: Tensor, start: Tensor | None
+    ) -> tuple[Elimination, Tensor]:
+        """A reduced mask or that of the start, reduced as well; and the ranking it comes from.
+
+        Only if gray alone is promised, where all masks that hold on the panel are accepted.
+
+        Args:
+            start: H x W logits; None if no mask was known before the search.
+        """
+        if start is None or not self.promise.gray_alone:
+            return reduced, ranking
+        mask = self.shaped(start)
+        if not self.panel.holds(mask):
+            return reduced, ranking
+        other = Elimination(self.panel, mask, self.shape).run(start)
+        if other.mask.sum() < reduced.mask.sum():
+            return other, start
+        return reduced, ranking
 
     def last_holding(self, rejected: Elimination) -> Tensor | None:
         """The last mask of the path to a rejected one that holds on the panel as it is now."""

@@ -131,10 +131,12 @@ class Preset:
     weights: Mapping[str, float]
 
 
-# For promises about drawn infills: no early stopping, a relaxed mask, and weak matching terms.
+# A relaxed mask and weak matching terms for every promise; no early stopping if it is about draws.
 ON_DRAWS = dict(steps=180, patience=180, draws=2, estimator="relaxed")
+ON_GRAY = dict(start="window", estimator="relaxed")
 LIGHT_MATCH = dict(activation=0.3, kl=0.0, cross_entropy=0.0, total_variation=0.0,
                    binarization=0.0)  # fmt: skip
+ON_GRAY_WEIGHTS = LIGHT_MATCH | dict(cross_entropy=1.0, area=8.0, robustness=0.0)
 
 PRESETS: dict[str, Preset] = {
     "recognizable": Preset(
@@ -143,11 +145,11 @@ PRESETS: dict[str, Preset] = {
     ),
     "smallest": Preset(
         "The fewest pixels on which the label is still the top one, on a gray background.",
-        Promise(), {}, dict(robustness=0.0),
+        Promise(), ON_GRAY, ON_GRAY_WEIGHTS,
     ),
     "confident": Preset(
         "As smallest, and at least 90 % of the original probability.",
-        Promise(confidence=0.9), {}, dict(robustness=0.0),
+        Promise(confidence=0.9), ON_GRAY, ON_GRAY_WEIGHTS,
     ),
     "robust": Preset(
         "As confident, and the label survives at least 95 % of every kind of background.",
@@ -210,7 +212,7 @@ class ExplainConfig:
         optional=True,
     )
     generator: str = OF_PRESET
-    start: str = OF_PRESET  # where the mask begins: "gradcam" or "none"
+    start: str = OF_PRESET  # where the mask begins: "gradcam", "window" or "none"
     estimator: str = OF_PRESET  # of the gradient of a mask; see `mask_generator`
     distances: tuple[str, ...] = OF_PRESET  # one for all stages, or one per stage
     layer_weights: tuple[float, ...] = OF_PRESET  # alpha_l; scaled to sum 1
@@ -323,7 +325,7 @@ class ExplainConfig:
         return asdict(self)
 
 
-STARTS = ("gradcam", "none")
+STARTS = ("gradcam", "window", "none")
 DEFAULTS: dict[str, Any] = dict(
     generator="pyramid", start="gradcam", estimator="straight_through",
     distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..images.ranking import cut
 from ..images.shape import Shape
-from ..methods.registry import grad_cam
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem
@@ -27,8 +26,8 @@ from ..wording import percent
 from .descent import Descent
 from .mask_generator import Mask, MaskGenerator, binarize, build_generator, relax
 from .objective import Objective, Outcome
+from .start import find_start
 
-START_SHARE = 0.5  # share of the pixels kept by the first mask, under a promise or an area limit
 RATE_FIRST, RATE_LAST = 0.08, 0.02  # change of log area per step, at first and later
 SHARE_RANGE = (0.005, 0.6)  # of the kept share under a promise
 CALM = 0.25  # factor of the learning rate if a search continues from an earlier mask
@@ -57,6 +56,7 @@ class Candidates:
         promised: whether there is a promise.
         count: number of size classes, evenly spaced in log area.
         guidance: of the search; the average obeys it as well.
+        start: H x W logits of a mask known before the search; None if there is none.
     """
 
     def __init__(
@@ -66,19 +66,18 @@ class Candidates:
         promised: bool = False,
         count: int = SIZES,
         guidance: Guidance | None = None,
+        start: Tensor | None = None,
     ) -> None:
-        self.promised, self.guidance = promised, guidance or Guidance()
+        self.promised, self.guidance, self.start = promised, guidance or Guidance(), start
         edges = torch.logspace(torch.tensor(SMALLEST_SIZE).log10().item(), 0, count)
         self.edges = edges[:-1].to(device)
         self.logits = torch.zeros(count, *size, device=device)
         self.slack = torch.full((count,), -torch.inf, device=device)
         self.sum = torch.zeros(size, device=device)
         self.weight = 0.0
-        self.first: Tensor | None = None  # H x W logits of the first mask
 
     def offer(self, logits: Tensor, area: Tensor, slack: Tensor) -> None:
         """Store 1 x 1 x H x W logits if their slack is the largest so far in their size class."""
-        self.first = logits[0, 0] if self.first is None else self.first
         self.sum = torch.lerp(logits[0, 0], self.sum, AVERAGE)
         self.weight = AVERAGE * self.weight + (1 - AVERAGE)
         place = torch.bucketize(area, self.edges).view(1)
@@ -104,8 +103,9 @@ class Candidates:
         return self.logits[(slack if slack.isfinite().any() else self.slack).argmax()]
 
     def smallest_first(self) -> list[Tensor]:
-        """H x W logits of the stored masks, ascending by area."""
+        """H x W logits of the stored masks and of the start, ascending by area."""
         stored = list(self.logits[self.slack.isfinite()])
+        stored += [] if self.start is None else [self.start]
         return sorted(stored, key=lambda logits: (logits > 0).float().mean().item())
 
 
@@ -150,14 +150,17 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     state are never changed.
     """
     device = problem.pixels.device
-    generator = seeded_generator(problem, config)
+    start = find_start(problem, config)
+    generator = seeded_generator(problem, config, start.saliency)
     random = torch.Generator(device=device).manual_seed(config.seed)
     objective = Objective(problem, config, random)
     guidance, promised = problem.guidance, config.promise is not None
-    candidates = Candidates(problem.classifier.size, device, promised, guidance=guidance)
+    candidates = Candidates(
+        problem.classifier.size, device, promised, guidance=guidance, start=start.logits
+    )
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
     descend = Descent(generator, rate)
-    control = area_control(config, problem)
+    control = area_control(config, problem, start.share)
     for index in range(1, config.steps + 1):
         with torch.enable_grad(), default_modes():
             logits = control.shift(guidance.rank(generator()))
@@ -246,10 +249,9 @@ class KeepPromise(AreaControl):
     than it shrinks, so that it settles where the promised share of composites holds, not half.
     """
 
-    def __init__(self, config: ExplainConfig, problem: Problem) -> None:
+    def __init__(self, config: ExplainConfig, problem: Problem, start: float) -> None:
         super().__init__(config, problem)
         promise = config.promise or Promise()
-        start = problem.guidance.start_share(START_SHARE)
         self.range = (min(start, SHARE_RANGE[0]), SHARE_RANGE[1])
         self.share = torch.full((), start, device=self.best.device).clamp(*self.range)
         self.free = problem.guidance.free()
@@ -284,7 +286,7 @@ class KeepPromise(AreaControl):
 
 
 class ReachArea(AreaControl):
-    """Moves the kept share from half the pixels to the area limit, and holds it there.
+    """Moves the kept share from that of the start to the area limit, and holds it there.
 
     If the guidance has logits, it starts from the share that these keep.
 
@@ -292,7 +294,7 @@ class ReachArea(AreaControl):
         ValueError: the pixels to keep exceed the area limit.
     """
 
-    def __init__(self, config: ExplainConfig, problem: Problem) -> None:
+    def __init__(self, config: ExplainConfig, problem: Problem, start: float) -> None:
         super().__init__(config, problem)
         self.least, self.most = problem.guidance.counts(problem.pixels[0, 0].numel())
         given = self.least / problem.pixels[0, 0].numel()
@@ -301,7 +303,7 @@ class ReachArea(AreaControl):
                 f"keep covers {percent(given)} of the pixels, more than the requested area, "
                 f"{percent(config.area)}."
             )
-        self.start = max(problem.guidance.start_share(START_SHARE), SHARE_RANGE[0])
+        self.start = max(start, SHARE_RANGE[0])
         self.share = self.start
 
     def shift(self, logits: Tensor) -> Tensor:
@@ -316,24 +318,26 @@ class ReachArea(AreaControl):
         return torch.zeros_like(outcome.slack, dtype=torch.bool)
 
 
-def area_control(config: ExplainConfig, problem: Problem) -> AreaControl:
-    """The control of the kept share under these settings."""
+def area_control(config: ExplainConfig, problem: Problem, start: float) -> AreaControl:
+    """The control of the kept share under these settings, beginning with the share `start`."""
     if config.area is not None:
-        return ReachArea(config, problem)
-    return KeepPromise(config, problem) if config.promise else AreaControl(config, problem)
+        return ReachArea(config, problem, start)
+    return KeepPromise(config, problem, start) if config.promise else AreaControl(config, problem)
 
 
 @default_modes()
-def seeded_generator(problem: Problem, config: ExplainConfig) -> MaskGenerator:
+def seeded_generator(
+    problem: Problem, config: ExplainConfig, saliency: Tensor | None
+) -> MaskGenerator:
     """The mask generator with weights drawn from the seed; the global random state is unchanged.
 
-    It starts from the logits of the guidance if there are any, else as the settings say.
+    Args:
+        saliency: 1 x 1 x h x w in [0, 1] to begin from; None begins undecided, or from the logits
+            of the guidance.
     """
-    start, earlier = None, problem.guidance.logits
-    if config.start == "gradcam" and earlier is None:
-        start = grad_cam(problem.classifier, problem.pixels, problem.target)
+    earlier = problem.guidance.logits
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)  # the CPU's alone: modules start there
-        generator = build_generator(config.generator, config.resolution, problem.pixels, start)
+        generator = build_generator(config.generator, config.resolution, problem.pixels, saliency)
     generator.base = earlier if earlier is None else earlier[None, None]
     return generator
