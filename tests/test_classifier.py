@@ -234,9 +234,27 @@ def test_other_numbers_of_classes_are_numbered():
     assert Classifier(QuadrantModel(), "toy").class_names == ("class 0", "class 1", "class 2")
 
 
-def test_a_classifier_of_a_single_class_is_refused():
-    with pytest.raises(ValueError, match="toy has a single output; at least two classes"):
-        Classifier(QuadrantModelOf(1), "toy", ("yes",))
+@pytest.mark.parametrize(
+    "given, names",
+    [
+        (None, ("no", "yes")),
+        (("tumor",), ("not tumor", "tumor")),
+        (("sane", "ill"), ("sane", "ill")),
+    ],
+)
+def test_a_single_output_says_no_or_yes(given, names):
+    model = QuadrantModelOf(1)
+    classifier = Classifier(model, "toy", given)
+    assert classifier.class_names == names
+    pixels = random_pixels()
+    chance = classifier.logits(pixels).softmax(-1)[0, 1]
+    output = model((pixels - classifier.mean) / classifier.std)[0, 0]
+    assert chance.item() == pytest.approx(output.sigmoid().item())
+
+
+def test_a_single_output_takes_two_names_at_most():
+    with pytest.raises(ValueError, match="tells 2 classes apart, but 3 class names were given"):
+        Classifier(QuadrantModelOf(1), "toy", ("no", "yes", "maybe"))
 
 
 def test_too_few_class_names_are_refused():

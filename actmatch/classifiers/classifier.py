@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, count, pairwise
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -45,10 +46,16 @@ class Response(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """A frozen timm model with its normalization inside.
+    """A frozen model with timm's interface and its normalization inside.
 
     The model is copied, put in eval mode without gradients and in-place operations, and laid out
-    channels_last; its BatchNorm is folded into the convolutions if the logits stay the same.
+    channels_last; its BatchNorm is folded into the convolutions if the logits stay the same. The
+    single output z of a model that says yes or no becomes the two logits (0, z).
+
+    Args:
+        class_names: one per output; by default those of ImageNet if their number fits, else
+            numbers. For a single output, its name alone or both.
+        preprocessing: entries of timm's data configuration, in place of the model's own.
 
     Attributes:
         name: as given by the user.
@@ -72,11 +79,10 @@ class Classifier(nn.Module):
         name: str,
         class_names: Sequence[str] | None = None,
         device: torch.device | str = "cpu",
+        preprocessing: Mapping[str, Any] | None = None,
     ) -> None:
-        from timm.data import resolve_model_data_config
-
         super().__init__()
-        model = _unwrapped(model)
+        model = unwrapped(model)
         if not hasattr(model, "forward_intermediates") or not hasattr(model, "forward_head"):
             raise ValueError(
                 f"{name} has no forward_intermediates, so its stages cannot be matched; "
@@ -85,7 +91,7 @@ class Classifier(nn.Module):
         self.name = name
         self.passes = 0.0
         self.before_pass: Callable[[], None] | None = None
-        self.data_config = resolve_model_data_config(model, use_test_size=True)
+        self.data_config = data_config_of(model, preprocessing or {})
         self.size = tuple(self.data_config["input_size"][-2:])
         for key in ("mean", "std"):
             value = torch.tensor(self.data_config[key], dtype=torch.float32)
@@ -95,13 +101,12 @@ class Classifier(nn.Module):
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
         self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
-        self.class_names = tuple(_unique(class_names or _imagenet_names(model)))
         with torch.no_grad():
             response = self(probe)
+            outputs = self.model.forward_head(self.features(probe)[0]).shape[-1]
+        self.class_names = tuple(_unique(_names(class_names, model, outputs)))
         self.layer_names = _layer_names(model, len(response.activations))
         _check_finite(name, self, response)
-        if response.logits.shape[-1] < 2:
-            raise ValueError(f"{name} has a single output; at least two classes are needed.")
         if response.logits.shape[-1] != len(self.class_names):
             raise ValueError(
                 f"{name} tells {response.logits.shape[-1]} classes apart, "
@@ -139,7 +144,8 @@ class Classifier(nn.Module):
 
     def head(self, final: Tensor) -> Tensor:
         """N x K logits of the final features."""
-        return self.model.forward_head(final)
+        logits = self.model.forward_head(final)
+        return F.pad(logits, (1, 0)) if logits.shape[-1] == 1 else logits
 
     def answer(self, logits: Tensor) -> Any | None:
         """The scores of a question that is not about one class; None here, see `views`."""
@@ -199,6 +205,19 @@ class Classifier(nn.Module):
         ]
 
 
+def data_config_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """timm's data configuration of a model at test size, with the entries that are given.
+
+    A model with patches has the input size that it was built for, whatever timm's default is; one
+    that is not of timm has the usual size and ImageNet's normalization.
+    """
+    from timm.data import resolve_model_data_config
+
+    built = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    size = dict(input_size=(3, *built)) if isinstance(built, tuple) and len(built) == 2 else {}
+    return resolve_model_data_config(model, size | dict(given), use_test_size=True)
+
+
 def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
     """The eval-mode model with every adjacent Conv2d and BatchNorm2d folded into one convolution.
 
@@ -249,12 +268,12 @@ def _check_finite(name: str, classifier: Classifier, response: Response) -> None
         raise ValueError(f"{name} answers a plain image with NaN or infinity.")
 
 
-def _unwrapped(model: Any) -> Any:
+def unwrapped(model: Any) -> Any:
     """The model without the wrappers of torch.compile and data parallelism."""
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        return _unwrapped(model.module)
+        return unwrapped(model.module)
     if hasattr(model, "_orig_mod"):
-        return _unwrapped(model._orig_mod)
+        return unwrapped(model._orig_mod)
     return model
 
 
@@ -271,16 +290,20 @@ def _layer_names(model: Any, count: int) -> tuple[str, ...]:
     return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
 
 
-def _imagenet_names(model: Any) -> list[str]:
-    """Short class names if the number of classes identifies an ImageNet subset, else numbers."""
+def _names(given: Sequence[str] | None, model: Any, outputs: int) -> Sequence[str]:
+    """A name of each class: as given, of ImageNet if the number of outputs fits, or numbers."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
-    subset = infer_imagenet_subset(model)
+    if outputs == 1:
+        names = given or ("no", "yes")
+        return names if len(names) != 1 else (f"not {names[0]}", *names)
+    if given:
+        return given
+    subset = infer_imagenet_subset(dict(num_classes=outputs, architecture=""))
     if subset is None:
-        return [f"class {index}" for index in range(model.num_classes)]
+        return [f"class {index}" for index in range(outputs)]
     info: Any = ImageNetInfo(subset)
-    names = [info.index_to_description(i).split(",")[0] for i in range(info.num_classes())]
-    return names
+    return [info.index_to_description(i).split(",")[0] for i in range(info.num_classes())]
 
 
 def _unique(names: Sequence[str]) -> list[str]:

@@ -54,7 +54,7 @@ def describe(given: Mapping[str, Any], file: str) -> Description:
     for key, part in parts.items():
         if not isinstance(part, Mapping):
             raise ValueError(f"{file}: {key} must be an object; got {part!r}.")
-    _check_preprocessing(parts["pretrained_cfg"], file)
+    check_preprocessing(parts["pretrained_cfg"], file)
     names = _names(given.get("label_names"), file)
     if names is not None and classes not in (None, len(names)):
         raise ValueError(f"{file}: label_names are {len(names)}, but num_classes is {classes}.")
@@ -104,7 +104,12 @@ def _names(given: Any, file: str) -> list[str] | None:
     return given if given is None else [str(name) for name in given]
 
 
-def _check_preprocessing(given: Mapping[str, Any], file: str) -> None:
+def check_preprocessing(given: Mapping[str, Any], file: str) -> None:
+    """Check the size, the normalization and the crop in entries of timm's pretrained_cfg.
+
+    Raises:
+        ValueError: one is not acceptable; the message begins with the name of the file.
+    """
     for key in ("mean", "std"):
         if key in given and not _are_shares(given[key]):
             raise ValueError(

