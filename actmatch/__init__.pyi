@@ -1,3 +1,5 @@
+from .classifiers.check import Checked as Checked
+from .classifiers.check import check as check
 from .classifiers.classifier import Classifier as Classifier
 from .classifiers.classifier import Response as Response
 from .classifiers.zoo import load_classifier as load_classifier

@@ -216,7 +216,7 @@ def test_a_thousand_classes_get_imagenet_names_each_once():
     classifier = Classifier(QuadrantModelOf(1000), "thousand")
     assert len(set(classifier.class_names)) == 1000
     assert classifier.class_names[291] == "lion"
-    assert "crane (2)" in classifier.class_names
+    assert {"crane (1)", "crane (2)"} < set(classifier.class_names)
 
 
 class QuadrantModelOf(QuadrantModel):

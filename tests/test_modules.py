@@ -7,14 +7,13 @@ import copy
 import pytest
 import torch
 import torchvision
+import transformers
 from torch import nn
 from toys import random_pixels, tiny_model
 
 from actmatch import ExplainConfig, explain, judge, load_classifier
 from actmatch.classifiers.staged import as_map, find_layers, logits_of, staged
 from actmatch.images.photograph import to_image
-
-transformers = pytest.importorskip("transformers")
 
 SIZE = (64, 64)
 SMALL = dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=2, intermediate_size=64)

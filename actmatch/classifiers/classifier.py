@@ -6,15 +6,16 @@ timm takes as long to import as PyTorch, so it is imported only where it is need
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, count, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from .labels import Labels, imagenet_labels
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
 FOLD_TOLERANCE = 1e-4  # largest change of a logit by folding
@@ -59,16 +60,19 @@ class Classifier(nn.Module):
 
     Attributes:
         name: as given by the user.
-        class_names: one short name per class.
+        class_names: one short name per class, of `labels`.
         layer_names: one per stage, timm's name of the module.
         data_config: timm's data configuration at test size.
         size: (H, W) of the input.
         passes: images processed so far; a forward and backward pass counts 1, a forward pass 1/3.
         before_pass: called before every forward pass.
+        network: class name of the model.
+        guesses: sentences on what its description leaves open and was guessed; see `check`.
         derived: whether its classes are derived from those of another classifier.
     """
 
     derived = False
+    guesses: tuple[str, ...] = ()
     model: Any
     mean: Tensor
     std: Tensor
@@ -88,7 +92,7 @@ class Classifier(nn.Module):
                 f"{name} has no forward_intermediates, so its stages cannot be matched; "
                 "nearly every other timm architecture has."
             )
-        self.name = name
+        self.name, self.network = name, type(model).__name__
         self.passes = 0.0
         self.before_pass: Callable[[], None] | None = None
         self.data_config = data_config_of(model, preprocessing or {})
@@ -104,7 +108,8 @@ class Classifier(nn.Module):
         with torch.no_grad():
             response = self(probe)
             outputs = self.model.forward_head(self.features(probe)[0]).shape[-1]
-        self.class_names = tuple(_unique(_names(class_names, model, outputs)))
+        self.labels = _labels(class_names, outputs)
+        self.class_names = self.labels.names
         self.layer_names = _layer_names(model, len(response.activations))
         _check_finite(name, self, response)
         if response.logits.shape[-1] != len(self.class_names):
@@ -168,33 +173,13 @@ class Classifier(nn.Module):
         return self(pixels).logits
 
     def class_index(self, target: int | str) -> int:
-        """Index of a class given by index or name; exact names come before other capitalizations.
+        """Index of a class by index, by name, or by anything else it alone is called.
 
         Raises:
-            ValueError: there is no such class; the message says what is accepted, and which names
-                are close.
+            ValueError: there is no such class, or there are several; the message says what is
+                accepted, and which names are close.
         """
-        count = len(self.class_names)
-        if isinstance(target, str) and target in self.class_names:
-            return self.class_names.index(target)
-        if isinstance(target, str) and not target.strip().isdigit():
-            names = [name.casefold() for name in self.class_names]
-            wanted = target.strip().casefold()
-            if wanted in names:
-                return names.index(wanted)
-            close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)
-            hint = f" Close: {', '.join(close)}." if close else ""
-            raise ValueError(
-                f"{self.name} has no class named {target!r}; give one of its {count} class names "
-                f"or an index from 0 to {count - 1}.{hint}"
-            )
-        try:
-            index = int(target)
-        except (TypeError, ValueError):
-            index = -1
-        if isinstance(target, (bool, float)) or not 0 <= index < count:
-            raise ValueError(f"target must be a class name or 0 to {count - 1}; got {target!r}.")
-        return index
+        return self.labels.index(target, self.name)
 
     def top(self, logits: Tensor, k: int = 5) -> list[tuple[str, float]]:
         """The k most probable classes of one row of logits, with their probabilities."""
@@ -290,26 +275,21 @@ def _layer_names(model: Any, count: int) -> tuple[str, ...]:
     return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
 
 
-def _names(given: Sequence[str] | None, model: Any, outputs: int) -> Sequence[str]:
-    """A name of each class: as given, of ImageNet if the number of outputs fits, or numbers."""
-    from timm.data import ImageNetInfo, infer_imagenet_subset
-
+def _labels(given: Sequence[str] | None, outputs: int) -> Labels:
+    """The classes as named, or of ImageNet if the number of outputs fits, or by number."""
     if outputs == 1:
         names = given or ("no", "yes")
-        return names if len(names) != 1 else (f"not {names[0]}", *names)
+        return Labels(names if len(names) != 1 else (f"not {names[0]}", *names))
     if given:
-        return given
-    subset = infer_imagenet_subset(dict(num_classes=outputs, architecture=""))
-    if subset is None:
-        return [f"class {index}" for index in range(outputs)]
-    info: Any = ImageNetInfo(subset)
-    return [info.index_to_description(i).split(",")[0] for i in range(info.num_classes())]
+        return Labels(given)
+    return imagenet_labels(outputs) or Labels([f"class {index}" for index in range(outputs)])
 
 
-def _unique(names: Sequence[str]) -> list[str]:
-    """The names, with a number after each repeated one (ImageNet has two cranes)."""
-    unique: dict[str, None] = {}
-    for name in names:
-        numbered = (f"{name} ({number})" for number in count(2))
-        unique[next(option for option in chain((name,), numbered) if option not in unique)] = None
-    return list(unique)
+def names_guessed(classifier: Classifier) -> str:
+    """A sentence on the class names of a classifier for which none are given."""
+    count, first = len(classifier.class_names), classifier.class_names[0]
+    if first == "class 0":
+        return f"The {count} classes have numbers, since no names are given."
+    if first == "no":
+        return "The single output is taken as a yes, since no names are given."
+    return f"The class names are ImageNet's, since there are {count} classes."

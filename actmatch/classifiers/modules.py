@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import torch
 from torch import nn
 
-from .classifier import Classifier, data_config_of, unwrapped
+from .classifier import Classifier, data_config_of, names_guessed, unwrapped
 from .description import check_preprocessing
 from .staged import staged
 
@@ -38,7 +38,7 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
     name = type(model).__name__
     preprocessing = data_config_of(model, preprocessing_of(model, described))
     names = described.get("class_names") or names_in(model)
-    layers = described.get("layers")
+    layers, of_timm = described.get("layers"), hasattr(model, "pretrained_cfg")
     if layers is not None or not hasattr(model, "forward_intermediates"):
         size = preprocessing["input_size"][-2:]
         try:
@@ -50,7 +50,24 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
                 f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
                 f"({str(error).splitlines()[0]}); give its size=(height, width)."
             ) from error
-    return Classifier(model, name, names, device, preprocessing)
+    classifier = Classifier(model, name, names, device, preprocessing)
+    classifier.network = name
+    classifier.guesses = tuple(_guesses(classifier, described, names is not None, of_timm))
+    return classifier
+
+
+def _guesses(
+    classifier: Classifier, described: ModuleDescription, named: bool, of_timm: bool
+) -> Iterator[str]:
+    """What a module and its description leave open, in sentences."""
+    open_keys = [key for key in ("size", "mean", "std") if key not in described]
+    if open_keys:
+        whose = "timm's for this network" if of_timm else "the usual ones of ImageNet"
+        yield f"Not given: {', '.join(open_keys)}. Taken are {whose}."
+    if "layers" not in described and not of_timm:
+        yield "The stages were found by the size of their maps; layers=... names others."
+    if not named:
+        yield names_guessed(classifier)
 
 
 def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Unpack
@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..bounds import choice
-from .classifier import Classifier
+from .classifier import Classifier, names_guessed
 from .description import Description, check_keys, describe
 from .modules import ModuleDescription, from_module
 
@@ -245,7 +245,7 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
 
     if not path.is_file():
         raise ValueError(f"There is no checkpoint at {str(path)!r}; give its path, folder and all.")
-    weights, described = _read_checkpoint(path)
+    weights, described, taken = _read_checkpoint(path)
     beside = _beside(path)
     architecture = described.architecture or _architecture_in(beside.stem) or ""
     if not timm.is_model(architecture):
@@ -262,10 +262,25 @@ def _from_file(path: Path, device: torch.device) -> Classifier:
         misfit = _misfit(model.state_dict(), weights)
         if not misfit:
             model.load_state_dict(weights)
-            return Classifier(model, path.name, described.names, device)
+            classifier = Classifier(model, path.name, described.names, device)
+            guesses = _guesses(classifier, architecture, described)
+            classifier.guesses = (*guesses, *filter(None, [taken]))
+            return classifier
     except (RuntimeError, TypeError, KeyError) as error:
         misfit = _first_line(error)
     raise ValueError(f"{path.name} does not fit {architecture} with {classes} classes: {misfit}.")
+
+
+def _guesses(classifier: Classifier, architecture: str, described: Description) -> Iterator[str]:
+    """What a file and its description leave open, in sentences."""
+    if not described.architecture:
+        yield f"The architecture, {architecture}, was read from the name of the file."
+    given = described.preprocessing
+    left = [key for key in ("input_size", "crop_pct", "mean", "std") if key not in given]
+    if left:
+        yield f"Not given: {', '.join(left)}. Taken are timm's for {architecture}."
+    if not described.names:
+        yield names_guessed(classifier)
 
 
 def _beside(path: Path) -> Path:
@@ -307,8 +322,8 @@ def _some(keys: list[str]) -> str:
     return shown if len(keys) <= SHOWN_KEYS else f"{shown} and {len(keys) - SHOWN_KEYS} more keys"
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
-    """Tensors of a checkpoint, and its description in NAME.json or in its metadata."""
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description, str | None]:
+    """Tensors of a checkpoint, its description in NAME.json or its metadata, and `_taken`."""
     described: dict[str, Any] = {}
     try:
         if path.suffix.lower() == ".safetensors":
@@ -325,6 +340,7 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
         raise ValueError(
             f"{path.name} holds more than tensors and is not loaded; save the model's state_dict."
         ) from error
+    taken = _taken(weights)
     weights = _unwrapped(weights)
     if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"{path.name} is not a state_dict: a mapping of names to tensors.")
@@ -336,7 +352,20 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Description]:
             raise ValueError(f"{beside.name} is not JSON text: {_first_line(error)}.") from error
         check_keys(given, beside.name)
         described = described | given
-    return dict(weights), describe(described, beside.name if beside.is_file() else path.name)
+    found = describe(described, beside.name if beside.is_file() else path.name)
+    return dict(weights), found, taken
+
+
+def _taken(checkpoint: Any) -> str | None:
+    """A sentence on which of several sets of weights is taken; None if there is one alone."""
+    if not isinstance(checkpoint, Mapping):
+        return None
+    averaged = (f"{key}_ema" for key in CONTAINERS)
+    sets = dict.fromkeys((*CONTAINERS, *averaged, "ema"))
+    names = [key for key in sets if isinstance(checkpoint.get(key), Mapping)]
+    if len(names) < 2:
+        return None
+    return f"The file holds {', '.join(names)}; the weights in {names[0]} were taken."
 
 
 def _unwrapped(weights: Any) -> Any:

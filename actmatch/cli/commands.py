@@ -6,6 +6,7 @@ from typing import Any
 from typer import Option
 
 from ..classifiers import zoo
+from ..classifiers.check import check
 from ..evidence.held import held_sentences
 from ..methods.registry import METHODS
 from ..problem.config import PRESETS, ExplainConfig
@@ -37,7 +38,7 @@ from .options import (
     option,
     read_number,
 )
-from .tables import card_table, comparison_table, overlap_table, transfer_table
+from .tables import card_table, check_table, comparison_table, overlap_table, transfer_table
 from .terminal import progress, say, searching
 
 MASK = "An image, white where it keeps, of the photograph's aspect or the input's size."
@@ -215,6 +216,17 @@ class Classifiers(Command):
             print(f"  {name}")
         print("  ... and any other timm name or hf-hub: tag.")
         print("From a file: weights of a timm architecture (see checkpoints/README.md).")
+
+
+@command
+class CheckClassifier(Command):
+    """Say what was understood of a classifier, what was guessed, and what is odd."""
+
+    classifier: str = argument("CLASSIFIER", CLASSIFIER)
+    device: str = choice(zoo.DEVICES, "Where to compute", "auto")
+
+    def run(self) -> None:
+        say(check_table(check(zoo.load_classifier(self.classifier, self.device))))
 
 
 def save(result: Any, folder: str | None) -> None:

@@ -5,6 +5,7 @@ values stay as they are, for the settings to check: one sentence says what is ac
 library and on the screen. Ranges, defaults and help come from the `Bounds` of the settings.
 """
 
+import re
 import sys
 from abc import ABC, abstractmethod
 from ast import literal_eval
@@ -83,7 +84,8 @@ class Command(ABC):
 
 def command(kind: type[Command]) -> type[Command]:
     """A class as a command of the same name: its docstring is the help, its fields the options."""
-    return app.command()(options(kind))
+    words = re.findall("[A-Z][a-z]*", kind.__name__)
+    return app.command("-".join(words).lower())(options(kind))
 
 
 @options

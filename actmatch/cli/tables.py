@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 
+from ..classifiers.check import Checked
 from ..evidence.held import POOLED, interval, kind_words, trials_interval
 from ..evidence.keep_rate import KeepRate
 from ..evidence.scorecard import LayerMatch, ScoreCard
@@ -16,6 +17,16 @@ from ..results.table import compared_figures, figures
 from ..results.transfer import Transfer
 from ..wording import percent
 from .terminal import table
+
+
+def check_table(checked: Checked) -> Group:
+    """What was understood of a classifier."""
+    stages = [(name, f"{c} x {h} x {w}") for name, c, h, w in checked.stages]
+    parts: list[RenderableType] = [table(checked.facts), "", table([("stage", "map"), *stages])]
+    for title, sentences in (("Guessed", checked.guesses), ("Odd", checked.odd)):
+        parts += ["", f"{title}: {'nothing.' if not sentences else ''}".rstrip()]
+        parts += [f"- {sentence}" for sentence in sentences]
+    return Group(*parts)
 
 
 def card_table(card: ScoreCard) -> Group:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import takewhile
@@ -122,7 +122,7 @@ class Judge:
                 break
             before = self.problem.classifier.passes
             reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
-            reduced, ranking = self.smaller_of(reduced, ranking, candidates.start)
+            reduced, ranking = self.smallest_reduced(reduced, ranking, candidates.known)
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             if self.accepts(reduced.mask):
@@ -173,25 +173,23 @@ class Judge:
         """The area that a mask may have: that of the selected one, or at first `LARGEST_ANSWER`."""
         return self.selected.mask.mean().item() if self.selected else LARGEST_ANSWER
 
-    def smaller_of(
-        self, reduced: Elimination, ranking: Tensor, start: Tensor | None
+    def smallest_reduced(
+        self, reduced: Elimination, ranking: Tensor, known: Iterable[Tensor]
     ) -> tuple[Elimination, Tensor]:
-        """A reduced mask or that of the start, reduced as well; and the ranking it comes from.
+        """The smallest of a reduced mask and the known ones, reduced as well; and its ranking.
 
-        Only if gray alone is promised, where all masks that hold on the panel are accepted.
+        Only if gray alone is promised, where every mask that holds on the panel is accepted.
 
         Args:
-            start: H x W logits; None if no mask was known before the search.
+            known: H x W logits of masks known before the search.
         """
-        if start is None or not self.promise.gray_alone:
-            return reduced, ranking
-        mask = self.shaped(start)
-        if not self.panel.holds(mask):
-            return reduced, ranking
-        other = Elimination(self.panel, mask, self.shape).run(start)
-        if other.mask.sum() < reduced.mask.sum():
-            return other, start
-        return reduced, ranking
+        best = (reduced, ranking)
+        for logits in known if self.promise.gray_alone else ():
+            mask = self.shaped(logits)
+            if self.panel.holds(mask):
+                other = Elimination(self.panel, mask, self.shape).run(logits)
+                best = min(best, (other, logits), key=lambda pair: pair[0].mask.sum().item())
+        return best
 
     def last_holding(self, rejected: Elimination) -> Tensor | None:
         """The last mask of the path to a rejected one that holds on the panel as it is now."""

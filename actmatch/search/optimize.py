@@ -9,7 +9,7 @@ every size is returned (`Candidates`), not the last one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +56,7 @@ class Candidates:
         promised: whether there is a promise.
         count: number of size classes, evenly spaced in log area.
         guidance: of the search; the average obeys it as well.
-        start: H x W logits of a mask known before the search; None if there is none.
+        known: H x W logits each, of masks known before the search.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Candidates:
         promised: bool = False,
         count: int = SIZES,
         guidance: Guidance | None = None,
-        start: Tensor | None = None,
+        known: Sequence[Tensor] = (),
     ) -> None:
-        self.promised, self.guidance, self.start = promised, guidance or Guidance(), start
+        self.promised, self.guidance, self.known = promised, guidance or Guidance(), known
         edges = torch.logspace(torch.tensor(SMALLEST_SIZE).log10().item(), 0, count)
         self.edges = edges[:-1].to(device)
         self.logits = torch.zeros(count, *size, device=device)
@@ -103,9 +103,8 @@ class Candidates:
         return self.logits[(slack if slack.isfinite().any() else self.slack).argmax()]
 
     def smallest_first(self) -> list[Tensor]:
-        """H x W logits of the stored masks and of the start, ascending by area."""
-        stored = list(self.logits[self.slack.isfinite()])
-        stored += [] if self.start is None else [self.start]
+        """H x W logits of all masks, stored or known before, ascending by area."""
+        stored = [*self.logits[self.slack.isfinite()], *self.known]
         return sorted(stored, key=lambda logits: (logits > 0).float().mean().item())
 
 
@@ -156,7 +155,7 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     objective = Objective(problem, config, random)
     guidance, promised = problem.guidance, config.promise is not None
     candidates = Candidates(
-        problem.classifier.size, device, promised, guidance=guidance, start=start.logits
+        problem.classifier.size, device, promised, guidance=guidance, known=start.logits
     )
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
     descend = Descent(generator, rate)

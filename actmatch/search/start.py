@@ -11,7 +11,7 @@ from ..problem.config import ExplainConfig
 from ..problem.problem import Problem
 from ..problem.promise import Promise
 from ..torch_modes import default_modes
-from .window import find_disc
+from .window import find_discs
 
 SHARE = 0.5  # share of the pixels kept by the first mask, under a promise or an area limit
 AROUND = 1.5  # the same, as a multiple of a disc that holds
@@ -24,31 +24,31 @@ class Start(NamedTuple):
     Attributes:
         saliency: 1 x 1 x h x w in [0, 1]; None begins undecided.
         share: of the free pixels, kept by the first mask.
-        logits: H x W, of a mask known to keep the promise on gray; None if none is known.
+        logits: H x W each, of masks known to keep the promise on gray, the smallest first.
     """
 
     saliency: Tensor | None
     share: float
-    logits: Tensor | None = None
+    logits: tuple[Tensor, ...] = ()
 
 
 @default_modes()
 def find_start(problem: Problem, config: ExplainConfig) -> Start:
     """Where the settings let a search begin.
 
-    With a mask to continue from, it begins there. A start from the smallest disc falls back on
+    With a mask to continue from, it begins there. A start around the smallest disc falls back on
     Grad-CAM where no disc keeps the promise.
     """
     guidance = problem.guidance
     if guidance.logits is not None:
         return Start(None, guidance.start_share(SHARE))
     if config.start == "window":
-        disc = find_disc(problem, config.promise or Promise())
-        if disc is not None:
-            logits = disc.logits(problem.pixels)
-            share = min(SHARE, AROUND * (logits > 0).float().mean().item())
-            saliency = ((logits - 1) / (2 * WIDE**2)).exp()
-            return Start(saliency[None, None], share, guidance.rank(logits))
+        discs = find_discs(problem, config.promise or Promise())
+        if discs:
+            logits = [disc.logits(problem.pixels) for disc in discs]
+            share = min(SHARE, AROUND * (logits[0] > 0).float().mean().item())
+            saliency = ((logits[0] - 1) / (2 * WIDE**2)).exp()
+            return Start(saliency[None, None], share, tuple(map(guidance.rank, logits)))
     if config.start == "none":
         return Start(None, SHARE)
     return Start(grad_cam(problem.classifier, problem.pixels, problem.target), SHARE)

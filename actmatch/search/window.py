@@ -1,4 +1,4 @@
-"""The smallest disc of a photograph on which a promise about gray holds."""
+"""The smallest discs of a photograph on which a promise about gray holds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ WIDTH = 4  # discs from which smaller ones are derived
 FIRST, LEAST, RATIO = 0.36, 0.055, 0.75  # radii, as shares of the image's side, and their ratio
 NEAR = 0.5  # radii from a disc's center to those of the next ones around it
 BATCH = 32  # discs a forward pass
+FOUND = 4  # discs that are returned at most
 
 
 class Disc(NamedTuple):
@@ -47,8 +48,8 @@ class Disc(NamedTuple):
 
 
 @torch.no_grad()
-def find_disc(problem: Problem, promise: Promise) -> Disc | None:
-    """The smallest disc found on which the promise about gray holds; None if none was found.
+def find_discs(problem: Problem, promise: Promise) -> list[Disc]:
+    """The smallest discs found on which the promise about gray holds, ascending; at most `FOUND`.
 
     A beam search: of the discs of one radius, the `WIDTH` with the most slack are followed to the
     next radius. Whether the label is kept is far from monotonic in the area, so that the search
@@ -59,7 +60,7 @@ def find_disc(problem: Problem, promise: Promise) -> Disc | None:
     side = (size[0] * size[1]) ** 0.5
     centers = [(index + 0.5) / GRID for index in range(GRID)]
     discs = [Disc(size[0] * y, size[1] * x, FIRST * side) for y, x in product(centers, repeat=2)]
-    found = None
+    found: list[Disc] = []
     while discs[0].radius >= LEAST * side:
         slack = torch.cat(
             [
@@ -68,10 +69,9 @@ def find_disc(problem: Problem, promise: Promise) -> Disc | None:
             ]
         )
         best = slack.argsort(descending=True)[:WIDTH].tolist()
-        if slack[best[0]] >= 0:
-            found = discs[best[0]]
+        found = [discs[place] for place in best if slack[place] >= 0] + found
         discs = apart([smaller for place in best for smaller in discs[place].smaller(size)])
-    return found
+    return found[:FOUND]
 
 
 def slack_of(problem: Problem, promise: Promise, discs: Sequence[Disc]) -> Tensor:
