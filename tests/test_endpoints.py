@@ -108,10 +108,10 @@ def test_looking_gives_what_the_classifier_sees_and_its_likeliest_classes(client
 
 def test_settings_become_a_link_a_command_and_a_program(client):
     link, command, program = client.predict(
-        preset="smallest", weight_area=8, seed=3, api_name="/settings"
+        preset="smallest", weight_area=12, seed=3, api_name="/settings"
     )
-    assert link == "?preset=smallest&seed=3&weight.area=8"
-    assert command.endswith("--preset smallest --seed 3 --weight area=8")
+    assert link == "?preset=smallest&seed=3&weight.area=12"
+    assert command.endswith("--preset smallest --seed 3 --weight area=12")
     compile(program, "program", "exec")
 
 

@@ -117,7 +117,7 @@ def test_the_page_says_what_was_promised_and_measured_and_what_the_outlines_are(
 
 
 def test_a_setting_stands_beside_the_presets_where_it_differs(page):
-    row = re.search(r"weight of area\s*9\.5\s*4", page.text)
+    row = re.search(r"weight of area\s*9\.5\s*8", page.text)
     assert row
 
 

@@ -12,7 +12,10 @@ SUSPECT = Measurements(
     label_kept=True, confidence_ratio=2.0, shifts_lost=4, edge_kept=False, specks=3,
     speck_share=0.2, gain=0.5, randomized_gain=0.5,
 )  # fmt: skip
-CONFIG = ExplainConfig(preset="smallest", resolution=56, weights={"kl": 0.2, "activation": 100})
+CONFIG = ExplainConfig(
+    preset="smallest", resolution=56,
+    weights={"kl": 0.2, "activation": 100, "total_variation": 20},
+)  # fmt: skip
 
 
 def tried(config=CONFIG, evidence=SUSPECT):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from actmatch import ExplainConfig
+from actmatch import PRESETS, ExplainConfig
 from actmatch.results.explain import explain
 from actmatch.results.record import Record, record_of
 from actmatch.results.report import EARLIER, read_report
@@ -164,7 +164,7 @@ def test_an_old_report_gives_its_settings_and_says_what_it_lacks(report):
     del report["replay"], report["config"]["fit"], report["config"]["weights"]["kl"]
     found = read(report)
     assert found.record is None
-    assert found.settings.config.weights.kl == 0.2
+    assert found.settings.config.weights.kl == PRESETS["smallest"].weights["kl"]
     assert found.notes == (
         "The report does not say fit; the preset's default is taken.",
         "The report does not say kl; the preset's default is taken.",

@@ -186,7 +186,7 @@ class Judge:
         best = (reduced, ranking)
         for logits in known if self.promise.gray_alone else ():
             mask = self.shaped(logits)
-            if self.panel.holds(mask):
+            if mask.any() and self.panel.holds(mask):
                 other = Elimination(self.panel, mask, self.shape).run(logits)
                 best = min(best, (other, logits), key=lambda pair: pair[0].mask.sum().item())
         return best
