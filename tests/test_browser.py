@@ -119,6 +119,12 @@ def test_a_file_that_is_no_photograph_gets_a_sentence_and_the_next_one_is_served
     upload_lion(page)
 
 
+def test_what_was_understood_of_the_classifier_unfolds(visit):
+    page = visit()
+    page.get_by_role("button", name="About this classifier").click()
+    page.get_by_text("4.63 million parameters").wait_for()
+
+
 def test_explain_without_a_photograph_asks_for_one(visit):
     page = visit()
     page.click("#am-explain")

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toys import QuadrantModel
 
+from actmatch.classifiers.classifier import Classifier
 from actmatch.evidence.scorecard import Prediction
 from actmatch.images.examples import example_photographs
 from actmatch.images.photograph import read_photograph, to_pixels
@@ -465,6 +467,15 @@ def test_controls_that_make_no_sense_cannot_be_copied():
     values["settings"]["seed"] = None
     with pytest.raises(gr.Error, match="seed must be a whole number"):
         share_row.text_of("link", replace(shared(ExplainConfig()), **values))
+
+
+def test_what_was_understood_of_a_classifier_is_shown_and_names_are_escaped(monkeypatch):
+    shown = ask_column.understand(LITE0)
+    assert "4.63 million parameters" in shown and "blocks.6: 320 × 7 × 7" in shown
+    evil = Classifier(QuadrantModel(), "<b>", ("<i>", "dark", "never"))
+    monkeypatch.setattr(ask_column, "classifier_for", lambda name: evil)
+    assert "&lt;i&gt;, dark" in ask_column.understand("<b>")
+    assert "<i>" not in ask_column.understand("<b>")
 
 
 def test_another_classifier_keeps_the_class_where_it_has_it():

@@ -73,7 +73,8 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
         for key in ("mean", "std")
     }
     shown = names if len(names) <= SHOWN_NAMES else (*names[:SHOWN_NAMES], "...", names[-1])
-    cpu = f", {torch.get_num_threads()} threads" if classifier.device.type == "cpu" else ""
+    threads = torch.get_num_threads()
+    cpu = f", {threads} thread{'s'[: threads > 1]}" if classifier.device.type == "cpu" else ""
     return [
         ("classifier", classifier.name),
         ("network", f"{classifier.network}, {count / 1e6:.2f} million parameters"),

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from PIL import Image
 from torch import Tensor
 
+from ..classifiers.check import Checked
 from ..evidence.held import POOLED, interval, kind_words, trials_interval
 from ..evidence.scorecard import LayerMatch, Prediction, ScoreCard
 from ..evidence.suspicion import Check
@@ -60,6 +61,11 @@ def predictions(card: ScoreCard) -> str:
 def top5(rows: Sequence[Prediction], target: str | None = None) -> str:
     """What the classifier says of one image; the target, or else the first class, in color."""
     return _part("top5", rows, target or rows[0].name)
+
+
+def understood(checked: Checked) -> str:
+    """What was understood of a classifier, what was guessed, and what is odd."""
+    return _part("understood", checked)
 
 
 def layers_table(layers: Sequence[LayerMatch]) -> str:

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
+from ..classifiers.check import check
 from ..classifiers.groups import grouped
 from ..classifiers.zoo import DEFAULT_CLASSIFIER
 from ..evidence.scorecard import Prediction
@@ -34,7 +35,7 @@ TUNED = (*PRESET_SETTINGS, *(WEIGHT + name for name in WEIGHTS))  # controls tha
 
 def ask_column() -> dict[str, Component]:
     """All parts, by name."""
-    return photograph_parts() | question_parts() | promise_parts()
+    return photograph_parts() | question_parts() | promise_parts() | about_parts()
 
 
 def photograph_parts() -> dict[str, Component]:
@@ -94,6 +95,13 @@ def promise_parts() -> dict[str, Component]:
     return dict(preset=preset, promise=promise, explain=explain, stop=stop, reset=reset)
 
 
+def about_parts() -> dict[str, Component]:
+    """What was understood of the classifier."""
+    with gr.Accordion("About this classifier", open=False, elem_id="am-about") as about:
+        understood = gr.HTML()
+    return dict(about=about, understood=understood)
+
+
 def connect(controls: dict[str, Component]) -> None:
     """Events: looking is quick and open to all; a preset sets its own values."""
 
@@ -106,7 +114,10 @@ def connect(controls: dict[str, Component]) -> None:
     looked = controls["photograph"].change(**seen, **looking)
     looked.failure(None, None, None, js=REMOVE_BROKEN, **PRIVATE)
     controls["fit"].change(**seen, **looking)
-    controls["classifier"].change(**choosing_class(controls), **looking).success(**seen, **looking)
+    telling = dict(fn=understand, inputs=controls["classifier"], outputs=controls["understood"])
+    controls["about"].expand(**telling, **looking)
+    chosen = controls["classifier"].change(**choosing_class(controls), **looking)
+    chosen.success(**seen, **looking).success(**telling, **looking)
     preset = controls["preset"]
     preset.input(  # not when a link or a report sets it with its own weights
         **into(named("promise", *TUNED), choose_preset), inputs=preset, queue=False, **PRIVATE
@@ -156,6 +167,12 @@ def choose_classifier(classifier: str, target: Any = TOP_CLASS) -> Any:
         gr.Warning(f"{error} The top class is explained.", title="Class to explain")
         classes["value"] = TOP_CLASS
     return classes
+
+
+@in_words
+def understand(classifier: str) -> str:
+    """What was understood of a classifier."""
+    return markup.understood(check(classifier_for(classifier)))
 
 
 def choose_preset(preset: str) -> Frame:
