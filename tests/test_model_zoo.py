@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from toys import random_pixels
 
+from actmatch.classifiers import checkpoint
 from actmatch.classifiers import zoo as model_zoo
 from actmatch.classifiers.zoo import load_classifier, offline_classifiers, pick_device
 
@@ -246,9 +247,9 @@ def test_a_std_that_is_not_above_zero_is_refused(weights, tmp_path, std):
 
 
 def test_the_longest_architecture_name_in_a_file_name_wins():
-    assert model_zoo._architecture_in("resnet18d-birds") == "resnet18d"
-    assert model_zoo._architecture_in("resnet18-birds") == "resnet18"
-    assert model_zoo._architecture_in("birds") is None
+    assert checkpoint._architecture_in("resnet18d-birds") == "resnet18d"
+    assert checkpoint._architecture_in("resnet18-birds") == "resnet18"
+    assert checkpoint._architecture_in("birds") is None
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
@@ -427,3 +428,28 @@ def test_auto_takes_the_fastest_device_there_is(monkeypatch, cuda, mps, picked):
 def test_a_bundled_name_with_a_tag_it_does_not_have_is_refused(no_network):
     with pytest.raises(ValueError, match="no classifier named"):
         load_classifier("tf_efficientnet_lite0.no_such_tag")
+
+
+@pytest.mark.parametrize("tag", ["hf-hub:someone/birds", "hf_hub:someone/birds"])
+def test_a_repository_of_the_hub_loads_from_the_cache_without_a_network(
+    weights, tmp_path, monkeypatch, no_network, tag
+):
+    save_file(weights, tmp_path / "model.safetensors")
+    said = dict(
+        architecture="test_resnet", num_classes=4, num_features=128, global_pool="avg",
+        label_names=["robin", "magpie", "wren", "owl"],
+        pretrained_cfg=dict(tag="", custom_load=False, input_size=[3, 64, 64], mean=[0.5] * 3),
+    )  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    cached = {file.name: str(file) for file in tmp_path.iterdir()}
+
+    def look(repository, file):
+        return cached.get(file) if repository == "someone/birds" else None
+
+    monkeypatch.setattr(model_zoo, "try_to_load_from_cache", look)
+    classifier = load_classifier(tag, "cpu")
+    assert classifier.name == "hf-hub:someone/birds"
+    assert classifier.class_names == ("robin", "magpie", "wren", "owl")
+    assert classifier.size == (64, 64)
+    with pytest.raises(ValueError, match="needs the model hub, which cannot be reached"):
+        load_classifier("hf-hub:someone/fish", "cpu")

@@ -6,10 +6,10 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 
+from ..classifiers.checkpoint import is_checkpoint
 from ..classifiers.classifier import Classifier
 from ..classifiers.zoo import (
     HUB_ADVICE,
-    is_checkpoint,
     load_classifier,
     offline_classifiers,
     pick_device,

@@ -1,0 +1,228 @@
+"""Classifiers from files of weights: what the file holds, and what it says of its architecture.
+
+timm takes as long to import as PyTorch, so it is imported only where it is needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .classifier import Classifier, names_guessed
+from .description import Description, check_keys, describe
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
+CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
+WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.")  # key prefixes
+COUNTERS = ("n_averaged", "total_ops", "total_params")  # keys of averaging and profiling
+SHOWN_KEYS = 3  # in a message about keys that do not fit
+
+
+def is_checkpoint(name: str | os.PathLike) -> bool:
+    """Whether a name is that of a file of weights, by its suffix."""
+    return str(name).lower().endswith(CHECKPOINT_SUFFIXES)
+
+
+def from_file(
+    path: Path, device: torch.device, beside: Path | None = None, name: str | None = None
+) -> Classifier:
+    """The classifier of a file of weights.
+
+    Args:
+        beside: its description; by default `NAME.json`.
+        name: of the classifier; by default that of the file.
+    """
+    import timm
+
+    if not path.is_file():
+        raise ValueError(f"There is no checkpoint at {str(path)!r}; give its path, folder and all.")
+    beside = beside or _beside(path)
+    weights, described, taken = _read_checkpoint(path, beside)
+    architecture = described.architecture or _architecture_in(beside.stem) or ""
+    if not timm.is_model(architecture):
+        raise ValueError(
+            f"The architecture of {path.name} is not known: name it in {beside.name} beside it "
+            '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
+        )
+    classes = described.classes or _classes_in(architecture, weights)
+    overlay = _at_test_size(described.preprocessing)
+    try:
+        model = timm.create_model(
+            architecture, num_classes=classes, pretrained_cfg_overlay=overlay, **described.arguments
+        )
+        misfit = _misfit(model.state_dict(), weights)
+        if not misfit:
+            model.load_state_dict(weights)
+            classifier = Classifier(model, name or path.name, described.names, device)
+            guesses = _guesses(classifier, architecture, described)
+            classifier.guesses = (*guesses, *filter(None, [taken]))
+            return classifier
+    except (RuntimeError, TypeError, KeyError) as error:
+        misfit = first_line(error)
+    raise ValueError(f"{path.name} does not fit {architecture} with {classes} classes: {misfit}.")
+
+
+def _guesses(classifier: Classifier, architecture: str, described: Description) -> Iterator[str]:
+    """What a file and its description leave open, in sentences."""
+    if not described.architecture:
+        yield f"The architecture, {architecture}, was read from the name of the file."
+    given = described.preprocessing
+    left = [key for key in ("input_size", "crop_pct", "mean", "std") if key not in given]
+    if left:
+        yield f"Not given: {', '.join(left)}. Taken are timm's for {architecture}."
+    if not described.names:
+        yield names_guessed(classifier)
+
+
+def _beside(path: Path) -> Path:
+    """The path of NAME.json beside a checkpoint, whatever its suffix."""
+    lower = path.name.lower()
+    suffix = max((end for end in CHECKPOINT_SUFFIXES if lower.endswith(end)), key=len)
+    return path.with_name(path.name[: -len(suffix)] + ".json")
+
+
+def _at_test_size(overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Preprocessing whose size and crop are used for testing as well.
+
+    timm may have other values of `input_size` and `crop_pct` for testing than for training, which
+    would take precedence over those given.
+    """
+    given = {f"test_{key}": overlay[key] for key in ("input_size", "crop_pct") if key in overlay}
+    return given | dict(overlay)
+
+
+def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """How tensors differ in names or shapes from those needed; "" if they do not."""
+    missing = [key for key in wanted if key not in found]
+    extra = [key for key in found if key not in wanted]
+    parts = [f"it lacks {_some(missing)}"] if missing else []
+    if extra:
+        verb = "do" if extra[1:] else "does"
+        parts.append(f"it has {_some(extra)}, which {verb} not belong there")
+    if parts:
+        return " and ".join(parts)
+    for key, tensor in wanted.items():
+        if found[key].shape != tensor.shape:
+            sizes = (" x ".join(map(str, part.shape)) for part in (found[key], tensor))
+            return "{} is {}, not {}".format(key, *sizes)
+    return ""
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(keys[:SHOWN_KEYS])
+    return shown if len(keys) <= SHOWN_KEYS else f"{shown} and {len(keys) - SHOWN_KEYS} more keys"
+
+
+def _read_checkpoint(path: Path, beside: Path) -> tuple[dict[str, Tensor], Description, str | None]:
+    """Tensors of a checkpoint, its description beside it or in its metadata, and `_taken`."""
+    described: dict[str, Any] = {}
+    try:
+        if path.suffix.lower() == ".safetensors":
+            weights: Any = load_file(path)
+            with safe_open(path, framework="pt") as file:
+                described = _parsed(file.metadata() or {})
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path.name} is not a readable checkpoint: {first_line(error)}"
+        ) from error
+    except Exception as error:  # pickle.UnpicklingError: something other than tensors inside
+        raise ValueError(
+            f"{path.name} holds more than tensors and is not loaded; save the model's state_dict."
+        ) from error
+    taken = _taken(weights)
+    weights = _own_weights(weights)
+    if not isinstance(weights, Mapping) or not all(isinstance(v, Tensor) for v in weights.values()):
+        raise ValueError(f"{path.name} is not a state_dict: a mapping of names to tensors.")
+    if beside.is_file():
+        try:
+            given = json.loads(beside.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{beside.name} is not JSON text: {first_line(error)}.") from error
+        check_keys(given, beside.name)
+        described = described | given
+    found = describe(described, beside.name if beside.is_file() else path.name)
+    return dict(weights), found, taken
+
+
+def _taken(checkpoint: Any) -> str | None:
+    """A sentence on which of several sets of weights is taken; None if there is one alone."""
+    if not isinstance(checkpoint, Mapping):
+        return None
+    averaged = (f"{key}_ema" for key in CONTAINERS)
+    sets = dict.fromkeys((*CONTAINERS, *averaged, "ema"))
+    names = [key for key in sets if isinstance(checkpoint.get(key), Mapping)]
+    if len(names) < 2:
+        return None
+    return f"The file holds {', '.join(names)}; the weights in {names[0]} were taken."
+
+
+def _own_weights(weights: Any) -> Any:
+    """The weights in a checkpoint under the model's own names; anything else unchanged.
+
+    Containers, counters, and prefixes common to all keys, as training scripts and wrappers add
+    them, are removed.
+    """
+    while isinstance(weights, Mapping):
+        inner = [key for key in CONTAINERS if isinstance(weights.get(key), Mapping)]
+        if not inner:
+            break
+        weights = weights[inner[0]]
+    if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
+        return weights
+    weights = {k: v for k, v in weights.items() if k.rpartition(".")[2] not in COUNTERS}
+    while weights:
+        shared = [prefix for prefix in WRAPPERS if all(key.startswith(prefix) for key in weights)]
+        if not shared:
+            break
+        weights = {key.removeprefix(shared[0]): value for key, value in weights.items()}
+    return weights
+
+
+def _parsed(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Safetensors metadata with those values parsed that are JSON; all are strings."""
+    parsed: dict[str, Any] = {}
+    for key, value in metadata.items():
+        try:
+            parsed[key] = json.loads(value)
+        except ValueError:
+            parsed[key] = value
+    return parsed
+
+
+def _architecture_in(stem: str) -> str | None:
+    """The longest name of a timm architecture with which a file name starts."""
+    starts = [name for name in _architectures() if stem.startswith(name)]
+    return max(starts, key=len, default=None)
+
+
+@functools.cache
+def _architectures() -> tuple[str, ...]:
+    import timm
+
+    return tuple(timm.list_models())
+
+
+def _classes_in(architecture: str, weights: Mapping[str, Tensor]) -> int:
+    import timm
+
+    head = timm.get_pretrained_cfg(architecture, allow_unregistered=False)
+    names = head.classifier if head and head.classifier else "head"
+    name = names if isinstance(names, str) else names[0]
+    tensor = weights.get(f"{name}.weight")
+    return int(tensor.shape[0]) if tensor is not None else 1000
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, without a period; its kind if there is none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
