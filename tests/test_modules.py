@@ -203,6 +203,35 @@ def test_a_file_is_described_by_the_json_beside_it_alone():
         load_classifier("tf_efficientnet_lite0", "cpu", size=64)
 
 
+def test_a_model_of_torchvision_by_name_has_its_weights_preprocessing(monkeypatch):
+    get_model = torchvision.models.get_model
+    asked = []
+
+    def untrained(name, weights):
+        asked.append(str(weights))
+        return get_model(name, weights=None)
+
+    monkeypatch.setattr(torchvision.models, "get_model", untrained)
+    classifier = load_classifier("torchvision/shufflenet_v2_x1_5", "cpu")
+    assert asked == ["ShuffleNet_V2_X1_5_Weights.IMAGENET1K_V1"]
+    assert classifier.name == "torchvision/shufflenet_v2_x1_5"
+    assert classifier.size == (224, 224)
+    assert classifier.data_config["crop_pct"] == pytest.approx(224 / 232)
+    assert classifier.data_config["interpolation"] == "bilinear"
+    assert classifier.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert classifier.class_index("n02129165") == 291
+
+
+def test_a_model_of_torchvision_that_is_not_there_gets_a_sentence(
+    no_network, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"no classifier named 'resnet81'. Close: resnet"):
+        load_classifier("torchvision/resnet81", "cpu")
+    with pytest.raises(ValueError, match="torchvision/resnet18 could not be downloaded"):
+        load_classifier("torchvision/resnet18", "cpu")
+
+
 def test_a_module_without_maps_is_refused_in_a_sentence():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3))
     with pytest.raises(ValueError, match="No stages were found in the network; name the layers"):

@@ -23,6 +23,8 @@ class ModuleDescription(TypedDict, total=False):
     size: int | Sequence[int]
     mean: Sequence[float]
     std: Sequence[float]
+    crop_pct: float
+    interpolation: str
     class_names: Sequence[str]
 
 
@@ -84,6 +86,9 @@ def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str
     for key, values in (("mean", described.get("mean")), ("std", described.get("std"))):
         if values is not None:
             found[key] = tuple(values)
+    for key, value in described.items():
+        if key in ("crop_pct", "interpolation"):
+            found[key] = value
     check_preprocessing(found, type(model).__name__)
     return found
 

