@@ -296,6 +296,16 @@ def test_a_relaxed_mask_is_shown_ever_sharper_within_the_steps_there_are(generic
     assert shown[1].item() == pytest.approx(0.5 * SHARP)
 
 
+def test_where_gray_alone_is_promised_the_last_steps_show_the_mask_as_it_is_returned(generic):
+    config = ExplainConfig(preset="smallest", steps=30)
+    control = KeepPromise(config, generic, 0.5)
+    logits = torch.randn(1, 1, *generic.classifier.size, generator=torch.Generator().manual_seed(0))
+    early, late = (control.mask_at(index, logits) for index in (20, 21))
+    assert ((early.shown > 0) & (early.shown < 1)).any()
+    assert torch.equal(late.shown, late.hard)
+    assert late.hard.sum() < early.hard.sum() and config.shape.fits(late.hard)
+
+
 def test_the_share_settles_where_as_many_composites_hold_as_are_promised(generic):
     """Nine that hold and one that does not leave it where it was."""
     control = KeepPromise(ExplainConfig(), generic, 0.5)

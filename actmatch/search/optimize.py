@@ -36,6 +36,7 @@ AREA_WEIGHT = 4.0  # weight of the area term at which masks shrink at these rate
 SHRINKING, GROWING = 0.8, 10.0  # factors of the rate for promises about drawn infills
 SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask, at first and later
 SHARPEST = 10.0  # instead, if gray alone is promised: only what the binary mask shows counts
+CUT_AFTER = 2 / 3  # share of the steps after which such a mask is cut, and in shape
 SELECT_EVERY = 60  # steps between attempts to select a mask, for promises about drawn infills
 AVERAGE = 0.9  # decay of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
@@ -223,10 +224,11 @@ class AreaControl:
 
     def mask_at(self, index: int, logits: Tensor) -> Mask:
         """The mask of shifted logits at a step, by the estimator of the settings."""
-        if self.config.estimator == "relaxed":
-            progress = min(1.0, index / min(self.config.steps, SELECT_EVERY))
-            promise = self.config.promise
-            sharp = SHARPEST if promise and promise.gray_alone else SHARP
+        promise, steps = self.config.promise, self.config.steps
+        on_gray = promise is not None and promise.gray_alone
+        if self.config.estimator == "relaxed" and not (on_gray and index > CUT_AFTER * steps):
+            progress = min(1.0, index / min(steps, SELECT_EVERY))
+            sharp = SHARPEST if on_gray else SHARP
             return relax(logits, SOFT * (sharp / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
 
