@@ -211,7 +211,7 @@ def test_the_first_mask_is_the_one_gone_on_from(quadrant, problem, generator, re
 
 def test_a_short_burst_stays_near_the_start_and_makes_it_smaller(quadrant, problem):
     start = quadrant_mask(0.5)
-    config = ExplainConfig(preset="smallest", steps=8, resolution=16)
+    config = ExplainConfig(preset="smallest", steps=8, resolution=16, weights=dict(area=4.0))
     guidance = Guidance(logits=logits_to_continue(start, start))
     steps = []
     result = drain(search(problem, config, guidance=guidance), steps.append)
