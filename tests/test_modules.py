@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -167,6 +168,15 @@ def test_everything_can_be_said_of_a_module():
     assert [tuple(stage.shape[1:]) for stage in maps] == [(4, 16, 24), (8, 8, 12)]
 
 
+def test_arrays_and_a_single_layer_are_taken_as_they_are():
+    classifier = load_classifier(
+        plain(), "cpu", layers="3", size=[32, 32], mean=np.full(3, 0.25), std=torch.full((3,), 0.5)
+    )
+    assert classifier.layer_names == ("3",)
+    assert classifier.mean.flatten().tolist() == [0.25] * 3
+    assert classifier.std.flatten().tolist() == [0.5] * 3
+
+
 def test_the_layers_of_a_timm_module_can_be_named():
     model = tiny_model("test_resnet", size=64)
     classifier = load_classifier(model, "cpu", layers=["layer2", "layer4"])
@@ -189,6 +199,12 @@ def test_the_names_in_a_config_are_used():
         (dict(layers=("5",)), "layer '5' returns neither a map nor tokens"),
         (dict(size=(32, 0)), r"input_size must be \[3, height, width\]"),
         (dict(size="big"), "input_size must be"),
+        (dict(size=0), "input_size must be"),
+        (dict(size=3.5), "input_size must be"),
+        (dict(mean=0.5), "mean must be 3 numbers from 0 to 1"),
+        (dict(interpolation="cubic"), "interpolation must be one of nearest, bilinear, bicubic"),
+        (dict(crop_pct=2), "crop_pct must be above 0 and at most 1"),
+        (dict(sizes=32), "a description of a module must be one of layers, size, mean"),
         (dict(mean=(120, 110, 100)), "mean must be 3 numbers from 0 to 1"),
         (dict(class_names=("a", "b")), "tells 3 classes apart, but 2 class names were given"),
     ],

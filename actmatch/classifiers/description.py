@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 KEYS = ("architecture", "label_names", "num_classes", "pretrained_cfg", "model_args")
 IGNORED = ("label_descriptions", "num_features", "global_pool")  # for information only
 CHANNELS = 3
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos", "random")
 
 
 class Description(NamedTuple):
@@ -123,6 +124,12 @@ def check_preprocessing(given: Mapping[str, Any], file: str) -> None:
         whole = isinstance(size, Sequence) and len(size) == 3 and all(map(_is_whole, size))
         if not whole or size[0] != CHANNELS:
             raise ValueError(f"{file}: {key} must be [{CHANNELS}, height, width]; got {size!r}.")
+    interpolation = given.get("interpolation")
+    if interpolation is not None and interpolation not in INTERPOLATIONS:
+        raise ValueError(
+            f"{file}: interpolation must be one of {', '.join(INTERPOLATIONS)}; "
+            f"got {interpolation!r}."
+        )
     for key in ("crop_pct", "test_crop_pct"):
         share = given.get(key)
         if share is not None and not (_is_number(share) and 0 < share <= 1):

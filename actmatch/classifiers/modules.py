@@ -9,11 +9,13 @@ from typing import Any, TypedDict
 import torch
 from torch import nn
 
+from ..bounds import choice
 from .classifier import Classifier, data_config_of, names_guessed, unwrapped
 from .description import check_preprocessing
 from .staged import staged
 
 GENERIC = "LABEL_"  # Hugging Face's names of classes that have none
+PREPARING = ("mean", "std", "crop_pct", "interpolation")  # under timm's names
 
 
 class ModuleDescription(TypedDict, total=False):
@@ -36,11 +38,14 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
     Raises:
         ValueError: as `load_classifier`.
     """
+    for key in described:
+        choice("a description of a module", key, ModuleDescription.__annotations__)
     model = copy.deepcopy(unwrapped(model)).float().eval().cpu()
     name = type(model).__name__
     preprocessing = data_config_of(model, preprocessing_of(model, described))
     names = described.get("class_names") or names_in(model)
     layers, of_timm = described.get("layers"), hasattr(model, "pretrained_cfg")
+    layers = (layers,) if isinstance(layers, str) else layers
     if layers is not None or not hasattr(model, "forward_intermediates"):
         size = preprocessing["input_size"][-2:]
         try:
@@ -78,25 +83,25 @@ def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str
     Raises:
         ValueError: they are not acceptable; the message says what is.
     """
-    found: dict[str, Any] = {}
-    size = described.get("size") or _configured_size(model)
+    given = {key: _plain(value) for key, value in described.items()}
+    found = {key: given[key] for key in PREPARING if key in given}
+    size = given.get("size", _configured_size(model))
     if size is not None:
-        sides = (size, size) if isinstance(size, int) else tuple(size)
-        found["input_size"] = (3, *sides)
-    for key, values in (("mean", described.get("mean")), ("std", described.get("std"))):
-        if values is not None:
-            found[key] = tuple(values)
-    for key, value in described.items():
-        if key in ("crop_pct", "interpolation"):
-            found[key] = value
+        found["input_size"] = (3, *(size if isinstance(size, tuple) else (size, size)))
     check_preprocessing(found, type(model).__name__)
     return found
 
 
-def _configured_size(model: nn.Module) -> int | Sequence[int] | None:
+def _plain(value: Any) -> Any:
+    """A list, an array or a tensor as a tuple of numbers; anything else unchanged."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _configured_size(model: nn.Module) -> int | tuple[int, ...] | None:
     """The input size in a Hugging Face model's config; None if there is none."""
-    size: Any = getattr(getattr(model, "config", None), "image_size", None)
-    return size if isinstance(size, (int, list, tuple)) else None
+    size = _plain(getattr(getattr(model, "config", None), "image_size", None))
+    return size if isinstance(size, (int, tuple)) else None
 
 
 def names_in(model: nn.Module) -> list[str] | None:
@@ -104,5 +109,5 @@ def names_in(model: nn.Module) -> list[str] | None:
     labels: Any = getattr(getattr(model, "config", None), "id2label", None)
     if not isinstance(labels, Mapping):
         return None
-    names = [str(labels[index]).split(",")[0] for index in sorted(labels)]
+    names = [str(labels[index]).split(",")[0] for index in sorted(labels, key=int)]
     return None if all(name.startswith(GENERIC) for name in names) else names
