@@ -16,7 +16,7 @@ from ..images.ranking import cut
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem
 from ..problem.promise import Promise
-from ..search.optimize import SELECT_EVERY, Candidates, Step
+from ..search.optimize import ENOUGH, SELECT_EVERY, Candidates, Step
 from ..torch_modes import default_modes
 from .acceptance import ABOVE, put_to_trial
 from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
@@ -144,9 +144,12 @@ class Judge:
         """Whether a search may end after a step, because a candidate holds on the panel.
 
         Checked every `SELECT_EVERY` steps if the promise is about drawn backgrounds. If the mask is
-        not `SMALL` after the first of these checks, the search continues until the next one.
+        not `SMALL` after the first of these checks, the search continues until the next one. If the
+        promise is about gray alone, checked after `ENOUGH` steps.
         """
-        if self.promise.gray_alone or step.index % SELECT_EVERY:
+        if self.promise.gray_alone:
+            return step.index == ENOUGH and self.select_best(step.candidates) is not None
+        if step.index % SELECT_EVERY:
             return False
         if self.select_best(step.candidates) is None:
             return False

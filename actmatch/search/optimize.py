@@ -36,7 +36,8 @@ AREA_WEIGHT = 4.0  # weight of the area term at which masks shrink at these rate
 SHRINKING, GROWING = 0.8, 10.0  # factors of the rate for promises about drawn infills
 SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask, at first and later
 SHARPEST = 10.0  # instead, if gray alone is promised: only what the binary mask shows counts
-CUT_AFTER = 2 / 3  # share of the steps after which such a mask is cut, and in shape
+CUT_AFTER = 2 / 3  # share of the steps after which such a mask is cut, after `SELECT_EVERY` at most
+ENOUGH = 90  # steps after which a search ends if a mask holds on gray, and that is all it promises
 SELECT_EVERY = 60  # steps between attempts to select a mask, for promises about drawn infills
 AVERAGE = 0.9  # decay of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
@@ -224,13 +225,22 @@ class AreaControl:
 
     def mask_at(self, index: int, logits: Tensor) -> Mask:
         """The mask of shifted logits at a step, by the estimator of the settings."""
-        promise, steps = self.config.promise, self.config.steps
-        on_gray = promise is not None and promise.gray_alone
-        if self.config.estimator == "relaxed" and not (on_gray and index > CUT_AFTER * steps):
-            progress = min(1.0, index / min(steps, SELECT_EVERY))
-            sharp = SHARPEST if on_gray else SHARP
+        if self.is_relaxed(index):
+            progress = min(1.0, index / min(self.config.steps, SELECT_EVERY))
+            sharp = SHARPEST if self.on_gray else SHARP
             return relax(logits, SOFT * (sharp / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
+
+    @property
+    def on_gray(self) -> bool:
+        """Whether there is a promise, and about gray alone."""
+        return self.config.promise is not None and self.config.promise.gray_alone
+
+    def is_relaxed(self, index: int) -> bool:
+        """Whether the mask of a step is shown relaxed; else it is cut, and in shape."""
+        if self.config.estimator != "relaxed":
+            return False
+        return not self.on_gray or index <= min(SELECT_EVERY, CUT_AFTER * self.config.steps)
 
     def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Update the share after a step; whether a promise held, False without one."""
@@ -264,7 +274,7 @@ class KeepPromise(AreaControl):
         if drawn and config.estimator == "relaxed":
             lost = 1 - promise.keep_rate
             self.growing = SHRINKING * promise.keep_rate / (lost if promise.pooled else lost / 2)
-        self.calming = min(config.steps, SELECT_EVERY) if drawn else config.steps
+        self.calming = min(config.steps, SELECT_EVERY if drawn else ENOUGH)
 
     def shift(self, logits: Tensor) -> Tensor:
         """The logits shifted so that about the share is positive.
@@ -285,7 +295,8 @@ class KeepPromise(AreaControl):
         shrinking = self.shrinking * self.config.weights.area / AREA_WEIGHT
         change = self.growing * (1 - outcome.held) - shrinking * outcome.held
         self.share = (self.share * (rate * change).exp()).clamp(*self.range)
-        self.note(area, held)
+        if not (self.on_gray and self.is_relaxed(index)):  # what shines through does not count
+            self.note(area, held)
         return held
 
 
