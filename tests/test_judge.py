@@ -16,6 +16,7 @@ from toys import (
     nothing_there,
     quadrant_classifier,
     quadrant_mask,
+    quadrant_pixels,
     random_pixels,
     two_tiles,
 )
@@ -40,7 +41,7 @@ from actmatch.problem.problem import Problem, pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
 from actmatch.results.explain import explain, search
-from actmatch.search.optimize import SELECT_EVERY, Candidates, optimize
+from actmatch.search.optimize import ENOUGH, SELECT_EVERY, Candidates, optimize
 
 PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 ON_DRAWS = [name for name in PROMISED if not PRESETS[name].promise.gray_alone]
@@ -515,3 +516,12 @@ def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_w
 def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
     step = SimpleNamespace(index=SELECT_EVERY, candidates=seen(quadrant_first()))
     assert not judge_of(problem, "smallest").is_done(step)
+
+
+@pytest.mark.parametrize("target, steps", [("bright", ENOUGH), ("never", 2 * ENOUGH)])
+def test_a_search_on_gray_ends_if_a_mask_holds_then_and_else_goes_on(quadrant, target, steps):
+    problem = pose(quadrant, quadrant_pixels(), target)
+    config = ExplainConfig(preset="confident", resolution=8, patience=2 * ENOUGH)
+    found = drain(search(problem, config))
+    assert len(found.history) == steps
+    assert found.promise_kept == (target == "bright")

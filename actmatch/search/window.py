@@ -38,13 +38,11 @@ class Disc(NamedTuple):
 
     def smaller(self, size: Sequence[int]) -> list[Disc]:
         """Nine smaller discs, around this one's center and on it, with centers in the image."""
-        radius = self.radius * RATIO
-        moves = product((-NEAR * radius, 0.0, NEAR * radius), repeat=2)
-        inside = lambda place, most: min(max(place, 0.0), most - 1.0)  # noqa: E731
-        return [
-            Disc(inside(self.row + down, size[0]), inside(self.column + right, size[1]), radius)
-            for down, right in moves
-        ]
+        radius, (height, width) = self.radius * RATIO, size
+        moves = (-NEAR * radius, 0.0, NEAR * radius)
+        rows = [min(max(self.row + move, 0.0), height - 1.0) for move in moves]
+        columns = [min(max(self.column + move, 0.0), width - 1.0) for move in moves]
+        return [Disc(row, column, radius) for row, column in product(rows, columns)]
 
 
 @torch.no_grad()
