@@ -100,14 +100,15 @@ class Classifier(nn.Module):
         for key in ("mean", "std"):
             value = torch.tensor(self.data_config[key], dtype=torch.float32)
             self.register_buffer(key, value.view(1, -1, 1, 1))
-        model = _without_inplace(copy.deepcopy(model).float().eval())
+        model = _without_inplace(copy.deepcopy(model).float().eval().cpu())
         model.requires_grad_(False)
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
         self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
         with torch.no_grad():
-            response = self(probe)
-            outputs = self.model.forward_head(self.features(probe)[0]).shape[-1]
+            final, stages = self.features(probe)
+            response = self.response(final, stages)
+            outputs = self.model.forward_head(final).shape[-1]
         self.labels = _labels(class_names, outputs)
         self.class_names = self.labels.names
         self.layer_names = _layer_names(model, len(response.activations))
@@ -137,7 +138,10 @@ class Classifier(nn.Module):
         """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
         if self.before_pass:
             self.before_pass()
-        final, stages = self.features(pixels)
+        return self.response(*self.features(pixels))
+
+    def response(self, final: Tensor, stages: Sequence[Tensor]) -> Response:
+        """The response with these features."""
         return Response(self.head(final).float(), tuple(stage.float() for stage in stages))
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -40,7 +39,7 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
     """
     for key in described:
         choice("a description of a module", key, ModuleDescription.__annotations__)
-    model = copy.deepcopy(unwrapped(model)).float().eval().cpu()
+    model = unwrapped(model)
     name = type(model).__name__
     preprocessing = data_config_of(model, preprocessing_of(model, described))
     names = described.get("class_names") or names_in(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,7 @@ def staged(model: nn.Module, layers: Sequence[str] | None, size: Sequence[int]) 
         ValueError: a name is not that of a module, or no stages are found; the message says what
             is accepted.
     """
+    model = copy.deepcopy(model).float().eval().cpu()
     modules = dict(model.named_modules())
     for layer in layers or ():
         if layer not in modules or not layer:

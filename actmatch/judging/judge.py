@@ -188,6 +188,8 @@ class Judge:
         """
         best = (reduced, ranking)
         for logits in known if self.promise.gray_alone else ():
+            if logits is ranking:  # reduced already
+                continue
             mask = self.shaped(logits)
             if mask.any() and self.panel.holds(mask):
                 other = Elimination(self.panel, mask, self.shape).run(logits)

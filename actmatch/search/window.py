@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..problem.infill import composite
-from ..problem.losses import margin
+from ..evidence.answers import evidence_on
+from ..evidence.keep_rate import infills
 from ..problem.problem import Problem
-from ..problem.promise import Evidence, Promise
+from ..problem.promise import Promise
 
 GRID = 4  # discs a side, at first
 WIDTH = 4  # discs from which smaller ones are derived
@@ -74,13 +74,11 @@ def find_discs(problem: Problem, promise: Promise) -> list[Disc]:
 
 def slack_of(problem: Problem, promise: Promise, discs: Sequence[Disc]) -> Tensor:
     """By how much the promise holds on each disc shown on gray, in logits."""
-    pixels, target = problem.pixels, problem.target
+    pixels = problem.pixels
     logits = torch.stack([disc.logits(pixels) for disc in discs])
     masks = problem.guidance.apply((logits > 0).to(pixels.dtype)[:, None])
-    shown = problem.classifier.logits(composite(masks, pixels, problem.classifier.gray))
-    log_ratio = shown.log_softmax(-1)[:, target] - problem.log_probability
-    evidence = Evidence(("gray",), margin(shown, target)[None], log_ratio)
-    return promise.on_gray.slack(evidence)
+    gray = infills(problem, 1, 0, ("gray",))
+    return promise.on_gray.slack(evidence_on(problem, masks, gray))
 
 
 def apart(discs: Sequence[Disc]) -> list[Disc]:
