@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import signal
 import sys
 import threading
 
@@ -18,7 +17,7 @@ from actmatch import runtime
 
 runtime.prepare(server=True)
 
-from actmatch.screen import zero_gpu  # noqa: F401, I001  (first: before anything touches CUDA)
+from actmatch.screen import zero_gpu  # noqa: I001  (first: before anything touches CUDA)
 import gradio as gr
 
 from actmatch.images.examples import example_photographs
@@ -26,11 +25,14 @@ from actmatch.screen import (
     ask_column,
     endpoints,
     explain_runs,
+    hosting,
     result,
+    serving,
     settings_column,
     share_row,
 )
 from actmatch.screen.header import header
+from actmatch.screen.logs import log_lines
 from actmatch.screen.tabs import TABS, Screen
 from actmatch.screen.theme import NAMES, STYLE, theme
 
@@ -38,7 +40,6 @@ gc.freeze()  # what was imported stays: no later collection looks through it
 gc.enable()
 
 MAX_UPLOAD = "15mb"
-WAITING = 30  # visitors in the queue before the next is turned away
 
 
 def build() -> gr.Blocks:
@@ -72,20 +73,42 @@ def build() -> gr.Blocks:
 
 def main() -> None:
     """Serve the screen."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default=None, help="address to serve on (default: this machine)")
-    parser.add_argument("--port", type=int, default=None, help="port (default: 7860 or the next)")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that our own files are removed
+    options = read_options()
+    hosting.serve_on(options.host)
+    try:
+        hosting.hosting()
+    except ValueError as error:
+        sys.exit(f"app.py: {error}")
+    log_lines()
+    zero_gpu.prepare()
+    serving.end_on_sigterm()
     screen = build()
-    screen.queue(max_size=WAITING)
-    threading.Thread(target=ask_column.warm_up, daemon=True).start()
+    serving.guard(screen)
+    warming = threading.Thread(target=ask_column.warm_up, daemon=True)
+    warming.start()
+    if zero_gpu.lends():  # a process forked while something is imported could never import it
+        warming.join()
     screen.launch(
-        server_name=options.host, server_port=options.port, theme=theme(), css_paths=[STYLE],
-        head=NAMES, max_file_size=MAX_UPLOAD, run_history=False, show_error=False,
-        footer_links=["gradio"],
+        server_name=options.host, server_port=options.port,
+        root_path=options.root_path or hosting.hosting().root_path or None, theme=theme(),
+        css_paths=[STYLE], head=NAMES, max_file_size=MAX_UPLOAD, run_history=False,
+        show_error=False, footer_links=["gradio"], app_kwargs=dict(routes=[serving.HEALTH]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )  # fmt: skip
+
+
+def read_options() -> argparse.Namespace:
+    """Where to serve, from the command line; everything else is in the environment."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="Limits and more: see docs/hosting.md."
+    )
+    parser.add_argument("--host", help="address to serve on (default: this machine alone)")
+    parser.add_argument("--port", type=int, help="port (default: 7860 or the next)")
+    parser.add_argument(
+        "--root-path", metavar="PATH", help="path under which a reverse proxy serves it, such as "
+        "/actmatch (default: ACTMATCH_ROOT_PATH or none)",
+    )  # fmt: skip
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ from actmatch.images.photograph import to_image
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """No run of the screen looks for free cores."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def quadrant() -> Classifier:
     """The toy whose answer is known by hand; frozen, so all tests may share it."""

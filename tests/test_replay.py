@@ -104,7 +104,7 @@ def test_a_mask_that_differs_is_counted(classifier, photograph, tmp_path):
     report = saved(explain(classifier, photograph, CONFIG), tmp_path)
     mask = torch.from_numpy(report.record.mask)
     mask[3, 4:9] ^= True
-    bits = record_of(torch.zeros(3, 1, 1), mask, 0, False, 1).mask_bits
+    bits = record_of(torch.zeros(3, 1, 1), mask, 0, False, 1, False).mask_bits
     record = report.record.model_copy(update={"mask_bits": bits})
     again = replay(classifier, report._replace(record=record), photograph)
     assert not again.identical
@@ -142,3 +142,16 @@ def test_a_report_without_a_record_is_refused_in_a_sentence(classifier, photogra
     report = saved(explain(classifier, photograph, CONFIG), tmp_path)
     with pytest.raises(ValueError, match="lacks replay"):
         replay(classifier, report._replace(record=None), photograph)
+
+
+def test_a_search_whose_number_of_threads_changed_says_so(classifier, photograph, tmp_path):
+    before = torch.get_num_threads()
+    try:
+        first = explain(
+            classifier, photograph, CONFIG, lambda step: torch.set_num_threads(1 + step.index % 2)
+        )
+    finally:
+        torch.set_num_threads(before)
+    assert first.threads_changed
+    again = replay(classifier, saved(first, tmp_path), photograph)
+    assert again.differences[0] == "The number of threads changed during the recorded search."

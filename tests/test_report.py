@@ -49,7 +49,7 @@ def test_a_report_gives_back_settings_versions_and_record(explanation, tmp_path)
 
 def test_a_mask_of_any_size_survives_its_record(explanation):
     mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)).round()
-    record = record_of(explanation.pixels, mask, steps=3, stopped=False, threads=1)
+    record = record_of(explanation.pixels, mask, steps=3, stopped=False, threads=1, threads_changed=False)
     assert (Record.model_validate(record.model_dump()).mask == mask.numpy()).all()
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,71 @@ print(loaded, before == (dict(os.environ), threading.active_count()))
 
 def test_importing_the_library_loads_nothing_and_changes_nothing_of_the_process():
     assert settled({}, IMPORTED) == ["False", "True"]
+
+
+# --- threads of a run ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def free_choice(monkeypatch):
+    """Four cores, and an environment that asks for no number of threads."""
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(runtime, "cores", lambda: 4)
+
+
+@pytest.mark.parametrize(
+    ("speeds", "picked"),
+    [
+        ({1: 100, 2: 170, 4: 290}, 4),  # all cores are free
+        ({1: 100, 2: 170, 4: 175}, 2),  # more is not worth its cores
+        ({1: 100, 2: 105, 4: 20}, 1),  # others use them
+        ({1: 100, 2: 90, 4: 150}, 4),
+    ],
+)
+def test_the_fastest_number_of_threads_is_picked_if_it_is_worth_its_cores(
+    free_choice, speeds, picked
+):
+    assert runtime.pick_threads(speeds.__getitem__) == picked
+
+
+def test_the_number_of_threads_that_the_environment_asks_for_is_taken(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert runtime.pick_threads(lambda count: 1 / 0) == 3
+
+
+@pytest.mark.parametrize(
+    ("most", "counts"),
+    [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (16, [1, 2, 4, 8, 16]), (96, [1, 2, 4, 8, 16])],
+)
+def test_numbers_of_threads_double_up_to_the_cores(most, counts):
+    assert runtime.thread_counts(most) == counts
+
+
+def test_the_probe_is_short_and_leaves_the_number_of_threads_as_it_was(free_choice):
+    before = torch.get_num_threads()
+    runtime.pick_threads()  # the first one starts the threads
+    started = time.process_time()
+    assert runtime.pick_threads() in (1, 2, 4)
+    assert time.process_time() - started < 0.2 * 4  # processor time, of four threads
+    assert torch.get_num_threads() == before
+
+
+def test_a_run_that_waits_for_cores_goes_on_with_fewer_threads(monkeypatch):
+    monkeypatch.setattr(runtime, "PATIENCE", 0.0)
+    picks, waited = iter((4, 1, 4)), [0.0]
+    before = torch.get_num_threads()
+    try:
+        threads = runtime.RunThreads(lambda: next(picks), lambda: waited[0])
+        threads.settle()
+        assert torch.get_num_threads() == 4  # nothing was waited for
+        for _ in range(2):
+            waited[0] += 9.0
+            threads.settle()
+            assert torch.get_num_threads() == 1  # and stays there
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="not on Linux")
+def test_waiting_for_cores_is_counted():
+    assert 0 <= runtime.waited_for_cores() <= runtime.waited_for_cores()

@@ -23,6 +23,7 @@ from ..results.replay import replay
 from ..results.report import read_report
 from ..results.several import Limits
 from ..results.transfer import spread, transfer
+from ..runtime import RunThreads
 from .options import (
     CLASSIFIER,
     QUIET,
@@ -57,7 +58,7 @@ class Explain(Search, Question):
         config = self.search_config()
         classifier = self.load()
         run = explain_with_agreement if self.agreement else explain
-        with searching(config.steps, self.quiet) as show:
+        with searching(config.steps, self.quiet, RunThreads()) as show:
             found = run(classifier, self.photo, config, on_step=show)
         say(found.sentence, found.promise_sentence, held_sentences(found.card, config.promise))
         if found.seed_agreement is not None:
@@ -79,7 +80,7 @@ class Several(Search, Question):
         config, limits = self.search_config(), Limits(self.overlap, self.most)
         several.check_several(config, limits)
         steps = several.explain_several_steps(self.load(), self.photo, config, limits)
-        with searching(config.steps, self.quiet) as show:
+        with searching(config.steps, self.quiet, RunThreads()) as show:
             found = drain(steps, lambda finding: show(finding.step, f"mask {finding.number}: "))
         say(*(f"{place}. {one.sentence}" for place, one in enumerate(found.found, start=1)))
         say(found.sentence)
@@ -97,7 +98,7 @@ class Classes(Search):
         config = self.search_config()
         check_most(self.most)
         steps = classes.explain_classes_steps(self.load(), self.photo, config, self.most)
-        with searching(config.steps, self.quiet) as show:
+        with searching(config.steps, self.quiet, RunThreads()) as show:
             found = drain(steps, lambda finding: show(finding.step, f"mask {finding.number}: "))
         say(found.sentence, *filter(None, [found.overlap_sentence]))
         save(found, self.out)
@@ -189,7 +190,7 @@ class Transfer(Photograph):
         names = self.classifier or zoo.offline_classifiers()
         classifiers = [zoo.load_classifier(name, self.device) for name in names]
         if self.mask is None:
-            with searching(config.steps, self.quiet) as show:
+            with searching(config.steps, self.quiet, RunThreads()) as show:
                 own = [explain(each, self.photo, config, show) for each in classifiers]
             masks = [explanation.mask for explanation in own]
             say(*(f"{each.classifier}: {each.promise_sentence}" for each in own), "")

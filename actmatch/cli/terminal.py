@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress
 from rich.table import Table
 
+from ..runtime import RunThreads
 from ..search.optimize import Step
 from ..wording import percent
 
@@ -49,10 +50,24 @@ def progress(unit: str, total: int, quiet: bool) -> Iterator[Callable[[int, str 
 
 
 @contextmanager
-def searching(steps: int, quiet: bool) -> Iterator[Callable[..., None]]:
-    """What shows each step of a search, after a title where there are several searches."""
+def searching(
+    steps: int, quiet: bool, threads: RunThreads | None = None
+) -> Iterator[Callable[..., None]]:
+    """What shows each step of a search, after a title where there are several searches.
+
+    Args:
+        threads: settled before every step.
+    """
+    if threads:
+        threads.settle()
     with progress("step", steps, quiet) as show:
-        yield lambda step, title="": show(step.index, _state(step, title))
+
+        def shown(step: Step, title: str = "") -> None:
+            show(step.index, _state(step, title))
+            if threads:
+                threads.settle()
+
+        yield shown
 
 
 def _state(step: Step, title: str) -> str | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from ..classifiers.classifier import Classifier
@@ -74,12 +75,13 @@ def search(
     """The steps of one problem; see `explain_steps`."""
     started = time.perf_counter()
     problem = problem.guided(guidance).metered()
-    history = History()
+    history, threads = History(), {torch.get_num_threads()}
     with memory_errors_in_words():
         judge = Judge(problem, config) if config.promise else None
         for step in optimize(problem, config):
             history.add(step)
             yield step
+            threads.add(torch.get_num_threads())
             hurried = stopped()
             if hurried or (judge and judge.is_done(step)):
                 break
@@ -90,6 +92,7 @@ def search(
         irreducible=verdict.irreducible,
         stopped=hurried,
         history=history.rows(),
+        threads_changed=len(threads) > 1,
         seconds=time.perf_counter() - started,
     )
 

@@ -55,7 +55,8 @@ class Explanation(Result):
             the objective.
         device: where the classifier ran; `seconds` are of the search and all that was measured.
         stopped: whether the search was ended early.
-        threads: of PyTorch on the CPU, which a replay needs.
+        threads: of PyTorch on the CPU, which a replay needs; `threads_changed` if there were others
+            during the search, which no replay repeats.
         guidance: what the search was told beforehand; None where it was told nothing.
     """
 
@@ -76,6 +77,7 @@ class Explanation(Result):
     seed_agreement: float | None = None
     stopped: bool = False
     threads: int = field(default_factory=torch.get_num_threads)
+    threads_changed: bool = False
     guidance: Mapping[str, Any] | None = None
 
     optional: ClassVar[tuple[str, ...]] = (CORE_FILE,)
@@ -125,7 +127,8 @@ class Explanation(Result):
     def record(self) -> Record:
         """What a replay needs beyond the settings, and what it should come to."""
         steps = len(self.history)
-        return record_of(self.pixels, self.mask, steps, self.stopped, self.threads)
+        threads = self.threads, self.threads_changed
+        return record_of(self.pixels, self.mask, steps, self.stopped, *threads)
 
     def report(self) -> dict[str, Any]:
         """Everything but the pictures, in plain values ready for JSON."""

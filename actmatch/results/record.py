@@ -25,6 +25,7 @@ class Record(BaseModel):
         steps: made by the search.
         stopped: whether somebody ended it early, after which the judgment is a hurried one.
         threads: of PyTorch on the CPU; sums come out in another order with another number.
+        threads_changed: whether their number changed during the search.
         processor: what PyTorch used of the CPU's abilities, such as AVX2.
     """
 
@@ -39,6 +40,7 @@ class Record(BaseModel):
     steps: int = Field(ge=0, le=10_000, description="a whole number from 0 to 10000")
     stopped: bool = Field(description="true or false")
     threads: int = Field(ge=1, le=4096, description="a whole number from 1 to 4096")
+    threads_changed: bool = Field(False, description="true or false")
     processor: str = Field("unknown", max_length=64, description="a text of at most 64 letters")
 
     @field_validator("mask_bits")
@@ -66,7 +68,9 @@ class Record(BaseModel):
         return np.unpackbits(bits, count=height * width).reshape(height, width).astype(bool)
 
 
-def record_of(pixels: Tensor, mask: Tensor, steps: int, stopped: bool, threads: int) -> Record:
+def record_of(
+    pixels: Tensor, mask: Tensor, steps: int, stopped: bool, threads: int, threads_changed: bool
+) -> Record:
     """The record of an H x W mask on 3 x H x W pixels made on this machine."""
     bits = np.packbits((mask > 0.5).numpy()).tobytes()
     return Record(
@@ -77,6 +81,7 @@ def record_of(pixels: Tensor, mask: Tensor, steps: int, stopped: bool, threads: 
         steps=steps,
         stopped=stopped,
         threads=threads,
+        threads_changed=threads_changed,
         processor=processor(),
     )
 

@@ -159,7 +159,8 @@ def _differences(report: Report, record: Record, explanation: Explanation) -> tu
     recorded = {**report.versions, "device": report.settings.device, "processor": record.processor}
     device = explanation.device.partition(":")[0]
     here = {**explanation.versions, "device": device, "processor": processor()}
-    return tuple(
+    changed = ("The number of threads changed during the recorded search.",)
+    return (changed if record.threads_changed else ()) + tuple(
         f"{name} is {here[name]} here and was {recorded.get(name, 'not recorded')}."
         for name in here
         if recorded.get(name) != here[name]

@@ -11,7 +11,6 @@ from PIL import Image
 
 from ..classifiers.check import check
 from ..classifiers.groups import grouped
-from ..classifiers.zoo import DEFAULT_CLASSIFIER
 from ..evidence.scorecard import Prediction
 from ..images.examples import example_photographs
 from ..images.photograph import seen_box, to_image, to_pixels
@@ -22,7 +21,8 @@ from ..results import markup
 from . import question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .glossary import promises
-from .loaded import classifier_choices, classifier_for
+from .hosting import hosting
+from .loaded import classifier_choices, classifier_for, default_classifier
 from .pictures import Picture
 from .runner import PRIVATE, QUIET, Frame, in_words, into
 from .upload import REMOVE_BROKEN, Photograph
@@ -58,8 +58,9 @@ def photograph_parts() -> dict[str, Component]:
         )  # fmt: skip
         top5 = gr.HTML(elem_id="am-top5", label="What the classifier says", min_width=100)
     classifier = gr.Dropdown(
-        classifier_choices(), value=DEFAULT_CLASSIFIER, label="Classifier",
-        info="Type to search; any timm name or hf-hub: tag can be entered.",
+        classifier_choices(), value=default_classifier(), label="Classifier",
+        info="Type to search; any timm name or hf-hub: tag can be entered."
+        if hosting().hub_allowed else "Those offered here.",
         allow_custom_value=True, filterable=True, elem_id="am-classifier",
     )  # fmt: skip
     return dict(photograph=photograph, look=look_row, seen=seen, top5=top5, classifier=classifier)
@@ -152,7 +153,7 @@ def look(photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
 def warm_up() -> None:
     """One look of the default classifier: no visitor waits for what is loaded on first use."""
     importlib.import_module("altair")  # of the charts
-    look(Image.new("RGB", (256, 256), "gray"), DEFAULT_CLASSIFIER, ExplainConfig().fit)
+    look(Image.new("RGB", (256, 256), "gray"), default_classifier(), ExplainConfig().fit)
 
 
 @in_words

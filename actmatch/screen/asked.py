@@ -11,6 +11,7 @@ from PIL import Image
 from ..classifiers.classifier import Classifier
 from ..problem.config import ExplainConfig, Weights
 from ..problem.problem import Problem, pose_photograph
+from .hosting import hosting
 from .loaded import classifier_for
 from .question import CLASS, RIVAL, AskedQuestion
 
@@ -60,7 +61,7 @@ class SearchScene(Scene):
         named = {name: self.settings[name] for name in SETTINGS}
         named |= {name: whole(named[name]) for name in WHOLE}
         named |= dict(target=class_asked(named["target"]), area=named["area"] or None)
-        return ExplainConfig(**named, weights=Weights(**self.weights))
+        return allowed(ExplainConfig(**named, weights=Weights(**self.weights)))
 
     def answering(self) -> tuple[Classifier, ExplainConfig]:
         """The classifier, or the view of it that answers the question, and its search's settings.
@@ -76,6 +77,21 @@ class SearchScene(Scene):
         """The problem that the photograph poses, and the settings."""
         classifier, config = self.answering()
         return pose_photograph(classifier, self.photograph, config), config
+
+
+def allowed(config: ExplainConfig) -> ExplainConfig:
+    """The settings, if a visitor may ask for as much.
+
+    Raises:
+        ValueError: they take more steps than the server allows.
+    """
+    most = hosting().max_steps
+    if config.steps > most:
+        raise ValueError(
+            f"A search may take at most {most} steps here; got {config.steps} (preset "
+            f"{config.preset})."
+        )
+    return config
 
 
 def class_asked(value: Any) -> Any:

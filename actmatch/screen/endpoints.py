@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..bounds import bounds_of
 from ..classifiers.classifier import Classifier
-from ..classifiers.zoo import DEFAULT_CLASSIFIER, available_devices, offline_classifiers
+from ..classifiers.zoo import available_devices
 from ..evidence.held import rate_words
 from ..evidence.keep_rate import Rate
 from ..evidence.scorecard import Prediction
@@ -40,12 +40,14 @@ from ..results.transfer import spread
 from ..results.transfer import transfer as transfer_masks
 from ..search.optimize import Step
 from ..wording import percent
-from .asked import WEIGHT, WEIGHTS, class_asked
+from .asked import WEIGHT, WEIGHTS, allowed, class_asked
 from .downloads import zipped
-from .loaded import classifier_for
+from .hosting import hosting
+from .loaded import classifier_for, default_classifier, offered
 from .pictures import Picture, Pictures
 from .question import CLASS, QUESTIONS, AskedQuestion
-from .runner import Pace, in_words
+from .runner import Pace, in_words, program_run
+from .stopping import in_time
 from .tabs.compare import QUICK_METHODS
 from .tabs.judge import ACCEPTED
 from .tabs.models import met_by
@@ -72,7 +74,7 @@ def connect() -> None:
     """Publish every action; what programs give and get is in no sight of a visitor."""
     with gr.Column(visible=False, elem_id=HIDDEN):
         given = inputs()
-        publish(classifiers, given, [gr.JSON(label="Classifiers that need no download")])
+        publish(classifiers, given, [gr.JSON(label="Classifiers offered here")])
         publish(look, given, [Picture(label="What it sees", format="png"),
                               gr.JSON(label="Top-5 classes")], line="look")  # fmt: skip
         publish(settings, given, [gr.Textbox(label="Query of a link"), gr.Textbox(label="Command"),
@@ -98,7 +100,7 @@ def inputs() -> dict[str, gr.components.Component]:
     parts: dict[str, gr.components.Component] = {
         "photograph": Photograph(type="pil", label="Photograph"),
         "mask": mask_file("Mask: white keeps, black removes"),
-        "classifier": gr.Textbox(DEFAULT_CLASSIFIER, label="Classifier"),
+        "classifier": gr.Textbox(default_classifier(), label="Classifier"),
         "device": gr.Dropdown(["auto", *available_devices()], value="auto", label="Device"),
         "preset": gr.Dropdown(list(PRESETS), value=usual.preset, label="Promise"),
         "target": gr.Textbox(
@@ -122,7 +124,7 @@ def inputs() -> dict[str, gr.components.Component]:
         "most": gr.Number(limits.most, label="Most explanations", precision=0),
         "overlap": gr.Number(limits.overlap, label="Largest share of pixels in earlier ones"),
         "classifiers": gr.Dropdown(
-            list(offline_classifiers()), value=list(offline_classifiers()), multiselect=True,
+            offered(), value=offered(), multiselect=True,
             allow_custom_value=True, label="Classifiers",
         ),
     }  # fmt: skip
@@ -173,9 +175,11 @@ def publish(
         line: the queue in which it waits, with the screen's own events.
     """
     names = inspect.signature(action).parameters
+    handler = program_run(action) if inspect.isgeneratorfunction(action) else action
     gr.on(
-        [], action, None, outputs, inputs_kwargs={name: given[name] for name in names},
+        [], handler, None, outputs, inputs_kwargs={name: given[name] for name in names},
         api_name=action.__name__, concurrency_id=line, show_progress="hidden",
+        concurrency_limit=hosting().runs_at_once if line == "explain" else 2,
     )  # fmt: skip
 
 
@@ -183,8 +187,12 @@ class Given:
     """What a program gives; subclasses have it as attributes."""
 
     def loaded(self) -> Classifier:
-        """The classifier, on its device."""
-        return classifier_for(self.classifier, self.device)
+        """The classifier, on its device, for as long as a run may take."""
+        return self.load(self.classifier)
+
+    def load(self, name: str) -> Classifier:
+        """The same of any classifier."""
+        return in_time(classifier_for(name, self.device), hosting().max_seconds)
 
     def check(self) -> None:
         """A `ValueError` where there is no photograph, or no mask though one is needed."""
@@ -199,7 +207,7 @@ class Given:
         named["target"] = class_asked(named["target"])
         weights = {name: getattr(self, WEIGHT + name) for name in WEIGHTS}
         weights = {name: weight for name, weight in weights.items() if weight is not None}
-        return ExplainConfig(**named, weights=weights)
+        return allowed(ExplainConfig(**named, weights=weights))
 
     def posed(self) -> tuple[Classifier, ExplainConfig]:
         """The classifier, or the view of it that answers the question, and its settings."""
@@ -255,8 +263,8 @@ def takes(*names: str) -> Callable[[Callable], Callable]:
 
 
 def classifiers() -> list[str]:
-    """Names of the classifiers that are installed here; any timm name can be given as well."""
-    return list(offline_classifiers())
+    """Names of the classifiers that are offered here."""
+    return offered()
 
 
 @in_words
@@ -408,7 +416,7 @@ def transfer(asked: Given) -> Iterator[tuple]:
     photograph, mask, fit = asked.photograph, asked.mask, asked.fit
     names = dict.fromkeys((asked.classifier, *(asked.classifiers or ())))
     yield told_so("Showing the mask to every classifier ...", count=3)
-    named = [classifier_for(name, asked.device) for name in names]
+    named = [asked.load(name) for name in names]
     placed = spread(named, photograph, mask, fit)
     made = transfer_masks(named, photograph, placed, class_asked(asked.target), fit)
     pictures = met_by(named, photograph, placed, made, fit)

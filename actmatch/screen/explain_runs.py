@@ -21,6 +21,7 @@ from ..wording import percent
 from . import charts, html, result
 from .ask_column import TUNED, choose_preset
 from .asked import WEIGHT, WEIGHTS, SearchScene
+from .busy import turn
 from .result import CLEARED
 from .runner import (
     BUSY,
@@ -91,7 +92,7 @@ def connect(screen: Screen) -> None:
         buttons["reset"].click(**into(again, reset), inputs=screen.controls["preset"], **at_once),
     )
     for event in started:
-        run = search_run.connect(event.then, form, shown)
+        run = search_run.connect(event.success, form, shown)
         for over in (run.success, run.failure):
             over(**ended, **at_once)
     buttons["stop"].click(stop_run, None, None, **at_once)
@@ -141,8 +142,9 @@ def result_parts(screen: Screen) -> dict[str, Component]:
 
 def begin(request: gr.Request) -> Frame:
     """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
+    words = turn()
     clear(request.session_hash)
-    return dict(status=html.status("Waiting for our turn …", 0.0), **RUNNING)
+    return dict(status=html.status(words, 0.0), **RUNNING)
 
 
 def end() -> Frame:

@@ -9,6 +9,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Generic, TypeVar
@@ -17,9 +18,13 @@ import gradio as gr
 from gradio.components import Component
 
 from ..progress import Steps
+from ..runtime import RunThreads
 from . import html
-from .stopping import MOVED, Stopped, StopSignal, at_work, clear
-from .zero_gpu import on_gpu
+from .hosting import hosting
+from .loaded import classifier_for
+from .logs import timed
+from .stopping import MOVED, Stopped, StopSignal, at_work, clear, limited
+from .zero_gpu import lends, on_gpu
 
 Frame = dict[str, Any]  # updates by the names of the parts; all other parts stay as they are
 Asked, Step, Result = TypeVar("Asked"), TypeVar("Step"), TypeVar("Result")
@@ -60,6 +65,26 @@ def in_words(handler: Callable) -> Callable:
 
 def _shown(words: str) -> gr.Error:
     return gr.Error(words, title="actmatch", print_exception=False)
+
+
+def program_run(action: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """A run for a program: logged, on the cores that are free, unexpected errors in a sentence."""
+
+    @wraps(action)
+    def run(*arguments: Any, **named: Any) -> Iterator[Any]:
+        with timed(action.__name__) as told:
+            try:
+                load_here(named.get("classifier"))
+                yield from settled(action(*arguments, **named))
+            except gr.Error:
+                told["outcome"] = "refused"
+                raise
+            except Exception as error:
+                told["outcome"] = "failed"
+                log.exception("%s failed", action.__name__)
+                raise _shown(BROKEN) from error
+
+    return run
 
 
 # --- quick handlers ------------------------------------------------------------------------------
@@ -125,16 +150,20 @@ class LongRun(Generic[Asked]):
         """
         if not self.heeds_earlier:
             clear(session)
-        with at_work(session):
+        with at_work(session), limited(session, hosting().max_seconds), timed(self.what) as told:
             try:
-                yield from self.frames(session, asked)
+                load_here(getattr(asked, "classifier", None))
+                yield from settled(self.frames(session, asked))
             except Stopped:
+                told["outcome"] = "stopped"
                 words = f"{self.what.capitalize()} was stopped before there was something to show."
                 yield self.failed(words)
             except gr.Error as error:
+                told["outcome"] = "refused"
                 yield self.failed(str(error.message))
                 raise
             except Exception as error:
+                told["outcome"] = "failed"
                 log.exception("%s failed", self.what)
                 yield self.failed(BROKEN)
                 raise _shown(BROKEN) from error
@@ -153,10 +182,32 @@ class LongRun(Generic[Asked]):
                 yield {parts[name]: value for name, value in frame.items()} or gr.skip()
 
         options = dict(
-            concurrency_id="explain", concurrency_limit=1, show_progress="minimal",
+            concurrency_id="explain", concurrency_limit=hosting().runs_at_once,
+            show_progress="minimal",
             show_progress_on=parts["status"], **PRIVATE,
         )  # fmt: skip
         return event(run, form.inputs, list(parts.values()), **options | more)
+
+
+def load_here(name: Any) -> None:
+    """Load the classifier before a GPU is lent: the forked process finds it in its memory."""
+    if lends() and isinstance(name, str):
+        with suppress(ValueError):  # told where it is used
+            classifier_for(name)
+
+
+def settled(frames: Generator[Any, None, Any]) -> Iterator[Any]:
+    """The same frames, each computed by as many threads as there are free cores for."""
+    threads = None if lends() else RunThreads()
+    with closing(frames):
+        while True:
+            if threads:
+                threads.settle()  # every time: another thread of the server may go on
+            try:
+                frame = next(frames)
+            except StopIteration:
+                return
+            yield frame
 
 
 def long_run(

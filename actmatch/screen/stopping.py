@@ -9,6 +9,8 @@ import atexit
 import hashlib
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -81,6 +83,45 @@ def clear(session: str | None) -> None:
     """Forget what a visitor's earlier run was told."""
     for what in KINDS:
         StopSignal(session, what).clear()
+
+
+# --- in time -------------------------------------------------------------------------------------
+
+GRACE = 2.0  # times the limit after which a run ends even without a result
+
+
+@contextmanager
+def limited(session: str | None, seconds: float) -> Iterator[None]:
+    """A run for a visitor that ends with what it has after so many seconds, as if they stopped it.
+
+    If it still goes on at twice that time, it ends with nothing.
+    """
+    timers = [
+        threading.Timer(seconds * times, StopSignal(session, what).set)
+        for times, what in ((1.0, STOPPED), (GRACE, LEFT))
+    ]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+def in_time(classifier: Classifier, seconds: float) -> Classifier:
+    """The same network for the next seconds; after that it raises a `ValueError` that says so."""
+    end = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise ValueError(
+                f"This took longer than {seconds:g} s, the most that a run may take here; "
+                "ask for fewer steps."
+            )
+
+    return classifier.interrupted_by(check)
 
 
 # --- at once -------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from torch import Tensor
 from ...bounds import choice
 from ...classifiers.classifier import Classifier
 from ...classifiers.groups import grouped
-from ...classifiers.zoo import offline_classifiers
 from ...images.photograph import to_pixels
 from ...images.render import overlay
 from ...problem.config import ExplainConfig
@@ -25,7 +24,7 @@ from ...results.transfer import Transfer, spread, transfer
 from ...wording import percent
 from .. import html
 from ..asked import SearchScene
-from ..loaded import classifier_for
+from ..loaded import classifier_for, offered
 from ..runner import BUSY, Form, Frame, ShownSteps, long_run
 from ..search_state import SearchState, last_mask
 from ..stopping import LEFT, stoppable
@@ -47,11 +46,11 @@ class Models(Tab):
 
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)
-        names = list(offline_classifiers())
+        names = offered()
         with gr.Row():
             self.names = gr.CheckboxGroup(
                 names, value=names, label="Classifiers", min_width=280, elem_id="am-models-names",
-                info="Those installed here; the one that Explain uses always meets this mask.",
+                info="Those offered here; the one that Explain uses always meets this mask.",
             )  # fmt: skip
             self.whose = gr.Radio(
                 list(WHOSE), value=THIS, label="Mask", min_width=280, elem_id="am-models-whose",

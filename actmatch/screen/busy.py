@@ -1,0 +1,92 @@
+"""How long a visitor waits for their turn, and a refusal that says when to come back."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from typing import Any
+
+import gradio as gr
+from fastapi import HTTPException
+
+RUNS = "explain"  # the line in which all long runs wait
+USUAL_SECONDS = 30.0  # of a run, as long as none was seen
+SEEN = 20  # last runs that count for the estimate
+TOO_MANY = 429  # status of a refusal; with 503, Gradio's clients do not show the words
+BUSY = "Busy: {waiting} wait already. Come back in about {seconds} s."
+TURN = "Waiting for our turn, {waiting} before us, about {seconds} s …"
+
+
+class Line:
+    """The runs of a server that wait, and how long the last ones took."""
+
+    def __init__(self) -> None:
+        self.queue: Any = None  # of Gradio, once it serves
+        self.seconds: deque[float] = deque(maxlen=SEEN)
+        self.guard = threading.Lock()
+
+    def note(self, seconds: float) -> None:
+        """Note how long a run took."""
+        with self.guard:
+            self.seconds.append(seconds)
+
+    @property
+    def before(self) -> int:
+        """Runs at work or waiting."""
+        line = self._line()
+        return len(line.queue) + line.current_concurrency if line else 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next visitor is turned away."""
+        return self.queue is not None and len(self.queue) >= self.queue.max_size
+
+    def expected(self) -> int:
+        """Seconds until a run that comes now begins, to a multiple of five."""
+        with self.guard:
+            usual = sum(self.seconds) / len(self.seconds) if self.seconds else USUAL_SECONDS
+        line = self._line()
+        free = line.concurrency_limit if line else 1
+        rounds = max(0, self.before - free + 1) / free
+        return 5 * math.ceil(max(rounds, 0.2) * usual / 5)
+
+    def _line(self) -> Any:
+        lines = {} if self.queue is None else self.queue.event_queue_per_concurrency_id
+        return lines.get(RUNS)
+
+
+line = Line()
+
+
+def turn() -> str:
+    """What a visitor reads whose run has just been asked for.
+
+    Raises:
+        gr.Error: too many wait already; the message says when to come back.
+    """
+    if line.full:
+        raise gr.Error(refusal(), title="actmatch", print_exception=False)
+    before = line.before
+    if not before:
+        return "Waiting for our turn …"
+    return TURN.format(waiting=before, seconds=line.expected())
+
+
+def refusal() -> str:
+    """The sentence for those who are turned away."""
+    return BUSY.format(waiting=len(line.queue), seconds=line.expected())
+
+
+def refuse_in_words(queue: Any) -> None:
+    """Let a full queue of Gradio tell browsers and programs when to come back, from now on."""
+    line.queue, push = queue, queue.push
+
+    async def pushed(*arguments: Any, **named: Any) -> Any:
+        answer = await push(*arguments, **named)
+        if answer[-1] == "queue_full":
+            after = {"Retry-After": str(line.expected())}
+            raise HTTPException(TOO_MANY, refusal(), after)
+        return answer
+
+    queue.push = pushed

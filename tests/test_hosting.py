@@ -1,0 +1,244 @@
+"""A server's set-up: what it offers, how much a visitor may take, and what it keeps in memory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from toys import quadrant_classifier
+
+from actmatch.problem.config import ExplainConfig
+from actmatch.screen import busy, hosting, loaded, logs
+from actmatch.screen.asked import allowed
+from actmatch.screen.loaded import Cache, check_offered, classifier_choices, offered
+
+
+@pytest.fixture
+def set_up(monkeypatch):
+    """Sets variables of the environment and reads them again."""
+
+    def set_variables(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(f"ACTMATCH_{name.upper()}", str(value))
+        hosting.hosting.cache_clear()
+        return hosting.hosting()
+
+    for name in [name for name in os.environ if name.startswith("ACTMATCH_")]:
+        monkeypatch.delenv(name)
+    hosting.hosting.cache_clear()
+    yield set_variables
+    hosting.hosting.cache_clear()
+    hosting.serve_on(None)
+
+
+def test_without_variables_it_is_the_screen_of_ones_own_machine(set_up):
+    usual = set_up()
+    assert usual.hub_allowed
+    assert (usual.max_steps, usual.queue, usual.device) == (2000, 30, "auto")
+    assert usual.runs_at_once >= 1
+
+
+def test_variables_are_read(set_up):
+    read = set_up(classifiers="a, b,", max_steps=50, at_once=3, root_path="/tools/actmatch")
+    assert read.classifiers == ("a", "b") == tuple(offered())
+    assert (read.max_steps, read.runs_at_once, read.root_path) == (50, 3, "/tools/actmatch")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "max_steps",
+            "many",
+            "ACTMATCH_MAX_STEPS (steps of one search, at most) should be a valid",
+        ),
+        ("max_steps", "0", "greater than or equal to 1; got '0'."),
+        ("queue", "-3", "ACTMATCH_QUEUE"),
+        ("device", "tpu", "'auto', 'cpu', 'cuda' or 'mps'; got 'tpu'."),
+        ("root_path", "http://host", "ACTMATCH_ROOT_PATH"),
+        ("allow_hub", "perhaps", "ACTMATCH_ALLOW_HUB"),
+    ],
+)
+def test_a_value_that_is_not_accepted_is_named_in_one_sentence(set_up, name, value, words):
+    with pytest.raises(ValueError) as raised:
+        set_up(**{name: value})
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "variables", "others"),
+    [
+        (None, {}, False),
+        ("127.0.0.1", {}, False),
+        ("0.0.0.0", {}, True),
+        (None, {"GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+        (None, {"SPACE_ID": "somebody/actmatch"}, True),
+        (None, {"GRADIO_SHARE": "True"}, True),
+    ],
+)
+def test_visitors_from_elsewhere_may_not_name_any_classifier(
+    set_up, monkeypatch, host, variables, others
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    hosting.serve_on(host)
+    set_up()
+    assert hosting.serves_others() == others
+    check_offered(offered()[0])
+    check_offered(f"{offered()[0]}.in1k")
+    if others:
+        for name in ("resnet18", "hf-hub:timm/resnet18", "local-dir:/etc", "../secret"):
+            with pytest.raises(ValueError, match=r"is not offered here\. Choose one of tf_ef"):
+                check_offered(name)
+        assert all("hub" not in shown for shown, _ in classifier_choices())
+    else:
+        check_offered("resnet18")
+        assert any("hub" in shown for shown, _ in classifier_choices())
+
+
+def test_what_is_said_wins_over_where_it_serves(set_up):
+    hosting.serve_on("0.0.0.0")
+    assert set_up(allow_hub="true").hub_allowed
+    hosting.serve_on(None)
+    assert not set_up(allow_hub="false").hub_allowed
+
+
+@pytest.mark.parametrize("name", ["/etc/weights.pth", "../weights.safetensors"])
+def test_a_file_that_is_not_in_the_folder_is_never_opened(set_up, name):
+    set_up()
+    with pytest.raises(ValueError, match=r"There is no file weights\.\w+ in the folder"):
+        check_offered(name)
+
+
+def test_more_steps_than_allowed_are_refused(set_up):
+    set_up(max_steps=100)
+    assert allowed(ExplainConfig(preset="smallest", steps=100)).steps == 100
+    with pytest.raises(ValueError, match=r"at most 100 steps here; got 880 \(preset paper\)"):
+        allowed(ExplainConfig(preset="paper"))
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def cache(limit):
+    """A cache of toys, and the names in the order in which they were loaded."""
+    names = []
+
+    def load(name, device):
+        names.append(name)
+        return quadrant_classifier()
+
+    return Cache(load, lambda: limit), names
+
+
+def test_classifiers_are_loaded_once():
+    kept, names = cache(1000)
+    assert kept.get("a", "cpu") is kept.get("a", "cpu")
+    assert names == ["a"]
+
+
+def test_the_one_not_used_for_longest_goes_when_memory_is_short():
+    kept, names = cache(0)
+    size = Cache(lambda *_: quadrant_classifier(), lambda: 0)
+    size.get("a", "cpu")
+    kept.limit = lambda: 2.5 * size.megabytes  # room for two
+    for name in "ababcab":
+        kept.get(name, "cpu")
+    assert names == ["a", "b", "c", "a", "b"]
+    assert [name for name, _ in kept.kept] == ["a", "b"]
+
+
+def test_one_classifier_stays_whatever_its_size():
+    kept, names = cache(0)
+    assert kept.get("a", "cpu") is kept.get("a", "cpu")
+    assert names == ["a"]
+
+
+def test_a_failed_load_is_not_kept():
+    def load(name, device):
+        raise ValueError("no such classifier")
+
+    kept = Cache(load, lambda: 1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no such classifier"):
+            kept.get("a", "cpu")
+    assert not kept.kept
+
+
+def test_the_device_of_the_set_up_is_taken_if_a_visitor_chooses_none(set_up, monkeypatch):
+    asked = []
+    monkeypatch.setattr(loaded.loaded, "get", lambda *key: asked.append(key))
+    set_up(device="cpu")
+    loaded.classifier_for(offered()[0])
+    assert asked == [(offered()[0], "cpu")]
+
+
+# --- waiting -------------------------------------------------------------------------------------
+
+
+def waiting(line, runs, active, limit=1, size=5):
+    """The line with a queue of Gradio's kind in which so many runs wait."""
+    events = SimpleNamespace(queue=[0] * runs, current_concurrency=active, concurrency_limit=limit)
+
+    class Queue:
+        def __init__(self):
+            self.event_queue_per_concurrency_id = {busy.RUNS: events}
+            self.max_size = size
+
+        def __len__(self):
+            return runs
+
+    line.queue = Queue()
+
+
+@pytest.mark.parametrize(
+    ("runs", "active", "limit", "seconds"),
+    [(0, 1, 1, 20), (3, 1, 1, 80), (3, 2, 2, 40), (0, 0, 1, 5)],
+)
+def test_the_wait_follows_from_the_last_runs(runs, active, limit, seconds):
+    line = busy.Line()
+    for each in (10, 30):
+        line.note(each)
+    waiting(line, runs, active, limit)
+    assert line.expected() == seconds
+
+
+def test_a_visitor_reads_how_many_are_before_them_or_when_to_come_back(monkeypatch):
+    line = busy.Line()
+    monkeypatch.setattr(busy, "line", line)
+    assert busy.turn() == "Waiting for our turn …"
+    waiting(line, 2, 1)
+    assert busy.turn() == "Waiting for our turn, 3 before us, about 90 s …"
+    waiting(line, 5, 1)
+    with pytest.raises(gr.Error, match=r"Busy: 5 wait already\. Come back in about 180 s"):
+        busy.turn()
+
+
+# --- the log -------------------------------------------------------------------------------------
+
+
+def test_a_run_is_one_line_of_json(caplog):
+    with caplog.at_level(logging.INFO, "actmatch.runs"), logs.timed("an explanation") as fields:
+        fields["outcome"] = "stopped"
+    (record,) = caplog.records
+    line = json.loads(logs.Line().format(record))
+    assert line["message"] == "an explanation" and line["outcome"] == "stopped"
+    assert line["seconds"] >= 0 and line["level"] == "info"
+
+
+def test_a_visitor_who_left_is_told_apart(caplog):
+    def run():
+        with logs.timed("a toy"):
+            yield 1
+            yield 2
+
+    with caplog.at_level(logging.INFO, "actmatch.runs"):
+        running = run()
+        next(running)
+        running.close()
+    assert caplog.records[-1].fields["outcome"] == "left"

@@ -1,0 +1,249 @@
+"""ZeroGPU, by a stand-in for the package `spaces`: what crosses the fork, and how runs end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import gradio as gr
+import pytest
+import torch
+
+from actmatch.screen import loaded, zero_gpu
+from actmatch.screen.runner import BROKEN, ShownSteps, long_run
+from actmatch.screen.stopping import Stopped, StopSignal, limited
+from actmatch.screen.zero_gpu import LEAST, MOST, Broken, device_here, on_gpu, seconds_needed
+
+STANDINS = Path(__file__).parent / "standins"
+VISITOR = "visitor with a GPU"
+
+
+@pytest.fixture
+def spaces(monkeypatch):
+    """The stand-in, lending a GPU for a minute."""
+    monkeypatch.syspath_prepend(str(STANDINS))
+    import spaces
+
+    monkeypatch.setattr(spaces.config.Config, "zero_gpu", True)
+    monkeypatch.setattr(zero_gpu, "spaces", spaces)
+    monkeypatch.setenv("STANDIN_SECONDS", "60")
+    yield spaces
+    StopSignal(VISITOR).clear()
+    sys.modules.pop("spaces", None)
+    sys.modules.pop("spaces.config", None)
+
+
+def test_without_the_package_a_function_stays_what_it_is():
+    def frames():
+        yield 1
+
+    assert not zero_gpu.lends()
+    assert on_gpu(frames) is frames
+    assert device_here("cuda") == "cuda"
+
+
+def test_frames_and_arguments_cross_the_fork(spaces):
+    @on_gpu
+    def frames(session, *, pixels):
+        yield dict(pid=os.getpid(), doubled=2 * pixels, threads=torch.get_num_threads())
+        yield dict(device=device_here("cuda"))
+
+    first, second = frames(VISITOR, pixels=torch.ones(2))
+    assert first["pid"] != os.getpid()
+    assert torch.equal(first["doubled"], torch.full((2,), 2.0))
+    assert first["threads"] == 1
+    assert second == dict(device="cuda")
+    assert device_here("cuda") == "cpu"  # here, where nothing was lent
+
+
+def test_a_forked_process_computes_after_the_server_did_with_many_threads(spaces):
+    """GNU's OpenMP would wait forever for the server's threads."""
+
+    def convolve():
+        pixels = torch.rand(4, 16, 64, 64, requires_grad=True)
+        torch.nn.functional.conv2d(pixels, torch.rand(16, 16, 3, 3)).sum().backward()
+        return pixels.grad.isfinite().all().item()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert convolve()
+    finally:
+        torch.set_num_threads(before)
+
+    @on_gpu
+    def frames(session):
+        yield convolve()
+
+    assert list(frames(VISITOR)) == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Stopped(), Stopped),
+        (gr.Error("No such class.", print_exception=False), gr.Error),
+        (KeyError("secret"), Broken),
+    ],
+)
+def test_errors_cross_the_fork(spaces, error, told):
+    @on_gpu
+    def frames(session):
+        yield "at work"
+        raise error
+
+    running = frames(VISITOR)
+    assert next(running) == "at work"
+    with pytest.raises(told) as raised:
+        next(running)
+    assert "secret" not in str(raised.value)
+    if told is gr.Error:
+        assert raised.value.message == "No such class."
+
+
+def test_a_process_that_dies_is_told_in_a_sentence_and_frees_the_place(spaces):
+    @on_gpu
+    def frames(session, how):
+        yield "at work"
+        if how == "dies":
+            os._exit(9)
+        yield "done"
+
+    running = frames(VISITOR, "dies")
+    assert next(running) == "at work"
+    with pytest.raises(gr.Error, match="The GPU was taken back before there was a result; 20 s"):
+        next(running)
+    assert list(frames(VISITOR, "works")) == ["at work", "done"]
+
+
+def test_a_process_that_hangs_is_killed_when_its_time_is_over(spaces, monkeypatch):
+    monkeypatch.setenv("STANDIN_SECONDS", "1")
+
+    @on_gpu
+    def frames(session):
+        yield os.getpid()
+        time.sleep(600)
+
+    running = frames(VISITOR)
+    pid, started = next(running), time.monotonic()
+    with pytest.raises(gr.Error, match="taken back"):
+        next(running)
+    assert time.monotonic() - started < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_leaving_ends_the_process(spaces):
+    @on_gpu
+    def frames(session):
+        yield os.getpid()
+        while True:
+            time.sleep(0.05)
+            yield None
+
+    running = frames(VISITOR)
+    pid = next(running)
+    running.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def counted(stopped):
+    """Steps of 20 ms without end, until somebody stops them."""
+    count = 0
+    while not stopped():
+        time.sleep(0.02)
+        count += 1
+        yield count
+    return count
+
+
+def test_stop_is_heard_within_a_second(spaces):
+    @long_run("a toy", dict())
+    def run(session, asked):
+        steps = ShownSteps(session, counted, lambda step: False)
+        for step in steps:
+            yield dict(status=str(step))
+        yield dict(status=f"ended after {steps.result}")
+
+    running = run(VISITOR, None)
+    next(running)
+    StopSignal(VISITOR).set()
+    started = time.monotonic()
+    *_, last = running
+    assert time.monotonic() - started < 1
+    assert last["status"].startswith("ended after")
+
+
+def test_a_search_ends_before_its_loan_does(spaces, monkeypatch):
+    """So that there is time left to judge its mask."""
+    monkeypatch.setattr(zero_gpu, "JUDGING", LEAST - 0.5)
+
+    @on_gpu
+    def frames(session):
+        steps = ShownSteps(session, counted, lambda step: False)
+        yield from steps
+        yield "judged"
+
+    started = time.monotonic()
+    *_, last = frames(VISITOR)
+    assert last == "judged"
+    assert time.monotonic() - started < 5
+
+
+def test_an_unexpected_error_is_told_as_everywhere(spaces):
+    @long_run("a toy", dict(picture=None))
+    def run(session, asked):
+        yield dict(status="at work")
+        raise KeyError("secret")
+
+    running = run(VISITOR, None)
+    next(running)
+    assert BROKEN in next(running)["status"]
+    with pytest.raises(gr.Error, match="Something went wrong"):
+        next(running)
+
+
+def test_locks_of_the_server_do_not_reach_the_forked_process(spaces):
+    loaded.loaded.guard.acquire()
+    try:
+
+        @on_gpu
+        def frames(session):
+            yield loaded.loaded.guard.acquire(timeout=2)
+
+        assert list(frames(VISITOR)) == [True]
+    finally:
+        loaded.loaded.guard.release()
+
+
+def test_the_time_asked_for_follows_from_what_is_asked():
+    few = dict(steps=20, draws=1, preset="smallest", classifier="tf_efficientnet_lite0")
+    many = few | dict(steps=400)
+    assert seconds_needed({}) == LEAST
+    assert seconds_needed(few) < seconds_needed(many)
+    assert seconds_needed(many) < seconds_needed(many | dict(most=3)) <= MOST
+    assert seconds_needed(many) < seconds_needed(many | dict(draws=2))
+    wide = dict(classifier="vit_base_patch16_384.augreg_in1k")
+    assert seconds_needed(many) < seconds_needed(many | wide) <= MOST
+    assert seconds_needed(dict(methods=["rise"] * 4)) > LEAST
+    assert seconds_needed(dict(steps="many", classifier=7, most=None)) == seconds_needed(
+        dict(steps=None)
+    )
+
+
+def test_a_run_over_its_limit_is_stopped_as_if_the_visitor_did_it():
+    signal = StopSignal(VISITOR)
+    try:
+        with limited(VISITOR, 0.05):
+            assert not signal.is_set()
+            time.sleep(0.3)
+            assert signal.is_set()
+    finally:
+        signal.clear()
+    with limited(VISITOR, 0.2):
+        pass
+    time.sleep(0.4)
+    assert not signal.is_set()  # a run that is over is not stopped
