@@ -327,6 +327,18 @@ def test_a_folder_that_is_a_file_exits_with_2_and_one_sentence(asked, photo, cap
     assert "Cannot write to the folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["explain", "several", "classes"])
+def test_a_link_that_leads_nowhere_is_noticed_before_the_search(
+    asked, photo, tmp_path, command, capsys
+):
+    out = tmp_path / "out"
+    out.symlink_to(tmp_path / "gone")
+    assert cli.main([command, photo, "--out", str(out), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "out is a link that leads nowhere" in error
+    assert (error.count("\n"), asked) == (1, [])
+
+
 def test_an_unknown_classifier_exits_with_2_and_one_sentence(run, no_network, capsys):
     status, _ = run("--classifier", "resnet81", "--quiet")
     error = capsys.readouterr().err
@@ -413,6 +425,17 @@ def test_a_contrast_is_replayed_and_a_similarity_refused(asked, run, tmp_path, c
     report.write_text(json.dumps(saved))
     assert cli.main(["replay", str(report), "--quiet"]) == 2
     assert "the similarity to other.png, which it does not hold" in capsys.readouterr().err
+
+
+def test_replay_and_judge_notice_a_link_that_leads_nowhere_first(
+    report, asked, photo, mask, tmp_path, capsys
+):
+    out, before = tmp_path / "again", len(asked)
+    out.symlink_to(tmp_path / "gone")
+    for words in (["replay", str(report)], ["judge", photo, mask], ["compare", photo, mask]):
+        assert cli.main([*words, "--out", str(out)]) == 2
+        assert "again is a link that leads nowhere" in capsys.readouterr().err
+    assert len(asked) == before
 
 
 def test_replay_takes_the_classifier_from_elsewhere(report, asked):
