@@ -275,7 +275,7 @@ def test_an_option_that_is_not_accepted_exits_with_2_and_one_sentence(
 
 def test_a_device_that_there_is_not_exits_with_2_and_one_sentence(run, capsys):
     assert run("--quiet", "--device", "tpu")[0] == 2
-    assert "device must be one of auto, cpu, cuda, mps; got 'tpu'" in capsys.readouterr().err
+    assert "device 'tpu' is not available on this machine; available: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -345,6 +345,17 @@ def test_an_unknown_classifier_exits_with_2_and_one_sentence(run, no_network, ca
     assert status == 2
     assert "There is no classifier named 'resnet81'" in error
     assert error.count("\n") == 1
+
+
+def test_a_card_that_is_not_there_exits_with_2_and_lists_those_that_are(run, monkeypatch, capsys):
+    monkeypatch.setattr(zoo.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(zoo.torch.cuda, "device_count", lambda: 2)
+    status, _ = run("--device", "cuda:9", "--quiet")
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "actmatch: device 'cuda:9' is not available on this machine; "
+        "available: auto, cuda, cuda:1, cpu.\n"
+    )
 
 
 def test_an_interrupt_exits_with_130_and_writes_nothing(run, monkeypatch, tmp_path, capsys):

@@ -514,6 +514,18 @@ def test_a_visitor_cannot_open_files_outside_the_folder_of_checkpoints(name):
         loaded.classifier_for(name)
 
 
+def test_each_card_has_a_classifier_of_its_own_and_each_card_but_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(loaded, "load_classifier", lambda *given: given)
+    loaded._loaded.cache_clear()
+    first, second = (loaded.classifier_for("own", f"cuda:{number}") for number in (0, 1))
+    assert (first, second) == (("own", "cuda"), ("own", "cuda:1"))
+    assert loaded.classifier_for("own", "cuda") is loaded.classifier_for("own", "auto") is first
+    assert loaded.classifier_for("own", "cpu:0") is loaded.classifier_for("own", "cpu")
+    loaded._loaded.cache_clear()
+
+
 def test_an_unknown_classifier_is_refused_in_words(lion):
     with pytest.raises(gr.Error, match="no classifier named 'resnet_nonsense'"):
         ask_column.look(lion, "resnet_nonsense", "crop")

@@ -25,6 +25,7 @@ from ..results.several import Limits
 from ..results.transfer import spread, transfer
 from .options import (
     CLASSIFIER,
+    DEVICE,
     QUIET,
     TARGET,
     Command,
@@ -223,7 +224,7 @@ class CheckClassifier(Command):
     """Say what was understood of a classifier, what was guessed, and what is odd."""
 
     classifier: str = argument("CLASSIFIER", CLASSIFIER)
-    device: str = choice(zoo.DEVICES, "Where to compute", "auto")
+    device: str = option("NAME", DEVICE, "auto")
 
     def run(self) -> None:
         say(check_table(check(zoo.load_classifier(self.classifier, self.device))))

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ..classifiers.zoo import DEVICES
+from ..classifiers.zoo import DEVICE_PATTERN, DEVICE_WORDS
 from ..images.photograph import read_bytes
 from ..problem.config import ExplainConfig
 from .record import Record
@@ -37,11 +37,7 @@ class Saved(BaseModel):
         max_length=LONGEST_NAME,
         description=f"a classifier's name of at most {LONGEST_NAME} letters",
     )
-    device: str = Field(
-        "auto",
-        pattern=rf"^({'|'.join(DEVICES)})(:\d+)?$",
-        description=f"one of {', '.join(DEVICES)}",
-    )
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description=DEVICE_WORDS)
     versions: dict[str, str] = Field({}, description="an object of texts")
     question: Question | None = Field(
         None, description=f"a {CONTRAST} or a {SIMILARITY} with its names"

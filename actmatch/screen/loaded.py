@@ -44,11 +44,16 @@ def classifier_for(name: str, device: str = "auto") -> Classifier:
         raise ValueError("Choose a classifier first.")
     if is_checkpoint(name) and name not in local_checkpoints():
         raise ValueError(f"There is no file {Path(name).name} in the folder checkpoints.")
-    key = name, pick_device(device).type
+    key = name, _place(device)
     with _loading:
         lock = _locks.setdefault(key, threading.Lock())
     with lock:  # one download a classifier; visitors of other classifiers do not wait for it
         return _loaded(*key)
+
+
+def _place(device: str) -> str:
+    """The device under one name, whichever of its names is given: `cuda:0` is `cuda`."""
+    return str(pick_device(device)).removesuffix(":0")
 
 
 @lru_cache(maxsize=4)
