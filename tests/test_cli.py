@@ -12,7 +12,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
-from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_mask
+from toys import (
+    across_classifier,
+    across_pixels,
+    quadrant_classifier,
+    quadrant_mask,
+    tiny_model,
+)
 
 from actmatch import cli
 from actmatch.bounds import bounds_of
@@ -452,6 +458,49 @@ def test_replay_and_judge_notice_a_link_that_leads_nowhere_first(
 def test_replay_takes_the_classifier_from_elsewhere(report, asked):
     assert cli.main(["replay", str(report), "--classifier", "moved.pth", "--quiet"]) == 0
     assert asked[-1] == ("moved.pth", "cpu")
+
+
+@pytest.fixture
+def birds(tmp_path, monkeypatch, photo, capsys):
+    """A file of weights, in whose folder's parent one works, and its report; all paths relative."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("weights/birds.pth")
+    file.parent.mkdir()
+    torch.save(tiny_model("test_resnet", size=64).state_dict(), file)
+    said = dict(architecture="test_resnet", pretrained_cfg=dict(input_size=[3, 64, 64]))
+    file.with_suffix(".json").write_text(json.dumps(said))
+    words = ["--out", "result", "--classifier", str(file), "--device", "cpu", "--steps", "2"]
+    assert cli.main(["explain", photo, *words, "--quiet"]) == 0
+    capsys.readouterr()
+    return file
+
+
+def test_a_file_of_weights_is_found_again_also_where_it_was_moved(birds, capsys):
+    replay = ["replay", "result/report.json", "--quiet"]
+    assert cli.main(replay) == 0
+    moved = Path("elsewhere").absolute()
+    birds.parent.rename(moved)
+    (moved / "birds.pth").rename(moved / "robins.pt")
+    (moved / "birds.json").rename(moved / "robins.json")
+    assert cli.main(replay) == 2
+    assert "say where it is with --classifier PATH." in capsys.readouterr().err
+    assert cli.main([*replay, "--classifier", str(moved / "robins.pt")]) == 0
+
+
+def test_another_file_of_the_same_name_is_refused_before_the_search(birds, capsys):
+    torch.save(tiny_model("test_resnet", seed=1, size=64).state_dict(), birds)
+    assert cli.main(["replay", "result/report.json", "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "birds.pth has other weights than the report's classifier" in error
+    assert error.count("\n") == 1
+
+
+def test_no_file_of_a_result_names_an_absolute_path(birds, photo, tmp_path):
+    words = ["--classifier", str(birds.absolute()), "--device", "cpu", "--steps", "2", "--quiet"]
+    assert cli.main(["explain", photo, "--out", "again", *words]) == 0
+    report = json.loads(Path("again/report.json").read_text())
+    assert report["classifier_file"] == "weights/birds.pth"
+    assert not any(str(tmp_path).encode() in path.read_bytes() for path in Path("again").iterdir())
 
 
 @pytest.mark.parametrize("spoil", ["photograph", "text", "record", "value"])

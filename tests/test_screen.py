@@ -457,6 +457,12 @@ def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
     ]
 
 
+def test_a_report_of_a_file_elsewhere_chooses_the_local_file_of_that_name(monkeypatch):
+    monkeypatch.setattr(share_row, "local_checkpoints", lambda: ["checkpoints/birds.pth"])
+    assert share_row._where("../weights/birds.pth") == "checkpoints/birds.pth"
+    assert share_row._where("hf-hub:timm/resnet18") == "hf-hub:timm/resnet18"
+
+
 def test_a_report_that_cannot_be_read_is_refused_in_words():
     with pytest.warns(UserWarning, match=r"There is no report at 'no\.json'"):
         assert share_row.from_report("no.json") == {}

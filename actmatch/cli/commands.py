@@ -19,7 +19,7 @@ from ..results.explanation import FILES, PHOTOGRAPH_FILE
 from ..results.folder import MASK_FILES, REPORT_FILE, check_folder
 from ..results.gathered import check_most
 from ..results.judgment import ScoreConfig, judge
-from ..results.replay import replay
+from ..results.replay import classifier_of, replay
 from ..results.report import read_report
 from ..results.several import Limits
 from ..results.transfer import spread, transfer
@@ -121,7 +121,8 @@ class Replay(Command):
         photo = self.photo or Path(self.report).with_name(PHOTOGRAPH_FILE)
         settings = report.settings
         device = settings.device if settings.device in zoo.available_devices() else "cpu"
-        classifier = zoo.load_classifier(self.classifier or settings.classifier, device)
+        name = self.classifier or classifier_of(report, Path(self.report).parent)
+        classifier = zoo.load_classifier(name, device)
         with searching(settings.config.steps, self.quiet) as show:
             again = replay(classifier, report, photo, on_step=show)
         say(again.sentence, *again.differences, *report.notes)
