@@ -496,6 +496,7 @@ def test_a_repository_of_the_hub_loads_from_the_cache_without_a_network(
     monkeypatch.setattr(model_zoo, "try_to_load_from_cache", look)
     classifier = load_classifier(tag, "cpu")
     assert classifier.name == "hf-hub:someone/birds"
+    assert classifier.origin.file is None  # a file of the cache is nobody's to name
     assert classifier.class_names == ("robin", "magpie", "wren", "owl")
     assert classifier.size == (64, 64)
     with pytest.raises(ValueError, match="needs the model hub, which cannot be reached"):
