@@ -12,7 +12,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from PIL import Image
-from toys import across_classifier, across_pixels, quadrant_classifier, quadrant_mask
+from toys import (
+    across_classifier,
+    across_pixels,
+    quadrant_classifier,
+    quadrant_mask,
+    tiny_model,
+)
 
 from actmatch import cli
 from actmatch.bounds import bounds_of
@@ -275,7 +281,7 @@ def test_an_option_that_is_not_accepted_exits_with_2_and_one_sentence(
 
 def test_a_device_that_there_is_not_exits_with_2_and_one_sentence(run, capsys):
     assert run("--quiet", "--device", "tpu")[0] == 2
-    assert "device must be one of auto, cpu, cuda, mps; got 'tpu'" in capsys.readouterr().err
+    assert "device 'tpu' is not available on this machine; available: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -327,12 +333,35 @@ def test_a_folder_that_is_a_file_exits_with_2_and_one_sentence(asked, photo, cap
     assert "Cannot write to the folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["explain", "several", "classes"])
+def test_a_link_that_leads_nowhere_is_noticed_before_the_search(
+    asked, photo, tmp_path, command, capsys
+):
+    out = tmp_path / "out"
+    out.symlink_to(tmp_path / "gone")
+    assert cli.main([command, photo, "--out", str(out), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "out is a link that leads nowhere" in error
+    assert (error.count("\n"), asked) == (1, [])
+
+
 def test_an_unknown_classifier_exits_with_2_and_one_sentence(run, no_network, capsys):
     status, _ = run("--classifier", "resnet81", "--quiet")
     error = capsys.readouterr().err
     assert status == 2
     assert "There is no classifier named 'resnet81'" in error
     assert error.count("\n") == 1
+
+
+def test_a_card_that_is_not_there_exits_with_2_and_lists_those_that_are(run, monkeypatch, capsys):
+    monkeypatch.setattr(zoo.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(zoo.torch.cuda, "device_count", lambda: 2)
+    status, _ = run("--device", "cuda:9", "--quiet")
+    assert status == 2
+    assert capsys.readouterr().err == (
+        "actmatch: device 'cuda:9' is not available on this machine; "
+        "available: auto, cuda, cuda:1, cpu.\n"
+    )
 
 
 def test_an_interrupt_exits_with_130_and_writes_nothing(run, monkeypatch, tmp_path, capsys):
@@ -415,9 +444,63 @@ def test_a_contrast_is_replayed_and_a_similarity_refused(asked, run, tmp_path, c
     assert "the similarity to other.png, which it does not hold" in capsys.readouterr().err
 
 
+def test_replay_and_judge_notice_a_link_that_leads_nowhere_first(
+    report, asked, photo, mask, tmp_path, capsys
+):
+    out, before = tmp_path / "again", len(asked)
+    out.symlink_to(tmp_path / "gone")
+    for words in (["replay", str(report)], ["judge", photo, mask], ["compare", photo, mask]):
+        assert cli.main([*words, "--out", str(out)]) == 2
+        assert "again is a link that leads nowhere" in capsys.readouterr().err
+    assert len(asked) == before
+
+
 def test_replay_takes_the_classifier_from_elsewhere(report, asked):
     assert cli.main(["replay", str(report), "--classifier", "moved.pth", "--quiet"]) == 0
     assert asked[-1] == ("moved.pth", "cpu")
+
+
+@pytest.fixture
+def birds(tmp_path, monkeypatch, photo, capsys):
+    """A file of weights, in whose folder's parent one works, and its report; all paths relative."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("weights/birds.pth")
+    file.parent.mkdir()
+    torch.save(tiny_model("test_resnet", size=64).state_dict(), file)
+    said = dict(architecture="test_resnet", pretrained_cfg=dict(input_size=[3, 64, 64]))
+    file.with_suffix(".json").write_text(json.dumps(said))
+    words = ["--out", "result", "--classifier", str(file), "--device", "cpu", "--steps", "2"]
+    assert cli.main(["explain", photo, *words, "--quiet"]) == 0
+    capsys.readouterr()
+    return file
+
+
+def test_a_file_of_weights_is_found_again_also_where_it_was_moved(birds, capsys):
+    replay = ["replay", "result/report.json", "--quiet"]
+    assert cli.main(replay) == 0
+    moved = Path("elsewhere").absolute()
+    birds.parent.rename(moved)
+    (moved / "birds.pth").rename(moved / "robins.pt")
+    (moved / "birds.json").rename(moved / "robins.json")
+    assert cli.main(replay) == 2
+    assert "say where it is with --classifier PATH." in capsys.readouterr().err
+    assert cli.main([*replay, "--classifier", str(moved / "robins.pt")]) == 0
+
+
+def test_another_file_of_the_same_name_is_refused_before_the_search(birds, capsys):
+    torch.save(tiny_model("test_resnet", seed=1, size=64).state_dict(), birds)
+    assert cli.main(["replay", "result/report.json", "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "birds.pth has other weights than the report's classifier" in error
+    assert error.count("\n") == 1
+
+
+def test_no_file_of_a_result_names_an_absolute_path(birds, photo, tmp_path):
+    words = ["--classifier", str(birds.absolute()), "--device", "cpu", "--steps", "2", "--quiet"]
+    assert cli.main(["explain", photo, "--out", "again", *words]) == 0
+    report = json.loads(Path("again/report.json").read_text())
+    assert report["classifier_file"] == "weights/birds.pth"
+    assert not any(str(tmp_path).encode() in path.read_bytes() for path in Path("again").iterdir())
 
 
 @pytest.mark.parametrize("spoil", ["photograph", "text", "record", "value"])

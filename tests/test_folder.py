@@ -54,3 +54,41 @@ def test_a_file_of_that_name_must_not_be_a_folder(tmp_path):
 def test_a_folder_without_a_name_is_not_taken_for_the_working_folder():
     with pytest.raises(ValueError, match="needs a name"):
         check_folder("", NAMES)
+
+
+@pytest.mark.parametrize("below", ["", "result"])
+def test_a_link_that_leads_nowhere_is_refused_before_anything_is_written(tmp_path, below):
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(ValueError, match="out is a link that leads nowhere"):
+        check_folder(tmp_path / "out" / below, NAMES)
+
+
+def test_a_link_to_itself_leads_nowhere(tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    with pytest.raises(ValueError, match="out is a link that leads nowhere"):
+        check_folder(tmp_path / "out", NAMES)
+
+
+def test_a_link_to_a_folder_is_written_to(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "there")
+    write_folder(tmp_path / "out", NAMES, write)
+    assert {path.name for path in (tmp_path / "there").iterdir()} == set(NAMES)
+
+
+def test_a_file_where_a_folder_is_needed_is_refused(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    for folder in (tmp_path / "out", tmp_path / "out" / "result"):
+        with pytest.raises(ValueError, match="out is a file"):
+            check_folder(folder, NAMES)
+
+
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with pytest.raises(ValueError, match=f"no permission to write in {tmp_path.name}"):
+        check_folder(tmp_path / "out", NAMES)
+
+
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"Cannot write to the folder .*name too long"):
+        check_folder(tmp_path / ("o" * 300), NAMES)

@@ -58,7 +58,7 @@ def test_variables_are_read(set_up):
         ),
         ("max_steps", "0", "greater than or equal to 1; got '0'."),
         ("queue", "-3", "ACTMATCH_QUEUE"),
-        ("device", "tpu", "'auto', 'cpu', 'cuda' or 'mps'; got 'tpu'."),
+        ("device", "tpu", "one of auto, cpu, cuda, mps, or a numbered one such as cuda:1"),
         ("root_path", "http://host", "ACTMATCH_ROOT_PATH"),
         ("allow_hub", "perhaps", "ACTMATCH_ALLOW_HUB"),
     ],

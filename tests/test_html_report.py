@@ -12,6 +12,7 @@ from toys import QuadrantModel
 
 from actmatch import ExplainConfig
 from actmatch.classifiers.classifier import Classifier
+from actmatch.classifiers.origin import Origin
 from actmatch.evidence.held import held_sentences
 from actmatch.problem.backgrounds import BACKGROUNDS
 from actmatch.results.explain import explain
@@ -105,6 +106,7 @@ def test_the_page_says_the_sentence_the_promise_and_the_figures(page, result):
     assert all(f"{rate.kept} of {rate.trials}" in text for rate in result.keep_rate)
     assert all(check.reason in text for check in result.card.checks)
     assert all(version in text for version in result.versions.values())
+    assert f"sha256 {result.origin.weights_sha256[:12]}..." in text
     assert "--preset confident --steps 6 --setting resolution=8 --weight area=9.5" in text
     assert "arXiv 2509.23051" in text
 
@@ -164,3 +166,10 @@ def test_every_kind_of_explanation_has_a_page(quadrant, photograph, settings):
         page = Page(html_report(shown))
         assert page.open == []
     assert "stopped early" in page.text
+
+
+def test_the_command_names_the_file_of_weights_and_weights_unknown_have_no_row(result):
+    unknown = dataclasses.replace(result, origin=Origin("weights/birds.pth"))
+    text = html_report(unknown)
+    assert "--classifier weights/birds.pth" in text
+    assert "sha256" not in text

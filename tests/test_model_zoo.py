@@ -9,11 +9,16 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from toys import random_pixels
+from toys import QuadrantModel, random_pixels
 
 from actmatch.classifiers import checkpoint
 from actmatch.classifiers import zoo as model_zoo
-from actmatch.classifiers.zoo import load_classifier, offline_classifiers, pick_device
+from actmatch.classifiers.zoo import (
+    available_devices,
+    load_classifier,
+    offline_classifiers,
+    pick_device,
+)
 
 NAMES = ["cat", "dog", "eel", "fox"]
 
@@ -407,13 +412,55 @@ def test_half_a_checkpoint_is_refused(weights, tmp_path):
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(monkeypatch, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ValueError, match=f"'{device}' is not available .* available: cpu"):
+    with pytest.raises(ValueError, match=f"'{device}' is not available .* available: auto, cpu"):
         load_classifier("tf_efficientnet_lite0", device)
 
 
-def test_an_unknown_device_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda, mps"):
-        pick_device("tpu")
+@pytest.fixture
+def two_cards(monkeypatch):
+    """A machine with two cards, in name."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("named", "picked"),
+    [("auto", "cuda"), ("cuda", "cuda"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"),
+     ("cpu", "cpu"), ("cpu:0", "cpu"), (torch.device("cuda", 1), "cuda:1")],
+)  # fmt: skip
+def test_one_of_several_cards_is_named_by_its_number(two_cards, named, picked):
+    assert pick_device(named) == torch.device(picked)
+
+
+def test_the_cards_are_listed_from_the_first_on(two_cards):
+    assert available_devices() == ("cuda", "cuda:1", "cpu")
+
+
+@pytest.mark.parametrize(
+    "device",
+    ["cuda:2", "cuda:9", "cuda:-1", "cuda:01", "cuda:", "cuda:0:0", "cpu:1", "mps", "mps:0", "tpu",
+     "auto:0", "", ":0", "CUDA", 0, None],
+)  # fmt: skip
+def test_what_is_no_device_of_this_machine_is_refused_with_those_that_are(two_cards, device):
+    with pytest.raises(ValueError) as refused:
+        pick_device(device)
+    assert str(refused.value) == (
+        f"device {str(device)!r} is not available on this machine; "
+        "available: auto, cuda, cuda:1, cpu."
+    )
+
+
+def test_mps_has_a_single_device(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("mps").type == pick_device("mps:0").type == "mps"
+    with pytest.raises(ValueError, match=r"'mps:1' is not available .* available: auto, mps, cpu"):
+        pick_device("mps:1")
+
+
+def test_the_first_cpu_is_the_cpu(quadrant):
+    assert load_classifier(QuadrantModel(), "cpu:0").device == quadrant.device
 
 
 @pytest.mark.parametrize(
@@ -449,6 +496,7 @@ def test_a_repository_of_the_hub_loads_from_the_cache_without_a_network(
     monkeypatch.setattr(model_zoo, "try_to_load_from_cache", look)
     classifier = load_classifier(tag, "cpu")
     assert classifier.name == "hf-hub:someone/birds"
+    assert classifier.origin.file is None  # a file of the cache is nobody's to name
     assert classifier.class_names == ("robin", "magpie", "wren", "owl")
     assert classifier.size == (64, 64)
     with pytest.raises(ValueError, match="needs the model hub, which cannot be reached"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from actmatch import ExplainConfig, Guidance, explain_steps
 from actmatch.progress import drain
 from actmatch.results.explain import explain
 from actmatch.results.record import record_of
-from actmatch.results.replay import replay
+from actmatch.results.replay import classifier_of, replay
 from actmatch.results.report import EARLIER, read_report
 
 CONFIG = ExplainConfig(preset="robust", steps=6, resolution=8, seed=4)
@@ -132,10 +133,69 @@ def test_another_photograph_is_refused_in_a_sentence(classifier, photograph, tmp
         replay(classifier, report, other)
 
 
-def test_another_classifier_is_refused_in_a_sentence(classifier, photograph, tmp_path):
+def test_another_input_size_is_refused_in_a_sentence(classifier, photograph, tmp_path):
     report = saved(explain(classifier, photograph, CONFIG), tmp_path)
     with pytest.raises(ValueError, match="sees other pixels"):
-        replay(tiny_classifier(size=96), report, photograph)
+        replay(tiny_classifier(size=96), report._replace(weights_sha256=None), photograph)
+
+
+def test_other_weights_are_refused_in_a_sentence_with_both_hashes(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    other = tiny_classifier(seed=1)
+    here, told = other.origin.weights_sha256[:12], classifier.origin.weights_sha256[:12]
+    with pytest.raises(ValueError) as refused:
+        replay(other, report, photograph)
+    assert str(refused.value) == (
+        "test_efficientnet has other weights than the report's classifier: their sha256 begins "
+        f"with {here} here, and with {told} in the report."
+    )
+
+
+def test_the_same_weights_under_another_name_are_accepted(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    again = tiny_classifier()
+    again.name = "moved.pth"
+    assert replay(again, report, photograph).identical
+
+
+def test_a_report_of_a_version_that_kept_no_hash_is_replayed_as_it_was(
+    classifier, photograph, tmp_path
+):
+    path = explain(classifier, photograph, CONFIG).save(tmp_path) / "report.json"
+    report = json.loads(path.read_text())
+    del report["weights_sha256"], report["classifier_file"]
+    path.write_text(json.dumps(report))
+    again = replay(classifier, read_report(path), photograph)
+    assert again.identical
+    assert again.differences == ()
+    assert not replay(tiny_classifier(seed=1), read_report(path), photograph).identical
+
+
+@pytest.mark.parametrize("place", ["weights/birds.pth", "out/birds.pth"])
+def test_a_file_of_weights_is_found_from_here_or_by_its_report(
+    classifier, photograph, tmp_path, monkeypatch, place
+):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path / "out")
+    settings = report.settings._replace(classifier="weights/birds.pth")
+    report = report._replace(settings=settings)
+    monkeypatch.chdir(tmp_path / "out")
+    with pytest.raises(ValueError) as refused:
+        classifier_of(report, Path())
+    assert str(refused.value) == (
+        "The report's classifier is the file 'weights/birds.pth' (sha256 of its weights: "
+        f"{report.weights_sha256[:12]}...), which is neither there nor beside the report; say "
+        "where it is with --classifier PATH."
+    )
+    (tmp_path / "weights").mkdir()
+    (tmp_path / place).touch()
+    assert Path(classifier_of(report, Path())).samefile(tmp_path / place)
+    monkeypatch.chdir(tmp_path)
+    assert Path(classifier_of(report, Path("out"))).samefile(tmp_path / place)
+
+
+def test_a_classifier_that_is_no_file_is_loaded_by_its_name(classifier, photograph, tmp_path):
+    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+    assert classifier_of(report, tmp_path) == "test_efficientnet"
 
 
 def test_a_report_without_a_record_is_refused_in_a_sentence(classifier, photograph, tmp_path):

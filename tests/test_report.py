@@ -47,9 +47,21 @@ def test_a_report_gives_back_settings_versions_and_record(explanation, tmp_path)
     assert read_report(io.BytesIO(path.read_bytes())).settings == found.settings
 
 
+def test_a_report_says_which_weights_it_is_of_and_where_they_were(report, explanation):
+    assert report["weights_sha256"] == explanation.origin.weights_sha256
+    assert report["classifier_file"] is None
+    assert read(report).weights_sha256 == explanation.origin.weights_sha256
+    report["classifier_file"] = "weights/birds.pth"
+    assert read(report).settings.classifier == "weights/birds.pth"
+    report["weights_sha256"] = None
+    assert read(report).weights_sha256 is None
+
+
 def test_a_mask_of_any_size_survives_its_record(explanation):
     mask = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)).round()
-    record = record_of(explanation.pixels, mask, steps=3, stopped=False, threads=1, threads_changed=False)
+    record = record_of(
+        explanation.pixels, mask, steps=3, stopped=False, threads=1, threads_changed=False
+    )
     assert (Record.model_validate(record.model_dump()).mask == mask.numpy()).all()
 
 
@@ -103,6 +115,10 @@ def test_something_that_is_no_file_is_refused_in_a_sentence(source):
         (("question",), {"kind": "contrast", "other": "b"}, "question must be a contrast"),
         (("question",), {"kind": "riddle", "target": None, "other": "b"}, "question must be a"),
         (("versions",), {"torch": 2}, "versions must be"),
+        (("classifier_file",), "", "classifier_file must be a path of at most 4096 letters"),
+        (("classifier_file",), ["birds.pth"], "classifier_file must be a path"),
+        (("weights_sha256",), "abc", "weights_sha256 must be 64 hexadecimal digits, or null"),
+        (("weights_sha256",), 7, "weights_sha256 must be 64 hexadecimal digits, or null"),
         (("replay",), [], "replay must be an object"),
         (("replay", "steps"), -1, r"replay\.steps must be a whole number"),
         (("replay", "steps"), True, r"replay\.steps must be a whole number"),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toys import QuadrantModel
+from toys import QuadrantModel, quadrant_classifier
 
 from actmatch.classifiers.classifier import Classifier
 from actmatch.evidence.scorecard import Prediction
@@ -457,6 +457,12 @@ def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
     ]
 
 
+def test_a_report_of_a_file_elsewhere_chooses_the_local_file_of_that_name(monkeypatch):
+    monkeypatch.setattr(share_row, "local_checkpoints", lambda: ["checkpoints/birds.pth"])
+    assert share_row._where("../weights/birds.pth") == "checkpoints/birds.pth"
+    assert share_row._where("hf-hub:timm/resnet18") == "hf-hub:timm/resnet18"
+
+
 def test_a_report_that_cannot_be_read_is_refused_in_words():
     with pytest.warns(UserWarning, match=r"There is no report at 'no\.json'"):
         assert share_row.from_report("no.json") == {}
@@ -512,6 +518,22 @@ def test_a_run_without_a_photograph_asks_for_one():
 def test_a_visitor_cannot_open_files_outside_the_folder_of_checkpoints(name):
     with pytest.raises(ValueError, match=r"There is no file|Choose a classifier"):
         loaded.classifier_for(name)
+
+
+def test_each_card_has_a_classifier_of_its_own_and_each_card_but_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    places = []
+
+    def load(name, device):
+        places.append(device)
+        return quadrant_classifier()
+
+    monkeypatch.setattr(loaded, "loaded", loaded.Cache(load, lambda: 1000))
+    first, second = (loaded.classifier_for("own", f"cuda:{number}") for number in (0, 1))
+    assert places == ["cuda", "cuda:1"] and first is not second
+    assert loaded.classifier_for("own", "cuda") is loaded.classifier_for("own", "auto") is first
+    assert loaded.classifier_for("own", "cpu:0") is loaded.classifier_for("own", "cpu")
 
 
 def test_an_unknown_classifier_is_refused_in_words(lion):

@@ -75,6 +75,8 @@ def test_a_link_without_settings_gives_the_defaults(query):
         ("layer_weights=1,x", "layer_weights must be"),
         ("distances=manhattan", "distances must be one of"),
         ("device=tpu", "device must be one of"),
+        ("device=cuda:x", "or a numbered one such as cuda:1; got 'cuda:x'"),
+        ("device=auto:1", "device must be one of"),
         (f"target={'a' * 501}", "target is too long"),
         ("&".join(f"a{i}=1" for i in range(101)), "at most 100 settings"),
     ],
@@ -82,6 +84,11 @@ def test_a_link_without_settings_gives_the_defaults(query):
 def test_a_link_with_nonsense_is_refused_in_a_sentence(query, sentence):
     with pytest.raises(ValueError, match=sentence):
         from_query(query)
+
+
+def test_a_link_can_name_one_of_several_cards():
+    settings = Settings(ExplainConfig(), device="cuda:1")
+    assert from_query(to_query(settings)) == (settings, ())
 
 
 def test_parameters_that_are_no_settings_are_passed_over_with_a_note():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .classifier import Classifier
+from .origin import short
 
 SURE = 0.5  # probability of a class on a picture without any content that is odd
 ALIKE = 1e-4  # least change of a logit from one picture to another
@@ -75,8 +76,10 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
     shown = names if len(names) <= SHOWN_NAMES else (*names[:SHOWN_NAMES], "...", names[-1])
     threads = torch.get_num_threads()
     cpu = f", {threads} thread{'s'[: threads > 1]}" if classifier.device.type == "cpu" else ""
+    sha256 = classifier.origin.weights_sha256
     return [
         ("classifier", classifier.name),
+        ("weights", f"sha256 {short(sha256)}..." if sha256 else "without a hash"),
         ("network", f"{classifier.network}, {count / 1e6:.2f} million parameters"),
         ("input", "{} x {} pixels".format(*classifier.size)),
         ("crop", f"the middle {config['crop_pct']:.1%}, resized with {config['interpolation']}"),

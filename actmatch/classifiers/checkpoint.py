@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .classifier import Classifier, names_guessed
 from .description import Description, check_keys, describe
+from .origin import shown_path
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
 CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
@@ -39,7 +40,7 @@ def from_file(
 
     Args:
         beside: its description; by default `NAME.json`.
-        name: of the classifier; by default that of the file.
+        name: of the classifier, where the file is not the user's; by default that of the file.
     """
     import timm
 
@@ -63,6 +64,8 @@ def from_file(
         if not misfit:
             model.load_state_dict(weights)
             classifier = Classifier(model, name or path.name, described.names, device)
+            if name is None:
+                classifier.origin = classifier.origin._replace(file=shown_path(path))
             guesses = _guesses(classifier, architecture, described)
             classifier.guesses = (*guesses, *filter(None, [taken]))
             return classifier

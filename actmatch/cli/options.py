@@ -23,6 +23,7 @@ from ..problem.views import contrast, similarity
 from ..results.settings import read_setting
 
 CLASSIFIER = "A name of `actmatch classifiers`, any timm name, or a file of weights."
+DEVICE = f"Where to compute: {', '.join(zoo.DEVICES)}, or a card by its number: cuda:1."
 TARGET = "Class name or index, or several as one: 'lion|hyena'; the top-1 if left out."
 TERMS = f"Weight of a term: {', '.join(Weights.__dataclass_fields__)}"
 QUIET = Option(False, "--quiet", help="No progress bar.")
@@ -94,7 +95,7 @@ class Photograph(Command):
 
     photo: str = argument("PHOTO", "A JPEG, PNG, WebP, GIF, BMP or TIFF file.")
     fit: str = choice(FITS, "How the photograph meets the input size", ExplainConfig.fit)
-    device: str = choice(zoo.DEVICES, "Where to compute", "auto")
+    device: str = option("NAME", DEVICE, "auto")
     classifier: str = option("NAME", CLASSIFIER, zoo.DEFAULT_CLASSIFIER)
     seed: int = bounded(ExplainConfig, "seed")
 

@@ -146,6 +146,7 @@ def search_classes(
         most=len(targets),
         config=config,
         classifier=problem.classifier.name,
+        origin=problem.classifier.origin,
         seconds=sum(explanation.seconds for explanation in found),
         passes=sum(explanation.passes for explanation in found),
     )

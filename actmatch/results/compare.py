@@ -323,6 +323,7 @@ def compare_rows(
         left_out=tuple(left_out),
         config=config,
         classifier=classifier.name,
+        origin=classifier.origin,
         device=str(problem.pixels.device),
         seconds=time.perf_counter() - started,
     )

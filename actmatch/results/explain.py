@@ -146,6 +146,7 @@ def _scored(
         history=(),
         config=config,
         classifier=problem.classifier.name,
+        origin=problem.classifier.origin,
         device=str(problem.pixels.device),
         seconds=0.0,
         passes=problem.classifier.passes,

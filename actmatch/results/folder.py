@@ -79,15 +79,30 @@ def check_folder(folder: str | os.PathLike, names: Sequence[str]) -> Path:
         raise ValueError("The folder for the result needs a name; '.' is the one you are in.")
     path = Path(folder).absolute()
     with file_errors_in_words(folder):
-        home = next(place for place in (path, *path.parents) if place.exists())
+        home = next(place for place in (path, *path.parents) if _is_there(place))
+        if home.is_symlink() and not home.exists():
+            raise OSError(f"{home.name} is a link that leads nowhere")
         if not home.is_dir():
             raise OSError(f"{home.name} is a file")
         if not os.access(home, os.W_OK | os.X_OK):
-            raise OSError(f"no permission to write in {home.name}")
+            raise OSError(f"no permission to write in {home.name or home}")
         for name in names:
             if (path / name).is_dir():
                 raise OSError(f"{name} in it is a folder")
     return home
+
+
+def _is_there(place: Path) -> bool:
+    """Whether there is anything of that name, be it a link that leads nowhere.
+
+    Raises:
+        OSError: there can be nothing of that name, or nobody may look.
+    """
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 @contextmanager

@@ -173,6 +173,7 @@ def judge(
         curve=curve,
         config=config,
         classifier=classifier.name,
+        origin=classifier.origin,
         device=str(problem.pixels.device),
         seconds=time.perf_counter() - started,
     )

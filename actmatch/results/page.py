@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ..classifiers.origin import Origin, short
 from ..evidence.frontier import Frontier
 from ..evidence.held import held_sentences, interval, rate_words
 from ..evidence.scorecard import Pictures, ScoreCard
@@ -43,6 +44,7 @@ class Explained(Protocol):
     history: tuple[dict[str, Any], ...]
     config: ExplainConfig
     classifier: str
+    origin: Origin
     device: str
     seconds: float
     passes: float
@@ -69,17 +71,26 @@ def html_report(explanation: Explained) -> str:
         pooled_words=rate_words(card.pooled),
         settings=_settings(config),
         command=_command(explanation),
+        versions=_versions(explanation),
     )
 
 
 def _command(explanation: Explained) -> str:
     """What explains a photograph with the same settings."""
     config, answer = explanation.config, explanation.card.question
+    where = explanation.origin.file or explanation.classifier
     if answer is None:
-        return to_command(Settings(config, explanation.classifier))
+        return to_command(Settings(config, where))
     config = replace(config, target=answer.target)
     question = Question(answer.kind, answer.target, answer.other)
-    return to_command(Settings(config, explanation.classifier), question)
+    return to_command(Settings(config, where), question)
+
+
+def _versions(explanation: Explained) -> Iterable[tuple[str, str]]:
+    """Of all that the mask depends on; of the weights, the first digits of their hash."""
+    yield from explanation.versions.items()
+    if explanation.origin.weights_sha256:
+        yield "weights", f"sha256 {short(explanation.origin.weights_sha256)}..."
 
 
 def _pictures(explanation: Explained) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classifiers.checkpoint import is_checkpoint
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
+from ..classifiers.origin import short
 from ..errors import memory_errors_in_words
 from ..images.photograph import Source, read_photograph, to_pixels
 from ..problem.problem import pose
@@ -70,7 +73,7 @@ def replay(
 
     Raises:
         ValueError: the report holds no record of its run or of what guided it, or the photograph
-            is another one.
+            or the classifier's weights are others.
     """
     record = report.record
     if record is None:
@@ -80,6 +83,7 @@ def replay(
             "The report is of a guided search, whose pixels to keep or to leave out and whose "
             "start it does not hold, so it cannot be replayed."
         )
+    _check_weights(classifier, report)
     config = report.settings.config
     pixels = _as_seen(classifier, photograph, config.fit, record)
     steps = 0
@@ -102,6 +106,46 @@ def replay(
         )
     differing = int(np.sum(mask != record.mask))
     return Replay(explanation, differing, _differences(report, record, explanation))
+
+
+def classifier_of(report: Report, folder: Path) -> str:
+    """The report's classifier as `load_classifier` takes it: of a file, where it was found.
+
+    A file is looked for from the working folder, beside the report, and from the folder above.
+
+    Args:
+        folder: that of the report.
+
+    Raises:
+        ValueError: the file is at none of these places.
+    """
+    name = report.settings.classifier
+    if not is_checkpoint(name):
+        return name
+    places = (Path(name), folder / Path(name).name, folder.absolute().parent / name)
+    found = next((place for place in places if os.path.isfile(place)), None)
+    if found is None:
+        told = report.weights_sha256
+        hashed = f" (sha256 of its weights: {short(told)}...)" if told else ""
+        raise ValueError(
+            f"The report's classifier is the file {name!r}{hashed}, which is neither there nor "
+            "beside the report; say where it is with --classifier PATH."
+        )
+    return str(found)
+
+
+def _check_weights(classifier: Classifier, report: Report) -> None:
+    """Check that a classifier has the weights of the report's, as far as both are known.
+
+    Raises:
+        ValueError: it has others.
+    """
+    here, told = classifier.origin.weights_sha256, report.weights_sha256
+    if here and told and here != told:
+        raise ValueError(
+            f"{classifier.name} has other weights than the report's classifier: their sha256 "
+            f"begins with {short(here)} here, and with {short(told)} in the report."
+        )
 
 
 def _asked(classifier: Classifier, pixels: Tensor, question: Question | None) -> Classifier:

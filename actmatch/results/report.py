@@ -10,14 +10,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ..classifiers.zoo import DEVICES
+from ..classifiers.zoo import DEVICE_PATTERN, DEVICE_WORDS
 from ..images.photograph import read_bytes
 from ..problem.config import ExplainConfig
-from .record import Record
+from .record import Record, Sha256
 from .settings import CONFIG_FIELDS, CONTRAST, SIMILARITY, WEIGHT_FIELDS, Question, Settings
 
 ACCEPTED = "a report.json that an explanation was saved with"
-LONGEST_NAME = 500  # letters of a classifier's name
+LONGEST_NAME, LONGEST_PATH = 500, 4096  # letters of a classifier's name and of its file's path
 CUT = dict(estimator="straight_through")  # of every search before there was a choice
 FREE_SHAPE = dict(pieces=0, grain=1)  # that of every mask of the versions that did not say it
 EARLIER = (
@@ -37,11 +37,14 @@ class Saved(BaseModel):
         max_length=LONGEST_NAME,
         description=f"a classifier's name of at most {LONGEST_NAME} letters",
     )
-    device: str = Field(
-        "auto",
-        pattern=rf"^({'|'.join(DEVICES)})(:\d+)?$",
-        description=f"one of {', '.join(DEVICES)}",
+    device: str = Field("auto", pattern=DEVICE_PATTERN, description=DEVICE_WORDS)
+    classifier_file: str | None = Field(
+        None,
+        pattern=r"\S",
+        max_length=LONGEST_PATH,
+        description=f"a path of at most {LONGEST_PATH} letters, or null",
     )
+    weights_sha256: Sha256 | None = Field(None, description="64 hexadecimal digits, or null")
     versions: dict[str, str] = Field({}, description="an object of texts")
     question: Question | None = Field(
         None, description=f"a {CONTRAST} or a {SIMILARITY} with its names"
@@ -54,12 +57,15 @@ class Report(NamedTuple):
     """What a report says of how it came about.
 
     Attributes:
-        settings: all of them; the device is the kind that was used.
+        settings: all of them; the device is the kind that was used, and the classifier the path of
+            its file where it came from one.
         versions: of the libraries that made it.
         record: of the run; None in reports of versions that kept none.
         question: that was asked other than about one class; None where there was none.
         notes: one sentence on every setting that the report does not have.
         guided: whether the search was told more than the settings; see `guidance`.
+        weights_sha256: of the classifier; None in reports of versions that kept none, and where it
+            is not known. See `origin`.
     """
 
     settings: Settings
@@ -68,6 +74,7 @@ class Report(NamedTuple):
     question: Question | None
     notes: tuple[str, ...]
     guided: bool = False
+    weights_sha256: str | None = None
 
 
 def read_report(source: str | os.PathLike | bytes | BinaryIO) -> Report:
@@ -88,13 +95,15 @@ def read_report(source: str | os.PathLike | bytes | BinaryIO) -> Report:
     except ValidationError as error:
         raise ValueError(_sentence(error, name)) from error
     config, notes = _config(saved.config, name)
+    where = saved.classifier_file or saved.classifier
     return Report(
-        settings=Settings(config, saved.classifier, saved.device.partition(":")[0]),
+        settings=Settings(config, where, saved.device.partition(":")[0]),
         versions=saved.versions,
         record=saved.replay,
         question=saved.question,
         notes=notes,
         guided=saved.guidance is not None,
+        weights_sha256=saved.weights_sha256,
     )
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..classifiers.origin import Origin
 from .folder import write_folder, write_report
 
 VERSIONED = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-image")
@@ -33,11 +34,13 @@ class Result(ABC):
 
     Attributes:
         classifier: its name.
+        origin: where its weights come from.
         seconds: wall time of it all.
         versions: of the libraries that made it.
     """
 
     classifier: str
+    origin: Origin
     seconds: float
     versions: Mapping[str, str] = field(default_factory=library_versions)
 
@@ -62,6 +65,8 @@ class Result(ABC):
         return {
             "sentence": self.sentence,
             "classifier": self.classifier,
+            "classifier_file": self.origin.file,
+            "weights_sha256": self.origin.weights_sha256,
             "seconds": self.seconds,
             "versions": dict(self.versions),
         }

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from ..bounds import choice
-from ..classifiers.zoo import DEFAULT_CLASSIFIER, DEVICES
+from ..classifiers.zoo import DEFAULT_CLASSIFIER, check_device
 from ..problem.config import ExplainConfig, Weights
 
 WEIGHT = "weight."  # before the name of a term, in a link
@@ -35,7 +35,7 @@ class Settings(NamedTuple):
 
     Attributes:
         classifier: a name, tag or path, as `load_classifier` takes it.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda or mps, or a numbered one such as cuda:1.
     """
 
     config: ExplainConfig
@@ -131,7 +131,7 @@ def from_query(query: str | Mapping[str, str]) -> tuple[Settings, tuple[str, ...
     weights: dict[str, Any] = {}
     notes = []
     chosen = {name: asked.pop(name) for name in ("classifier", "device") if asked.get(name)}
-    choice("device", chosen.get("device", "auto"), DEVICES)
+    check_device(chosen.get("device", "auto"))
     asked.pop(AGAINST, None)  # that of `question_in`
     for name, text in asked.items():
         term = name.removeprefix(WEIGHT)

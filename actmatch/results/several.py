@@ -178,6 +178,7 @@ def search_several(
         limits=limits,
         config=config,
         classifier=problem.classifier.name,
+        origin=problem.classifier.origin,
         seconds=seconds,
         passes=passes,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ..classifiers.zoo import DEVICE_PATTERN, DEVICE_WORDS
 from ..runtime import cores
 
 PREFIX = "ACTMATCH_"
@@ -32,8 +33,10 @@ class Hosting(BaseSettings):
         description="whether visitors may load any other classifier by name, downloads included; "
         "by default where the server is reached from this machine alone",
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="where the classifiers run, unless a visitor chooses another device"
+    device: str = Field(
+        "auto",
+        pattern=DEVICE_PATTERN,
+        description=f"where the classifiers run, unless a visitor says otherwise: {DEVICE_WORDS}",
     )
     max_steps: int = Field(2000, ge=1, le=2000, description="steps of one search, at most")
     max_seconds: float = Field(

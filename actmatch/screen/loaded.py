@@ -146,4 +146,9 @@ def classifier_for(name: str, device: str = "auto") -> Classifier:
         raise ValueError("Choose a classifier first.")
     check_offered(name)
     device = hosting().device if device == "auto" else device
-    return loaded.get(name, str(pick_device(device_here(device))))
+    return loaded.get(name, _place(device_here(device)))
+
+
+def _place(device: str) -> str:
+    """The device under one name, whichever of its names is given: `cuda:0` is `cuda`."""
+    return str(pick_device(device)).removesuffix(":0")

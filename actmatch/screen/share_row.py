@@ -209,4 +209,5 @@ def restored(
 
 def _where(classifier: str) -> str:
     """The name under which this screen offers a classifier: the path of a local file."""
-    return {Path(path).name: path for path in local_checkpoints()}.get(classifier, classifier)
+    local = {Path(path).name: path for path in local_checkpoints()}
+    return local.get(Path(classifier).name, classifier)
