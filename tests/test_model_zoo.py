@@ -70,7 +70,7 @@ def test_an_unknown_name_is_refused_with_what_is_available(blocked, name):
 
 
 def test_a_misspelt_name_is_answered_with_close_ones(blocked):
-    with pytest.raises(ValueError, match=r"Close timm names: .*resnet18"):
+    with pytest.raises(ValueError, match=r"offline: .*\. Close: .*resnet18"):
         load_classifier("resnet_18", "cpu")
 
 

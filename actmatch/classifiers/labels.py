@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
@@ -73,11 +73,9 @@ class Labels:
             raise ValueError(
                 f"{whose} has {len(found)} classes called {target!r}; name one of them: {meant}."
             )
-        close = difflib.get_close_matches(wanted, folded, n=CLOSE, cutoff=0.6)
-        hint = f" Close: {', '.join(close)}." if close else ""
         raise ValueError(
             f"{whose} has no class named {target!r}; give one of its {len(self.names)} class names "
-            f"or an index from 0 to {len(self.names) - 1}.{hint}"
+            f"or an index from 0 to {len(self.names) - 1}.{close_to(wanted, folded)}"
         )
 
     def _described(self, index: int) -> str:
@@ -109,6 +107,12 @@ def imagenet_labels(classes: int) -> Labels | None:
         for place in places
     ]
     return Labels([listed.split(",")[0] for listed in lists], told, aliases)
+
+
+def close_to(wanted: str, known: Iterable[str]) -> str:
+    """The end of a refusal that says which known names are most like one; "" if none are."""
+    close = difflib.get_close_matches(wanted, list(known), n=CLOSE)
+    return f" Close: {', '.join(close)}." if close else ""
 
 
 def unique(names: Sequence[str]) -> list[str]:
