@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .classifier import Classifier, names_guessed
+from ..errors import first_line
+from .classifier import Classifier
 from .description import Description, check_keys, describe
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
@@ -79,8 +80,8 @@ def _guesses(classifier: Classifier, architecture: str, described: Description) 
     left = [key for key in ("input_size", "crop_pct", "mean", "std") if key not in given]
     if left:
         yield f"Not given: {', '.join(left)}. Taken are timm's for {architecture}."
-    if not described.names:
-        yield names_guessed(classifier)
+    if classifier.labels.guess:
+        yield classifier.labels.guess
 
 
 def _beside(path: Path) -> Path:
@@ -221,8 +222,3 @@ def _classes_in(architecture: str, weights: Mapping[str, Tensor]) -> int:
     name = names if isinstance(names, str) else names[0]
     tensor = weights.get(f"{name}.weight")
     return int(tensor.shape[0]) if tensor is not None else 1000
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, without a period; its kind if there is none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .labels import Labels, imagenet_labels
+from .labels import Labels, imagenet_labels, numbered_labels, yes_or_no
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
 FOLD_TOLERANCE = 1e-4  # largest change of a logit by folding
@@ -282,18 +282,5 @@ def _layer_names(model: Any, count: int) -> tuple[str, ...]:
 def _labels(given: Sequence[str] | None, outputs: int) -> Labels:
     """The classes as named, or of ImageNet if the number of outputs fits, or by number."""
     if outputs == 1:
-        names = given or ("no", "yes")
-        return Labels(names if len(names) != 1 else (f"not {names[0]}", *names))
-    if given:
-        return Labels(given)
-    return imagenet_labels(outputs) or Labels([f"class {index}" for index in range(outputs)])
-
-
-def names_guessed(classifier: Classifier) -> str:
-    """A sentence on the class names of a classifier for which none are given."""
-    count, first = len(classifier.class_names), classifier.class_names[0]
-    if first == "class 0":
-        return f"The {count} classes have numbers, since no names are given."
-    if first == "no":
-        return "The single output is taken as a yes, since no names are given."
-    return f"The class names are ImageNet's, since there are {count} classes."
+        return yes_or_no(given)
+    return Labels(given) if given else imagenet_labels(outputs) or numbered_labels(outputs)

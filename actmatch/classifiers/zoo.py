@@ -20,7 +20,8 @@ from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
 
 from ..bounds import choice
-from .checkpoint import first_line, from_file, is_checkpoint
+from ..errors import first_line
+from .checkpoint import from_file, is_checkpoint
 from .classifier import Classifier
 from .labels import close_to
 from .modules import ModuleDescription, from_module
