@@ -129,6 +129,15 @@ def test_a_model_whose_folding_would_change_the_logits_stays_unfolded():
         assert torch.allclose(classifier.logits(pixels), model((pixels - 0.5) / 0.5), atol=1e-5)
 
 
+def test_convolutions_over_images_are_laid_out_channels_last_and_those_over_volumes_are_not():
+    model = tiny_model("test_resnet")
+    model.volume = nn.Conv3d(2, 4, 3)  # as lambda layers have
+    laid = Classifier(model, "test_resnet").model
+    assert laid.conv1[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(laid.volume.weight, model.volume.weight)
+    assert laid.volume.weight.is_contiguous()
+
+
 def test_a_model_in_training_mode_is_copied_and_put_in_eval_mode():
     model = tiny_model("test_resnet").train()
     classifier = Classifier(model, "test_resnet")

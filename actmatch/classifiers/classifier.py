@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -104,7 +104,7 @@ class Classifier(nn.Module):
         model.requires_grad_(False)
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
-        self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
+        self.model = _channels_last(fold_batch_norm(model, probe))
         with torch.no_grad():
             final, stages = self.features(probe)
             response = self.response(final, stages)
@@ -263,6 +263,17 @@ def unwrapped(model: Any) -> Any:
         return unwrapped(model.module)
     if hasattr(model, "_orig_mod"):
         return unwrapped(model._orig_mod)
+    return model
+
+
+def _channels_last(model: nn.Module) -> nn.Module:
+    """The model with its convolutions over images laid out channels_last; others stay as they are.
+
+    `Module.to` refuses a model that has a Conv3d as well, as lambda layers have.
+    """
+    for weights in chain(model.parameters(), model.buffers()):
+        if weights.ndim == 4:
+            weights.data = weights.data.to(memory_format=torch.channels_last)
     return model
 
 
