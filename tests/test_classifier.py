@@ -138,6 +138,12 @@ def test_convolutions_over_images_are_laid_out_channels_last_and_those_over_volu
     assert laid.volume.weight.is_contiguous()
 
 
+def test_a_network_that_does_not_take_the_size_says_so():
+    model = tiny_model("vit_tiny_patch16_224", img_size=64, depth=2)
+    with pytest.raises(ValueError, match=r"^it cannot be run on a photograph of 96 x 96 pixels \("):
+        Classifier(model, "it", preprocessing=dict(input_size=(3, 96, 96)))
+
+
 def test_a_model_in_training_mode_is_copied_and_put_in_eval_mode():
     model = tiny_model("test_resnet").train()
     classifier = Classifier(model, "test_resnet")

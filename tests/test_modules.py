@@ -257,7 +257,7 @@ def test_a_module_without_maps_is_refused_in_a_sentence():
 def test_a_module_that_cannot_run_at_the_size_says_so():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 30 * 30, 3))
     with pytest.raises(
-        ValueError, match=r"cannot be run on a photograph of 64 x 64 pixels .*size="
+        ValueError, match=r"Sequential cannot be run on a photograph of 64 x 64 pixels .*; give"
     ):
         load_classifier(model, "cpu", size=64)
 

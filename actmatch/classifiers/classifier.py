@@ -6,7 +6,8 @@ timm takes as long to import as PyTorch, so it is imported only where it is need
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..errors import first_line
 from .labels import Labels, imagenet_labels, numbered_labels, yes_or_no
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
@@ -104,8 +106,8 @@ class Classifier(nn.Module):
         model.requires_grad_(False)
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
-        self.model = _channels_last(fold_batch_norm(model, probe))
-        with torch.no_grad():
+        with run_errors_in_words(name, self.size), torch.no_grad():
+            self.model = _channels_last(fold_batch_norm(model, probe))
             final, stages = self.features(probe)
             response = self.response(final, stages)
             outputs = self.model.forward_head(final).shape[-1]
@@ -205,6 +207,25 @@ def data_config_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     built = getattr(getattr(model, "patch_embed", None), "img_size", None)
     size = dict(input_size=(3, *built)) if isinstance(built, tuple) and len(built) == 2 else {}
     return resolve_model_data_config(model, size | dict(given), use_test_size=True)
+
+
+@contextmanager
+def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
+    """Turn whatever a network raises for an input it is not made for into a ValueError.
+
+    Args:
+        name: of the network, with which every message begins.
+        size: (H, W) of the input.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
+            f"({first_line(error)}); give the size it was made for."
+        ) from error
 
 
 def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
