@@ -144,6 +144,13 @@ def test_a_network_that_does_not_take_the_size_says_so():
         Classifier(model, "it", preprocessing=dict(input_size=(3, 96, 96)))
 
 
+def test_stages_of_one_module_are_numbered_and_those_without_a_name_are_called_stages():
+    model = tiny_model("test_resnet")
+    model.feature_info = [dict(module=name) for name in ("", "all", "all", "all", "last")]
+    names = Classifier(model, "it").layer_names
+    assert names == ("stage 1", "all (1)", "all (2)", "all (3)", "last")
+
+
 def test_a_model_in_training_mode_is_copied_and_put_in_eval_mode():
     model = tiny_model("test_resnet").train()
     classifier = Classifier(model, "test_resnet")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import first_line
-from .labels import Labels, imagenet_labels, numbered_labels, yes_or_no
+from .labels import Labels, imagenet_labels, numbered_labels, unique, yes_or_no
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
 FOLD_TOLERANCE = 1e-4  # largest change of a logit by folding
@@ -307,8 +307,10 @@ def _without_inplace(model: Any) -> Any:
 
 
 def _layer_names(model: Any, count: int) -> tuple[str, ...]:
+    """One name per stage, numbered where several stages are of one module."""
     info = [entry["module"] for entry in getattr(model, "feature_info", []) if "module" in entry]
-    return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
+    named = info if len(info) == count else [""] * count
+    return tuple(unique([name or f"stage {place}" for place, name in enumerate(named, start=1)]))
 
 
 def _labels(given: Sequence[str] | None, outputs: int) -> Labels:
