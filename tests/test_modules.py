@@ -185,6 +185,25 @@ def test_the_layers_of_a_timm_module_can_be_named():
     assert agrees(classifier, model)
 
 
+@pytest.mark.parametrize("layer", ["0", "1"])
+def test_a_layer_that_would_be_folded_away_can_be_named(layer):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1),
+        nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    ).eval()  # fmt: skip
+    model[1].running_var.fill_(4.0)
+    classifier = load_classifier(model, "cpu", size=32, layers=[layer])
+    assert isinstance(classifier.model.model[1], nn.BatchNorm2d)
+    assert isinstance(classifier.model.model[4], nn.Identity)
+    assert agrees(classifier, model)
+    pixels = random_pixels((32, 32))
+    with torch.no_grad():
+        wanted = model[: int(layer) + 1]((pixels - classifier.mean) / classifier.std)
+        (stage,) = classifier(pixels).activations
+    assert torch.allclose(stage, wanted, atol=1e-5)
+
+
 def test_the_names_in_a_config_are_used():
     labels = {index: f"{kind}, or so" for index, kind in enumerate("abcde")}
     classifier = load_classifier(hugging_face_model("ViT", id2label=labels), "cpu")

@@ -231,8 +231,9 @@ def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
 def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
     """The eval-mode model with every adjacent Conv2d and BatchNorm2d folded into one convolution.
 
-    Adjacent children of a module are assumed to follow one another in the forward pass. If the
-    logits of `probe` then differ by more than 1e-4, the original model is returned.
+    Adjacent children of a module are assumed to follow one another in the forward pass; those with
+    hooks, which read their outputs, stay. If the logits of `probe` then differ by more than 1e-4,
+    the original model is returned.
     """
     folded = copy.deepcopy(model)
     for parent in list(folded.modules()):
@@ -256,6 +257,8 @@ def _foldable(conv: Any, norm: Any) -> bool:
     plain_conv = type(conv) is nn.Conv2d or type(conv).__name__ == "Conv2dSame"
     plain_norm = type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
     if not (plain_conv and plain_norm and norm.track_running_stats):
+        return False
+    if conv._forward_hooks or norm._forward_hooks:
         return False
     return norm.affine and conv.out_channels == norm.num_features
 
