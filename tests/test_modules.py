@@ -310,6 +310,12 @@ def test_the_stages_of_plain_layers_are_the_last_maps_of_each_size():
     assert find_layers(plain().eval(), (32, 32)) == ("1", "3")
 
 
+def test_the_stages_of_a_short_transformer_are_its_blocks_and_not_layers_of_one():
+    model = torchvision.models.VisionTransformer(64, 16, 4, 2, 32, 64, num_classes=3).eval()
+    blocks = tuple(f"encoder.layers.encoder_layer_{block}" for block in range(4))
+    assert find_layers(model, (64, 64)) == blocks
+
+
 def test_two_threads_do_not_mix_their_maps():
     from concurrent.futures import ThreadPoolExecutor
 
