@@ -144,6 +144,21 @@ def test_a_network_that_does_not_take_the_size_says_so():
         Classifier(model, "it", preprocessing=dict(input_size=(3, 96, 96)))
 
 
+def test_a_network_that_does_not_classify_says_so():
+    class Encoder(QuadrantModel):
+        def forward_head(self, pooled):
+            raise NotImplementedError("an encoder has no head.")
+
+    with pytest.raises(ValueError, match=r"^it does not classify: an encoder has no head\.$"):
+        Classifier(Encoder(), "it")
+
+
+def test_infinite_bounds_of_a_clipping_are_no_damage():
+    model = QuadrantModel()
+    model.register_buffer("highest", torch.tensor(torch.inf))
+    assert Classifier(model, "it").size == (32, 32)
+
+
 def test_stages_of_one_module_are_numbered_and_those_without_a_name_are_called_stages():
     model = tiny_model("test_resnet")
     model.feature_info = [dict(module=name) for name in ("", "all", "all", "all", "last")]

@@ -221,10 +221,12 @@ def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+    except NotImplementedError as error:
+        raise ValueError(f"{name} does not classify: {first_line(error)}.") from error
     except Exception as error:
         raise ValueError(
             f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
-            f"({first_line(error)}); give the size it was made for."
+            f"({first_line(error)}); give the size it was made for, with 3 channels."
         ) from error
 
 
@@ -273,8 +275,10 @@ def _check_finite(name: str, classifier: Classifier, response: Response) -> None
     if not (classifier.std > 0).all():
         std = ", ".join(f"{value:g}" for value in classifier.std.flatten().tolist())
         raise ValueError(f"{name}: the std of its preprocessing must be above 0; got {std}.")
+    weights = dict(classifier.named_parameters())
     for key, value in classifier.state_dict().items():
-        if value.is_floating_point() and not value.isfinite().all():
+        bound = key not in weights and value.ndim == 0 and not value.isnan()  # of a clipping
+        if value.is_floating_point() and not value.isfinite().all() and not bound:
             key = key.removeprefix("model.")
             raise ValueError(f"{name} holds NaN or infinity in {key}, so it cannot be explained.")
     if not all(part.isfinite().all() for part in (response.logits, *response.activations)):
