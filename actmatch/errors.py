@@ -22,3 +22,8 @@ def memory_errors_in_words(advice: str = ADVICE) -> Iterator[None]:
         ):
             raise
         raise ValueError(f"There is not enough memory for this explanation: {advice}.") from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, without a period; its kind if there is none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

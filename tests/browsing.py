@@ -47,25 +47,37 @@ LION = example_photographs()["lion"]
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The address of a fresh app."""
+def served(*options: str, log=None, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The address of a fresh app with these options and variables, and its process.
+
+    Args:
+        log: an open file for what the app prints.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port)], cwd=HOME)
+    command = [sys.executable, "app.py", "--port", str(port), *options]
+    server = subprocess.Popen(command, cwd=HOME, env=os.environ | variables, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
             try:
-                urllib.request.urlopen(url, timeout=1).close()
+                urllib.request.urlopen(f"{url}/healthz", timeout=1).close()
                 break
             except OSError:
                 assert server.poll() is None, "the app ended before it served"
                 time.sleep(0.5)
-        yield url
+        yield url, server
     finally:
         server.terminate()
         server.wait(timeout=20)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of a fresh app."""
+    with served() as (url, _):
+        yield url
 
 
 def upload(page, path):

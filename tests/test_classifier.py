@@ -129,6 +129,43 @@ def test_a_model_whose_folding_would_change_the_logits_stays_unfolded():
         assert torch.allclose(classifier.logits(pixels), model((pixels - 0.5) / 0.5), atol=1e-5)
 
 
+def test_convolutions_over_images_are_laid_out_channels_last_and_those_over_volumes_are_not():
+    model = tiny_model("test_resnet")
+    model.volume = nn.Conv3d(2, 4, 3)  # as lambda layers have
+    laid = Classifier(model, "test_resnet").model
+    assert laid.conv1[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(laid.volume.weight, model.volume.weight)
+    assert laid.volume.weight.is_contiguous()
+
+
+def test_a_network_that_does_not_take_the_size_says_so():
+    model = tiny_model("vit_tiny_patch16_224", img_size=64, depth=2)
+    with pytest.raises(ValueError, match=r"^it cannot be run on a photograph of 96 x 96 pixels \("):
+        Classifier(model, "it", preprocessing=dict(input_size=(3, 96, 96)))
+
+
+def test_a_network_that_does_not_classify_says_so():
+    class Encoder(QuadrantModel):
+        def forward_head(self, pooled):
+            raise NotImplementedError("an encoder has no head.")
+
+    with pytest.raises(ValueError, match=r"^it does not classify: an encoder has no head\.$"):
+        Classifier(Encoder(), "it")
+
+
+def test_infinite_bounds_of_a_clipping_are_no_damage():
+    model = QuadrantModel()
+    model.register_buffer("highest", torch.tensor(torch.inf))
+    assert Classifier(model, "it").size == (32, 32)
+
+
+def test_stages_of_one_module_are_numbered_and_those_without_a_name_are_called_stages():
+    model = tiny_model("test_resnet")
+    model.feature_info = [dict(module=name) for name in ("", "all", "all", "all", "last")]
+    names = Classifier(model, "it").layer_names
+    assert names == ("stage 1", "all (1)", "all (2)", "all (3)", "last")
+
+
 def test_a_model_in_training_mode_is_copied_and_put_in_eval_mode():
     model = tiny_model("test_resnet").train()
     classifier = Classifier(model, "test_resnet")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actmatch.classifiers.labels import Labels, imagenet_labels, unique
+from actmatch.classifiers.labels import Labels, imagenet_labels, numbered_labels, unique, yes_or_no
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +76,11 @@ def test_a_class_named_by_a_number_comes_before_the_index():
 )
 def test_names_that_are_the_same_are_numbered(names, expected):
     assert unique(names) == expected
+
+
+def test_names_that_were_not_given_say_where_they_come_from():
+    assert Labels(["no", "class 0"]).guess == ""
+    assert imagenet_labels(1000).guess.startswith("The class names are ImageNet's")
+    assert numbered_labels(7).guess.startswith("The 7 classes have numbers")
+    assert yes_or_no(None).guess.startswith("The single output is taken as a yes")
+    assert yes_or_no(["no"]).guess == ""

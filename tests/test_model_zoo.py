@@ -75,7 +75,7 @@ def test_an_unknown_name_is_refused_with_what_is_available(blocked, name):
 
 
 def test_a_misspelt_name_is_answered_with_close_ones(blocked):
-    with pytest.raises(ValueError, match=r"Close timm names: .*resnet18"):
+    with pytest.raises(ValueError, match=r"offline: .*\. Close: .*resnet18"):
         load_classifier("resnet_18", "cpu")
 
 
@@ -233,6 +233,61 @@ def test_the_input_size_and_crop_that_are_given_are_those_of_the_classifier(tmp_
     classifier = load_classifier(path, "cpu")
     assert classifier.size == (96, 96)
     assert classifier.data_config["crop_pct"] == 0.8
+
+
+ANY_SIZE = dict(img_size=96, dynamic_img_size=True)
+STALE = "The network takes 96 x 96 pixels alone, not 224 x 224 as described."
+
+
+@pytest.mark.parametrize(
+    "said, arguments, size, guesses",
+    [
+        (dict(input_size=[3, 64, 64]), ANY_SIZE, 64, []),
+        (dict(test_input_size=[3, 64, 64]), ANY_SIZE, 64, []),
+        (dict(mean=[0.5] * 3), ANY_SIZE, 96, []),
+        (dict(input_size=None), dict(img_size=96), 96, []),
+        (dict(input_size=[3, 224, 224]), dict(img_size=96), 96, [STALE]),
+    ],
+)
+def test_a_transformer_runs_at_the_size_described_if_it_can(
+    tmp_path, said, arguments, size, guesses
+):
+    name, arguments = "vit_tiny_patch16_224", dict(depth=2, **arguments)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = timm.create_model(name, num_classes=3, **arguments).eval()
+    path = save(model.state_dict(), tmp_path / f"{name}.pth")
+    about = dict(model_args=arguments, pretrained_cfg=said)
+    path.with_suffix(".json").write_text(json.dumps(about))
+    classifier = load_classifier(path, "cpu")
+    assert classifier.size == (size, size)
+    pixels = random_pixels(classifier.size)
+    with torch.no_grad():
+        expected = model((pixels - classifier.mean) / classifier.std)
+        assert torch.allclose(classifier.logits(pixels), expected, atol=1e-4, rtol=0)
+    assert [guess for guess in classifier.guesses if "alone" in guess] == guesses
+
+
+def test_a_network_without_patches_has_the_size_it_was_made_with(tmp_path):
+    arguments = dict(img_size=64)
+    model = timm.create_model("levit_128s", num_classes=3, **arguments)
+    path = save(model.state_dict(), tmp_path / "levit_128s.pth")
+    path.with_suffix(".json").write_text(json.dumps(dict(model_args=arguments)))
+    classifier = load_classifier(path, "cpu")
+    assert classifier.size == (64, 64)
+    assert not any("input_size" in guess for guess in classifier.guesses)
+
+
+def test_a_size_that_a_network_does_not_take_is_refused_in_a_sentence(tmp_path):
+    model = timm.create_model("levit_128s", num_classes=3, img_size=64)
+    path = save(model.state_dict(), tmp_path / "levit_128s.pth")
+    about = dict(model_args=dict(img_size=64), pretrained_cfg=dict(input_size=[3, 96, 96]))
+    path.with_suffix(".json").write_text(json.dumps(about))
+    with pytest.raises(
+        ValueError, match=r"levit_128s\.pth cannot be run on a photograph of 96 x 96 pixels \(.*\);"
+    ) as error:
+        load_classifier(path, "cpu")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

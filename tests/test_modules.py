@@ -185,6 +185,25 @@ def test_the_layers_of_a_timm_module_can_be_named():
     assert agrees(classifier, model)
 
 
+@pytest.mark.parametrize("layer", ["0", "1"])
+def test_a_layer_that_would_be_folded_away_can_be_named(layer):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1),
+        nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    ).eval()  # fmt: skip
+    model[1].running_var.fill_(4.0)
+    classifier = load_classifier(model, "cpu", size=32, layers=[layer])
+    assert isinstance(classifier.model.model[1], nn.BatchNorm2d)
+    assert isinstance(classifier.model.model[4], nn.Identity)
+    assert agrees(classifier, model)
+    pixels = random_pixels((32, 32))
+    with torch.no_grad():
+        wanted = model[: int(layer) + 1]((pixels - classifier.mean) / classifier.std)
+        (stage,) = classifier(pixels).activations
+    assert torch.allclose(stage, wanted, atol=1e-5)
+
+
 def test_the_names_in_a_config_are_used():
     labels = {index: f"{kind}, or so" for index, kind in enumerate("abcde")}
     classifier = load_classifier(hugging_face_model("ViT", id2label=labels), "cpu")
@@ -257,7 +276,7 @@ def test_a_module_without_maps_is_refused_in_a_sentence():
 def test_a_module_that_cannot_run_at_the_size_says_so():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 30 * 30, 3))
     with pytest.raises(
-        ValueError, match=r"cannot be run on a photograph of 64 x 64 pixels .*size="
+        ValueError, match=r"Sequential cannot be run on a photograph of 64 x 64 pixels .*; give"
     ):
         load_classifier(model, "cpu", size=64)
 
@@ -289,6 +308,12 @@ def test_tokens_are_laid_out_row_by_row_after_the_class_token():
 
 def test_the_stages_of_plain_layers_are_the_last_maps_of_each_size():
     assert find_layers(plain().eval(), (32, 32)) == ("1", "3")
+
+
+def test_the_stages_of_a_short_transformer_are_its_blocks_and_not_layers_of_one():
+    model = torchvision.models.VisionTransformer(64, 16, 4, 2, 32, 64, num_classes=3).eval()
+    blocks = tuple(f"encoder.layers.encoder_layer_{block}" for block in range(4))
+    assert find_layers(model, (64, 64)) == blocks
 
 
 def test_two_threads_do_not_mix_their_maps():

@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from actmatch.screen import loaded, zero_gpu
+from actmatch.screen.hosting import hosting
 from actmatch.screen.runner import BROKEN, ShownSteps, long_run
 from actmatch.screen.stopping import Stopped, StopSignal, limited
-from actmatch.screen.zero_gpu import LEAST, MOST, Broken, device_here, on_gpu, seconds_needed
+from actmatch.screen.zero_gpu import Broken, device_here, on_gpu, seconds_needed
 
 STANDINS = Path(__file__).parent / "standins"
 VISITOR = "visitor with a GPU"
+LEAST, MOST = hosting().gpu_least, hosting().gpu_most
 
 
 @pytest.fixture

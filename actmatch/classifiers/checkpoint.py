@@ -8,16 +8,17 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from .classifier import Classifier, names_guessed
+from ..errors import first_line
+from .classifier import Classifier
 from .description import Description, check_keys, describe
 from .origin import shown_path
 
@@ -25,6 +26,7 @@ CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin
 CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
 WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.")  # key prefixes
 COUNTERS = ("n_averaged", "total_ops", "total_params")  # keys of averaging and profiling
+TESTED = ("input_size", "crop_pct")  # of which timm may have other values for testing
 SHOWN_KEYS = 3  # in a message about keys that do not fit
 
 
@@ -55,35 +57,65 @@ def from_file(
             '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
         )
     classes = described.classes or _classes_in(architecture, weights)
-    overlay = _at_test_size(described.preprocessing)
     try:
-        model = timm.create_model(
-            architecture, num_classes=classes, pretrained_cfg_overlay=overlay, **described.arguments
-        )
-        misfit = _misfit(model.state_dict(), weights)
-        if not misfit:
-            model.load_state_dict(weights)
-            classifier = Classifier(model, name or path.name, described.names, device)
-            if name is None:
-                classifier.origin = classifier.origin._replace(file=shown_path(path))
-            guesses = _guesses(classifier, architecture, described)
-            classifier.guesses = (*guesses, *filter(None, [taken]))
-            return classifier
-    except (RuntimeError, TypeError, KeyError) as error:
-        misfit = first_line(error)
-    raise ValueError(f"{path.name} does not fit {architecture} with {classes} classes: {misfit}.")
+        model = _filled(architecture, classes, described, weights)
+    except Exception as error:  # whatever a network raises for arguments it is not made for
+        raise ValueError(
+            f"{path.name} does not fit {architecture} with {classes} classes: {first_line(error)}."
+        ) from error
+    given = _preprocessing(described, model)
+    classifier = Classifier(model, name or path.name, described.names, device, given)
+    if name is None:
+        classifier.origin = classifier.origin._replace(file=shown_path(path))
+    guesses = _guesses(classifier, architecture, described, given)
+    classifier.guesses = (*guesses, *filter(None, [taken]))
+    return classifier
 
 
-def _guesses(classifier: Classifier, architecture: str, described: Description) -> Iterator[str]:
-    """What a file and its description leave open, in sentences."""
+def _filled(
+    architecture: str, classes: int, described: Description, weights: Mapping[str, Tensor]
+) -> nn.Module:
+    """The network of an architecture with these weights.
+
+    Raises:
+        ValueError: their names or shapes differ from those needed. Anything else: the arguments
+            are not those of the architecture.
+    """
+    import timm
+
+    model = timm.create_model(
+        architecture,
+        num_classes=classes,
+        pretrained_cfg_overlay=described.preprocessing,
+        **described.arguments,
+    )
+    misfit = _misfit(model.state_dict(), weights)
+    if misfit:
+        raise ValueError(misfit)
+    model.load_state_dict(weights)
+    return model
+
+
+def _guesses(
+    classifier: Classifier, architecture: str, described: Description, given: Mapping[str, Any]
+) -> Iterator[str]:
+    """What a file and its description leave open, in sentences.
+
+    Args:
+        given: entries of timm's data configuration, as they were described.
+    """
     if not described.architecture:
         yield f"The architecture, {architecture}, was read from the name of the file."
-    given = described.preprocessing
     left = [key for key in ("input_size", "crop_pct", "mean", "std") if key not in given]
     if left:
         yield f"Not given: {', '.join(left)}. Taken are timm's for {architecture}."
-    if not described.names:
-        yield names_guessed(classifier)
+    entries = described.preprocessing
+    said = entries.get("test_input_size") or entries.get("input_size")
+    if said and tuple(said[1:]) != classifier.size:
+        sizes = ("{} x {}".format(*size) for size in (classifier.size, said[1:]))
+        yield "The network takes {} pixels alone, not {} as described.".format(*sizes)
+    if classifier.labels.guess:
+        yield classifier.labels.guess
 
 
 def _beside(path: Path) -> Path:
@@ -93,14 +125,21 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name[: -len(suffix)] + ".json")
 
 
-def _at_test_size(overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Preprocessing whose size and crop are used for testing as well.
+def _preprocessing(described: Description, model: nn.Module) -> dict[str, Any]:
+    """Entries of timm's data configuration as described; size and crop for testing come first.
 
-    timm may have other values of `input_size` and `crop_pct` for testing than for training, which
-    would take precedence over those given.
+    A network that was built for one size alone keeps it, whatever is described.
     """
-    given = {f"test_{key}": overlay[key] for key in ("input_size", "crop_pct") if key in overlay}
-    return given | dict(overlay)
+    given = {key: value for key, value in described.preprocessing.items() if value is not None}
+    given |= {key: given[f"test_{key}"] for key in TESTED if f"test_{key}" in given}
+    built = described.arguments.get("img_size")
+    embedding: Any = getattr(model, "patch_embed", None)
+    if getattr(embedding, "strict_img_size", False):
+        given["input_size"] = (3, *embedding.img_size)
+    elif built:
+        pair = built if isinstance(built, Sequence) else (built, built)
+        given.setdefault("input_size", (3, *pair))
+    return given
 
 
 def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
@@ -224,8 +263,3 @@ def _classes_in(architecture: str, weights: Mapping[str, Tensor]) -> int:
     name = names if isinstance(names, str) else names[0]
     tensor = weights.get(f"{name}.weight")
     return int(tensor.shape[0]) if tensor is not None else 1000
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, without a period; its kind if there is none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

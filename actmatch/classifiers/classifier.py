@@ -6,8 +6,9 @@ timm takes as long to import as PyTorch, so it is imported only where it is need
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .labels import Labels, imagenet_labels
+from ..errors import first_line
+from .labels import Labels, imagenet_labels, numbered_labels, unique, yes_or_no
 from .origin import Origin, weights_sha256
 from .staged import Staged
 
@@ -108,8 +110,8 @@ class Classifier(nn.Module):
         self.origin = Origin(weights_sha256=weights_sha256(_plain(model).state_dict()))
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
-        self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
-        with torch.no_grad():
+        with run_errors_in_words(name, self.size), torch.no_grad():
+            self.model = _channels_last(fold_batch_norm(model, probe))
             final, stages = self.features(probe)
             response = self.response(final, stages)
             outputs = self.model.forward_head(final).shape[-1]
@@ -211,11 +213,33 @@ def data_config_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return resolve_model_data_config(model, size | dict(given), use_test_size=True)
 
 
+@contextmanager
+def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
+    """Turn whatever a network raises for an input it is not made for into a ValueError.
+
+    Args:
+        name: of the network, with which every message begins.
+        size: (H, W) of the input.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    except NotImplementedError as error:
+        raise ValueError(f"{name} does not classify: {first_line(error)}.") from error
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
+            f"({first_line(error)}); give the size it was made for, with 3 channels."
+        ) from error
+
+
 def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
     """The eval-mode model with every adjacent Conv2d and BatchNorm2d folded into one convolution.
 
-    Adjacent children of a module are assumed to follow one another in the forward pass. If the
-    logits of `probe` then differ by more than 1e-4, the original model is returned.
+    Adjacent children of a module are assumed to follow one another in the forward pass; those with
+    hooks, which read their outputs, stay. If the logits of `probe` then differ by more than 1e-4,
+    the original model is returned.
     """
     folded = copy.deepcopy(model)
     for parent in list(folded.modules()):
@@ -240,6 +264,8 @@ def _foldable(conv: Any, norm: Any) -> bool:
     plain_norm = type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
     if not (plain_conv and plain_norm and norm.track_running_stats):
         return False
+    if conv._forward_hooks or norm._forward_hooks:
+        return False
     return norm.affine and conv.out_channels == norm.num_features
 
 
@@ -253,8 +279,10 @@ def _check_finite(name: str, classifier: Classifier, response: Response) -> None
     if not (classifier.std > 0).all():
         std = ", ".join(f"{value:g}" for value in classifier.std.flatten().tolist())
         raise ValueError(f"{name}: the std of its preprocessing must be above 0; got {std}.")
+    weights = dict(classifier.named_parameters())
     for key, value in classifier.state_dict().items():
-        if value.is_floating_point() and not value.isfinite().all():
+        bound = key not in weights and value.ndim == 0 and not value.isnan()  # of a clipping
+        if value.is_floating_point() and not value.isfinite().all() and not bound:
             key = key.removeprefix("model.")
             raise ValueError(f"{name} holds NaN or infinity in {key}, so it cannot be explained.")
     if not all(part.isfinite().all() for part in (response.logits, *response.activations)):
@@ -275,6 +303,17 @@ def _plain(model: Any) -> Any:
     return model.model if isinstance(model, Staged) else model
 
 
+def _channels_last(model: nn.Module) -> nn.Module:
+    """The model with its convolutions over images laid out channels_last; others stay as they are.
+
+    `Module.to` refuses a model that has a Conv3d as well, as lambda layers have.
+    """
+    for weights in chain(model.parameters(), model.buffers()):
+        if weights.ndim == 4:
+            weights.data = weights.data.to(memory_format=torch.channels_last)
+    return model
+
+
 def _without_inplace(model: Any) -> Any:
     """The model without in-place activations, which would overwrite the maps it returns."""
     for module in model.modules():
@@ -284,25 +323,14 @@ def _without_inplace(model: Any) -> Any:
 
 
 def _layer_names(model: Any, count: int) -> tuple[str, ...]:
+    """One name per stage, numbered where several stages are of one module."""
     info = [entry["module"] for entry in getattr(model, "feature_info", []) if "module" in entry]
-    return tuple(info) if len(info) == count else tuple(f"stage {i + 1}" for i in range(count))
+    named = info if len(info) == count else [""] * count
+    return tuple(unique([name or f"stage {place}" for place, name in enumerate(named, start=1)]))
 
 
 def _labels(given: Sequence[str] | None, outputs: int) -> Labels:
     """The classes as named, or of ImageNet if the number of outputs fits, or by number."""
     if outputs == 1:
-        names = given or ("no", "yes")
-        return Labels(names if len(names) != 1 else (f"not {names[0]}", *names))
-    if given:
-        return Labels(given)
-    return imagenet_labels(outputs) or Labels([f"class {index}" for index in range(outputs)])
-
-
-def names_guessed(classifier: Classifier) -> str:
-    """A sentence on the class names of a classifier for which none are given."""
-    count, first = len(classifier.class_names), classifier.class_names[0]
-    if first == "class 0":
-        return f"The {count} classes have numbers, since no names are given."
-    if first == "no":
-        return "The single output is taken as a yes, since no names are given."
-    return f"The class names are ImageNet's, since there are {count} classes."
+        return yes_or_no(given)
+    return Labels(given) if given else imagenet_labels(outputs) or numbered_labels(outputs)

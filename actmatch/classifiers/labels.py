@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
@@ -18,6 +18,7 @@ class Labels:
         names: one unique name per class.
         told: per class, what tells it from others of the same name; may be empty.
         aliases: indices of the classes that another name stands for; casefolded.
+        guess: a sentence on where the names come from if none were given; "" if they were.
     """
 
     def __init__(
@@ -25,8 +26,9 @@ class Labels:
         names: Sequence[str],
         told: Sequence[str] = (),
         aliases: Mapping[str, Sequence[int]] | None = None,
+        guess: str = "",
     ) -> None:
-        self.names, self.told = tuple(unique(names)), tuple(told)
+        self.names, self.told, self.guess = tuple(unique(names)), tuple(told), guess
         self.aliases: dict[str, list[int]] = {}
         for index, name in enumerate(names):
             self.aliases.setdefault(name.casefold(), []).append(index)
@@ -73,11 +75,9 @@ class Labels:
             raise ValueError(
                 f"{whose} has {len(found)} classes called {target!r}; name one of them: {meant}."
             )
-        close = difflib.get_close_matches(wanted, folded, n=CLOSE, cutoff=0.6)
-        hint = f" Close: {', '.join(close)}." if close else ""
         raise ValueError(
             f"{whose} has no class named {target!r}; give one of its {len(self.names)} class names "
-            f"or an index from 0 to {len(self.names) - 1}.{hint}"
+            f"or an index from 0 to {len(self.names) - 1}.{close_to(wanted, folded)}"
         )
 
     def _described(self, index: int) -> str:
@@ -108,7 +108,28 @@ def imagenet_labels(classes: int) -> Labels | None:
         info.index_to_description(place, detailed=True).removeprefix(f"{lists[place]}: ")
         for place in places
     ]
-    return Labels([listed.split(",")[0] for listed in lists], told, aliases)
+    guess = f"The class names are ImageNet's, since there are {classes} classes."
+    return Labels([listed.split(",")[0] for listed in lists], told, aliases, guess)
+
+
+def numbered_labels(classes: int) -> Labels:
+    """Labels that are numbers, for classes without names."""
+    guess = f"The {classes} classes have numbers, since no names are given."
+    return Labels([f"class {index}" for index in range(classes)], guess=guess)
+
+
+def yes_or_no(given: Sequence[str] | None) -> Labels:
+    """The labels of a single output: no and yes, or not X and X, or both as given."""
+    if not given:
+        guess = "The single output is taken as a yes, since no names are given."
+        return Labels(("no", "yes"), guess=guess)
+    return Labels(given if len(given) != 1 else (f"not {given[0]}", *given))
+
+
+def close_to(wanted: str, known: Iterable[str]) -> str:
+    """The end of a refusal that says which known names are most like one; "" if none are."""
+    close = difflib.get_close_matches(wanted, list(known), n=CLOSE)
+    return f" Close: {', '.join(close)}." if close else ""
 
 
 def unique(names: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..bounds import choice
-from .classifier import Classifier, data_config_of, names_guessed, unwrapped
+from .classifier import Classifier, data_config_of, run_errors_in_words, unwrapped
 from .description import check_preprocessing
 from .staged import staged
 
@@ -47,24 +47,15 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
     layers = (layers,) if isinstance(layers, str) else layers
     if layers is not None or not hasattr(model, "forward_intermediates"):
         size = preprocessing["input_size"][-2:]
-        try:
+        with run_errors_in_words(name, size):
             model = staged(model, layers, size)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        except Exception as error:  # whatever a network raises for an input it is not made for
-            raise ValueError(
-                f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
-                f"({str(error).splitlines()[0]}); give its size=(height, width)."
-            ) from error
     classifier = Classifier(model, name, names, device, preprocessing)
     classifier.network = name
-    classifier.guesses = tuple(_guesses(classifier, described, names is not None, of_timm))
+    classifier.guesses = tuple(_guesses(classifier, described, of_timm))
     return classifier
 
 
-def _guesses(
-    classifier: Classifier, described: ModuleDescription, named: bool, of_timm: bool
-) -> Iterator[str]:
+def _guesses(classifier: Classifier, described: ModuleDescription, of_timm: bool) -> Iterator[str]:
     """What a module and its description leave open, in sentences."""
     open_keys = [key for key in ("size", "mean", "std") if key not in described]
     if open_keys:
@@ -72,8 +63,8 @@ def _guesses(
         yield f"Not given: {', '.join(open_keys)}. Taken are {whose}."
     if "layers" not in described and not of_timm:
         yield "The stages were found by the size of their maps; layers=... names others."
-    if not named:
-        yield names_guessed(classifier)
+    if classifier.labels.guess:
+        yield classifier.labels.guess
 
 
 def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str, Any]:

@@ -154,16 +154,21 @@ def find_layers(model: nn.Module, size: Sequence[int]) -> tuple[str, ...]:
 
 
 def _quarters(model: nn.Module, found: Mapping[str, Any]) -> tuple[str, ...]:
-    """The blocks at each quarter of the longest list of blocks; of all that was found if none."""
-    lists = [
-        [f"{name}.{child}" for child, _ in module.named_children()]
+    """The blocks at each quarter of the longest list of blocks; of all that was found if none.
+
+    Lists inside a block, such as the layers of its perceptron, do not count.
+    """
+    lists = {
+        name: [f"{name}.{child}" for child, _ in module.named_children()]
         for name, module in model.named_modules()
-        if isinstance(module, (nn.ModuleList, nn.Sequential))
-    ]
-    lists = [blocks for blocks in lists if all(block in found for block in blocks)]
-    blocks = max(lists, key=len, default=[])
-    if len(blocks) < LEAST_BLOCKS:
-        blocks = list(found)
+        if isinstance(module, (nn.ModuleList, nn.Sequential)) and len(module) >= LEAST_BLOCKS
+    }
+    lists = {
+        name: blocks for name, blocks in lists.items() if all(block in found for block in blocks)
+    }
+    inside = tuple(f"{block}." for blocks in lists.values() for block in blocks)
+    outermost = [blocks for name, blocks in lists.items() if not f"{name}.".startswith(inside)]
+    blocks = max(outermost, key=len, default=list(found))
     quarters = {-(-len(blocks) * part // 4) - 1: None for part in (1, 2, 3, 4)}
     return tuple(blocks[place] for place in quarters if place >= 0)
 

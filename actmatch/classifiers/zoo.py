@@ -5,7 +5,6 @@ timm takes as long to import as PyTorch, so it is imported only where it is need
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import re
@@ -21,8 +20,10 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from torch import Tensor, nn
 
-from .checkpoint import first_line, from_file, is_checkpoint
+from ..errors import first_line
+from .checkpoint import from_file, is_checkpoint
 from .classifier import Classifier
+from .labels import close_to
 from .modules import ModuleDescription, from_module
 
 # Apache-2.0 packages that carry real ImageNet-1k weights as one .pth file each.
@@ -171,9 +172,7 @@ def _from_torchvision(name: str, device: torch.device) -> Classifier:
 
     own, known = name.removeprefix(TORCHVISION), models.list_models(module=models)
     if own not in known:
-        close = difflib.get_close_matches(own, known, n=3, cutoff=0.5)
-        hint = f" Close: {', '.join(close)}." if close else ""
-        raise ValueError(f"torchvision has no classifier named {own!r}.{hint}")
+        raise ValueError(f"torchvision has no classifier named {own!r}.{close_to(own, known)}")
     weights = models.get_model_weights(own).DEFAULT
     try:
         model = models.get_model(own, weights=weights)
@@ -207,11 +206,10 @@ def _from_hub(name: str, device: torch.device) -> Classifier:
 
     own = _timm_name(name)
     if own is not None and not _known_to_timm(own):
-        close = difflib.get_close_matches(own, timm.list_models(), n=3, cutoff=0.5)
-        hint = f" Close timm names: {', '.join(close)}." if close else ""
         raise ValueError(
             f"There is no classifier named {own!r}. Give a timm name, an hf-hub: tag or a local "
-            f"file of weights (.safetensors, .pth). Available offline: {_offline_list()}.{hint}"
+            f"file of weights (.safetensors, .pth). Available offline: {_offline_list()}."
+            f"{close_to(own, timm.list_models())}"
         )
     overlay = {}
     if not hub_answers():

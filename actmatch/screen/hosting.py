@@ -54,6 +54,12 @@ class Hosting(BaseSettings):
         le=1_000_000,
         description="MB for loaded classifiers; those that were not used for longest go",
     )
+    gpu_least: int = Field(
+        20, ge=5, le=3600, description="seconds of a GPU that a run on ZeroGPU asks for, at least"
+    )
+    gpu_most: int = Field(
+        120, ge=5, le=3600, description="the same, at most; shorter loans are served sooner"
+    )
     root_path: str = Field(
         "", pattern=r"^(/[\w.~-]+)*$", description="path under which a reverse proxy serves it"
     )

@@ -19,6 +19,7 @@ import gradio as gr
 import torch
 
 from ..problem.config import PRESETS, ExplainConfig
+from .hosting import hosting
 from .stopping import Stopped, limited, own_folder
 
 try:
@@ -26,7 +27,6 @@ try:
 except ImportError:
     spaces = None
 
-LEAST, MOST = 20, 120  # seconds of a loan; shorter ones are served sooner
 STARTING = 15  # seconds to move a classifier to the GPU, and to judge, measure and draw a result
 JUDGING = 10  # seconds before the end of a loan at which a search ends and its mask is judged
 A_PASS = 0.05  # seconds of a forward and a backward pass of 224 x 224 pixels, generously
@@ -143,7 +143,7 @@ def seconds_needed(asked: Mapping[str, Any]) -> int:
         )
         passes = steps * (1 + draws) * _pixels(asked.get("classifier")) / USUAL_PIXELS
     needed = searches * (STARTING + A_PASS * passes) + A_METHOD * len(asked.get("methods") or ())
-    return round(min(max(needed, LEAST), MOST))
+    return round(min(max(needed, hosting().gpu_least), hosting().gpu_most))
 
 
 def _whole(value: Any, usual: int) -> int:

@@ -1,0 +1,120 @@
+"""Every tab on ZeroGPU, by the stand-in for `spaces`: all runs are forked, and Stop is heard there.
+
+In a real headless Chromium, on real weights.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from browsing import (
+    MINUTE,
+    UNJUDGED,
+    needs_browser,
+    open_tab,
+    served,
+    sync_api,
+    typed,
+    upload_unjudged,
+)
+from test_serving import SLOW, STANDINS
+
+pytestmark = [pytest.mark.browser, needs_browser]
+
+
+@pytest.fixture(scope="module")
+def loans(tmp_path_factory):
+    """The file in which the stand-in notes what it lent."""
+    return tmp_path_factory.mktemp("zero") / "loans"
+
+
+@pytest.fixture(scope="module")
+def address(loans):
+    """Where a server on the stand-in serves, to `visit`."""
+    variables = dict(SPACES_ZERO_GPU="true", PYTHONPATH=str(STANDINS), STANDIN_LOG=str(loans))
+    with served(**SLOW, **variables) as (url, _):
+        yield url
+
+
+def outcomes(loans):
+    return [json.loads(line)["outcome"] for line in loans.read_text().splitlines()]
+
+
+def ended(page):
+    """The run is over."""
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=3 * MINUTE)
+    sync_api.expect(page.locator("#am-stop")).to_be_disabled(timeout=MINUTE)
+
+
+def test_every_tab_goes_through_the_fork(visit, loans):
+    page = visit(query=UNJUDGED)
+    upload_unjudged(page, 4)
+    page.click("#am-explain")
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    ended(page)
+    assert outcomes(loans) == ["done"]
+    page.get_by_role("button", name="Mask priors").click()
+    typed(page, "area").fill("20")  # goes on from the mask
+    typed(page, "area").press("Tab")
+    page.get_by_text("Going on from there: step").first.wait_for(timeout=3 * MINUTE)
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    ended(page)
+    open_tab(page, "Timeline")
+    page.click("#am-take-mask")
+    page.get_by_text("Judging the mask that you picked").first.wait_for()
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    sync_api.expect(page.locator("#am-take-mask")).to_be_enabled(timeout=MINUTE)
+    open_tab(page, "Judge")
+    page.get_by_label("the last explanation", exact=True).check()
+    page.click("#am-judge-it")
+    page.locator("#am-judged .am-sentence").wait_for(timeout=3 * MINUTE)
+    ended(page)
+    open_tab(page, "Compare")
+    page.get_by_label("occlusion", exact=True).uncheck()
+    page.click("#am-compare-it")
+    page.locator("#am-comparison table").wait_for(timeout=3 * MINUTE)
+    ended(page)
+    for tab in ("several", "classes"):
+        open_tab(page, tab.capitalize())
+        typed(page, f"{tab}-most").fill("1")
+        typed(page, f"{tab}-most").press("Tab")
+        page.wait_for_timeout(1000)  # what is typed reaches the settings
+        page.click(f"#am-{tab}-find")
+        page.locator(f"#am-{tab}-status .am-sentence").wait_for(timeout=3 * MINUTE)
+        ended(page)
+    open_tab(page, "Models")
+    page.click("#am-models-ask")
+    page.locator("#am-matrix table").wait_for(timeout=3 * MINUTE)
+    ended(page)
+    lent = outcomes(loans)
+    assert len(lent) >= 8
+    assert set(lent) == {"done"}
+
+
+def test_stop_is_heard_within_a_second(visit):
+    page = visit(query=UNJUDGED)
+    upload_unjudged(page, 2000)
+    page.wait_for_timeout(1000)  # what is typed reaches the settings
+    page.click("#am-explain")
+    page.wait_for_selector("img.am-live", timeout=MINUTE)
+    page.click("#am-stop")
+    started = time.perf_counter()
+    page.get_by_text("Stopped after").first.wait_for()
+    assert time.perf_counter() - started < 2  # a step on a busy machine takes most of it
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+
+
+def test_a_visitor_who_leaves_frees_the_gpu(visit, loans):
+    page = visit(query=UNJUDGED)
+    upload_unjudged(page, 2000)
+    page.wait_for_timeout(1000)  # what is typed reaches the settings
+    page.click("#am-explain")
+    page.wait_for_selector("img.am-live", timeout=MINUTE)
+    before = len(outcomes(loans))
+    page.close()
+    until = time.monotonic() + 15
+    while len(outcomes(loans)) == before and time.monotonic() < until:
+        time.sleep(0.1)
+    assert len(outcomes(loans)) == before + 1

@@ -1,0 +1,213 @@
+"""A server as visitors and machines meet it: alone, behind a proxy, full, told to end, on ZeroGPU.
+
+Real weights on a real photograph, over HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from browsing import HOME, LION, served
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+pytestmark = pytest.mark.real
+STANDINS = Path(__file__).parent / "standins"
+QUICK = dict(preset="smallest", steps=3)
+SECONDS = 300  # a busy machine takes a while
+SLOW = dict(ACTMATCH_GPU_LEAST="300", ACTMATCH_GPU_MOST="300")  # the stand-in has a CPU alone
+LEAKS = ("Traceback", "site-packages", "/tmp/", str(HOME), "actmatch-")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server for others that allows little, its process and what it prints."""
+    path = tmp_path_factory.mktemp("server") / "log"
+    variables = dict(GRADIO_SERVER_NAME="0.0.0.0", ACTMATCH_MAX_STEPS="100", ACTMATCH_QUEUE="2")
+    with path.open("w") as log, served(log=log, OMP_NUM_THREADS="1", **variables) as (url, process):
+        yield url, process, path
+
+
+@pytest.fixture(scope="module")
+def url(server):
+    return server[0]
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+
+
+def photograph():
+    return handle_file(str(LION))
+
+
+def refusal(client, **asked):
+    """What the server says to a request that it refuses."""
+    with pytest.raises(AppError) as raised:
+        client.predict(api_name="/explain", **dict(photograph=photograph()) | QUICK | asked)
+    words = str(raised.value)
+    assert not any(leak in words for leak in LEAKS), words
+    return words
+
+
+def test_it_says_that_it_is_well(url):
+    answer = httpx.get(f"{url}/healthz")
+    assert (answer.status_code, answer.text) == (200, "ok")
+
+
+def test_a_stranger_cannot_make_it_load_any_classifier(client):
+    for name in ("resnet18", "hf-hub:timm/resnet18.a1_in1k", "local-dir:/etc", "torchvision/vgg11"):
+        assert "is not offered here. Choose one of tf_efficient" in refusal(client, classifier=name)
+    assert "There is no file shadow.pth" in refusal(client, classifier="/etc/shadow.pth")
+
+
+def test_a_stranger_cannot_ask_for_more_steps_than_allowed(client):
+    assert "at most 100 steps here; got 101" in refusal(client, steps=101)
+
+
+def post(url, name, *data):
+    """The first event after a raw request to an endpoint, of values in its own order."""
+    joined = httpx.post(f"{url}/gradio_api/call/{name}", json=dict(data=list(data)), timeout=60)
+    joined.raise_for_status()
+    stream = f"{url}/gradio_api/call/{name}/{joined.json()['event_id']}"
+    return httpx.get(stream, timeout=SECONDS).text
+
+
+def test_a_stranger_cannot_make_it_fetch_an_address(url):
+    """Nor a file of the server's; what came in a request is all that it reads."""
+    asked = []
+
+    def listen():
+        with contextlib.suppress(TimeoutError):
+            asked.append(listening.accept())
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
+        listener = threading.Thread(target=listen)
+        listener.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/lion.jpg"
+        for path in (address, "http://example.org/lion.jpg", "/etc/passwd", str(LION.resolve())):
+            picture = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}}
+            answer = post(url, "look", picture, "tf_efficientnet_lite0", "crop", "auto")
+            assert "event: error" in answer
+            assert not any(leak in answer for leak in LEAKS[:2]), answer
+        listener.join()
+    assert not asked
+
+
+def test_a_full_queue_says_when_to_come_back(url, server):
+    """One run at work and two that wait are all that this server takes."""
+    slow = dict(data=[{"path": "x"}])  # fails in its turn
+    session = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+    asked = dict(photograph=photograph(), preset="recognizable", steps=100, api_name="/explain")
+    jobs = [session.submit(**asked) for _ in range(3)]
+    deadline = time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            answer = httpx.post(f"{url}/gradio_api/call/explain", json=slow, timeout=60)
+            if answer.status_code != 200:
+                break
+            time.sleep(0.2)
+        assert answer.status_code == 429
+        assert 5 <= int(answer.headers["Retry-After"]) < 1000
+        assert "wait already. Come back in about" in answer.json()["detail"]
+        assert httpx.get(f"{url}/healthz").text == "ok"
+    finally:
+        for job in jobs:
+            job.cancel()
+
+
+def test_its_log_is_lines_of_json_with_durations_and_without_pictures_or_names(server, client):
+    client.predict(api_name="/explain", photograph=photograph(), **QUICK)
+    lines = [line for line in server[2].read_text().splitlines() if line.startswith("{")]
+    runs = [json.loads(line) for line in lines]
+    assert {"done", "refused"} <= {run["outcome"] for run in runs if "outcome" in run}
+    assert all(run["seconds"] >= 0 for run in runs if "outcome" in run)
+    assert not any("lion" in line for line in lines)
+
+
+# --- its end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["idle", "in a run"])
+def test_it_ends_within_five_seconds_of_sigterm_and_leaves_nothing(at_work, tmp_path):
+    with served(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1") as (url, process):
+        assert list(tmp_path.glob("actmatch-*"))
+        if at_work:
+            client = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+            job = client.submit(photograph=photograph(), steps=500, api_name="/explain")
+            deadline = time.monotonic() + 120
+            while not job.outputs() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert job.outputs()
+        started = time.monotonic()
+        process.terminate()
+        process.wait(timeout=20)
+        assert time.monotonic() - started < 5
+        assert not list(tmp_path.glob("actmatch-*"))
+
+
+# --- its start -----------------------------------------------------------------------------------
+
+
+def test_a_variable_that_is_not_accepted_ends_it_with_a_sentence():
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=HOME, text=True, capture_output=True,
+        env=os.environ | dict(ACTMATCH_QUEUE="none"),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("app.py: ACTMATCH_QUEUE (visitors who may wait")
+    assert "Traceback" not in done.stderr
+
+
+def test_behind_a_proxy_the_page_asks_for_its_parts_under_the_path():
+    with served("--root-path", "/tools/actmatch") as (url, _):
+        assert '"root":"' in (page := httpx.get(url).text)
+        assert "/tools/actmatch" in page
+
+
+# --- ZeroGPU -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def zero(tmp_path_factory):
+    """The address of a server on the stand-in for ZeroGPU, and the file of its loans."""
+    loans = tmp_path_factory.mktemp("zero") / "loans"
+    variables = dict(SPACES_ZERO_GPU="true", PYTHONPATH=str(STANDINS), STANDIN_LOG=str(loans))
+    with served(**SLOW, **variables) as (url, _):
+        yield Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS)), loans
+
+
+def mask_of(result):
+    """The path of the mask that an explanation came with."""
+    return handle_file(result[2] if isinstance(result[2], str) else result[2]["path"])
+
+
+def test_every_endpoint_goes_through_the_fork(zero):
+    client, loans = zero
+    given = dict(photograph=photograph())
+    found = client.predict(**given, **QUICK, api_name="/explain")
+    assert "still says lion" in found[0]
+    mask = dict(mask=mask_of(found))
+    client.predict(**given, **mask, preset="smallest", api_name="/take")
+    client.predict(**given, **mask, trials=4, api_name="/judge")
+    client.predict(**given, **mask, methods=["center_disc"], preset="smallest", api_name="/compare")
+    client.predict(**given, **QUICK, most=1, api_name="/several")
+    client.predict(**given, **QUICK, count=1, api_name="/classes")
+    client.predict(**given, **mask, classifiers=["tf_efficientnet_lite0"], api_name="/transfer")
+    lent = [json.loads(line) for line in loans.read_text().splitlines()]
+    assert [loan["outcome"] for loan in lent] == ["done"] * 7
+    top5 = client.predict(**given, api_name="/look")[1]  # the server's own
+    assert top5[0]["name"] == "lion"
+    assert len(loans.read_text().splitlines()) == 7
