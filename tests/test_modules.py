@@ -288,13 +288,13 @@ def test_tokens_are_laid_out_row_by_row_after_the_class_token():
 
 
 def test_the_stages_of_plain_layers_are_the_last_maps_of_each_size():
-    assert find_layers(plain().eval(), (32, 32)) == ("1", "3")
+    assert find_layers(plain().eval(), (3, 32, 32)) == ("1", "3")
 
 
 def test_two_threads_do_not_mix_their_maps():
     from concurrent.futures import ThreadPoolExecutor
 
-    wrapped = staged(plain().eval(), None, (32, 32))
+    wrapped = staged(plain().eval(), None, (3, 32, 32))
     images = torch.rand(16, 1, 3, 32, 32)
     alone = [wrapped.forward_intermediates(image)[1][0] for image in images]
     with ThreadPoolExecutor(4) as pool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .channels import RGB
 from .classifier import Classifier
 
 SURE = 0.5  # probability of a class on a picture without any content that is odd
@@ -45,7 +46,9 @@ class Checked:
 def check(classifier: Classifier) -> Checked:
     """What was understood of a classifier, after one timed pass over noise."""
     random = torch.Generator().manual_seed(0)
-    noise = torch.rand(1, 3, *classifier.size, generator=random).to(classifier.device)
+    noise = torch.rand(1, classifier.channels, *classifier.size, generator=random).to(
+        classifier.device
+    )
     with torch.no_grad():
         classifier(noise)  # the first pass of a process prepares much
         started = time.perf_counter()
@@ -79,12 +82,19 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
         ("classifier", classifier.name),
         ("network", f"{classifier.network}, {count / 1e6:.2f} million parameters"),
         ("input", "{} x {} pixels".format(*classifier.size)),
+        ("channels", _channels(classifier)),
         ("crop", f"the middle {config['crop_pct']:.1%}, resized with {config['interpolation']}"),
         ("mean", f"{triples['mean']}, of pixels from 0 to 1"),
         ("std", triples["std"]),
         ("classes", f"{len(names)}: {', '.join(shown)}"),
         ("device", f"{classifier.device}{cpu}"),
     ]
+
+
+def _channels(classifier: Classifier) -> str:
+    """How many channels there are, and what feeds them."""
+    named = {1: "luminance", RGB: "red, green, blue"}
+    return f"{classifier.channels}: {named.get(classifier.channels, 'bands in their order')}"
 
 
 def _oddities(

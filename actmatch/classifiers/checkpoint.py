@@ -17,8 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from .channels import NORMALIZATION, RGB, channels_in, channels_of
 from .classifier import Classifier, names_guessed
-from .description import Description, check_keys, describe
+from .description import Description, check_keys, check_preprocessing, describe
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
 CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
@@ -54,14 +55,12 @@ def from_file(
             '({"architecture": "resnet18"}), or start the file name with it (resnet18-birds.pth).'
         )
     classes = described.classes or _classes_in(architecture, weights)
-    overlay = _at_test_size(described.preprocessing)
     try:
-        model = timm.create_model(
-            architecture, num_classes=classes, pretrained_cfg_overlay=overlay, **described.arguments
-        )
+        model = _made(architecture, classes, described, weights)
         misfit = _misfit(model.state_dict(), weights)
         if not misfit:
             model.load_state_dict(weights)
+            check_preprocessing(described.preprocessing, beside.name, channels_of(model))
             classifier = Classifier(model, name or path.name, described.names, device)
             guesses = _guesses(classifier, architecture, described)
             classifier.guesses = (*guesses, *filter(None, [taken]))
@@ -71,14 +70,35 @@ def from_file(
     raise ValueError(f"{path.name} does not fit {architecture} with {classes} classes: {misfit}.")
 
 
+def _made(
+    architecture: str, classes: int, described: Description, weights: Mapping[str, Tensor]
+) -> Any:
+    """The network of a description, for as many channels as the weights are for."""
+    import timm
+
+    arguments = dict(
+        num_classes=classes,
+        pretrained_cfg_overlay=_at_test_size(described.preprocessing),
+        **described.arguments,
+    )
+    model = timm.create_model(architecture, **arguments)
+    told = described.preprocessing.get("input_size", (RGB,))[0]  # timm makes it for these
+    channels = channels_in(model, told, weights)
+    if channels == told or "in_chans" in arguments:
+        return model
+    return timm.create_model(architecture, in_chans=channels, **arguments)
+
+
 def _guesses(classifier: Classifier, architecture: str, described: Description) -> Iterator[str]:
     """What a file and its description leave open, in sentences."""
     if not described.architecture:
         yield f"The architecture, {architecture}, was read from the name of the file."
     given = described.preprocessing
-    left = [key for key in ("input_size", "crop_pct", "mean", "std") if key not in given]
+    normalization = () if classifier.guesses else NORMALIZATION
+    left = [key for key in ("input_size", "crop_pct", *normalization) if key not in given]
     if left:
         yield f"Not given: {', '.join(left)}. Taken are timm's for {architecture}."
+    yield from classifier.guesses
     if not described.names:
         yield names_guessed(classifier)
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from .channels import NORMALIZATION, RGB, channels_of, fitted, guess_of, unfit
 from .labels import Labels, imagenet_labels
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
@@ -64,6 +65,7 @@ class Classifier(nn.Module):
         layer_names: one per stage, timm's name of the module.
         data_config: timm's data configuration at test size.
         size: (H, W) of the input.
+        channels: of the input.
         passes: images processed so far; a forward and backward pass counts 1, a forward pass 1/3.
         before_pass: called before every forward pass.
         network: class name of the model.
@@ -95,15 +97,16 @@ class Classifier(nn.Module):
         self.name, self.network = name, type(model).__name__
         self.passes = 0.0
         self.before_pass: Callable[[], None] | None = None
-        self.data_config = data_config_of(model, preprocessing or {})
-        self.size = tuple(self.data_config["input_size"][-2:])
+        self.data_config, self.guesses = data_config_of(model, preprocessing or {})
+        self.channels, *size = self.data_config["input_size"]
+        self.size = tuple(size)
         for key in ("mean", "std"):
             value = torch.tensor(self.data_config[key], dtype=torch.float32)
             self.register_buffer(key, value.view(1, -1, 1, 1))
         model = _without_inplace(copy.deepcopy(model).float().eval().cpu())
         model.requires_grad_(False)
         random = torch.Generator().manual_seed(0)
-        probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
+        probe = torch.rand(1, self.channels, *self.size, generator=random, dtype=torch.float32)
         self.model = fold_batch_norm(model, probe).to(memory_format=torch.channels_last)
         with torch.no_grad():
             final, stages = self.features(probe)
@@ -127,7 +130,7 @@ class Classifier(nn.Module):
 
     @property
     def gray(self) -> Tensor:
-        """1 x 3 x 1 x 1 pixel value that is zero after normalization."""
+        """1 x C x 1 x 1 pixel value that is zero after normalization."""
         return self.mean
 
     def train(self, mode: bool = True) -> Classifier:
@@ -135,7 +138,7 @@ class Classifier(nn.Module):
         return super().train(False)
 
     def forward(self, pixels: Tensor) -> Response:
-        """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        """Logits and activations of N x C x H x W pixels in [0, 1], in one pass."""
         if self.before_pass:
             self.before_pass()
         return self.response(*self.features(pixels))
@@ -194,17 +197,28 @@ class Classifier(nn.Module):
         ]
 
 
-def data_config_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def data_config_of(model: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """timm's data configuration of a model at test size, with the entries that are given.
 
     A model with patches has the input size that it was built for, whatever timm's default is; one
     that is not of timm has the usual size and ImageNet's normalization.
+
+    Args:
+        given: a mean and a std have one value for each channel.
+
+    Returns:
+        The configuration, and sentences on what was guessed for a number of channels other than
+        three.
     """
     from timm.data import resolve_model_data_config
 
     built = getattr(getattr(model, "patch_embed", None), "img_size", None)
-    size = dict(input_size=(3, *built)) if isinstance(built, tuple) and len(built) == 2 else {}
-    return resolve_model_data_config(model, size | dict(given), use_test_size=True)
+    size = dict(input_size=(RGB, *built)) if isinstance(built, tuple) and len(built) == 2 else {}
+    plain = {key: value for key, value in given.items() if key not in NORMALIZATION}
+    config = resolve_model_data_config(model, size | plain, use_test_size=True)
+    channels = channels_of(model, config["input_size"][-2:])
+    config |= {key: tuple(given[key]) for key in NORMALIZATION if key in given}
+    return fitted(config, channels), guess_of(unfit(config, channels), channels)
 
 
 def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:

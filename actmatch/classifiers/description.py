@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from .channels import NORMALIZATION, RGB
+
 KEYS = ("architecture", "label_names", "num_classes", "pretrained_cfg", "model_args")
 IGNORED = ("label_descriptions", "num_features", "global_pool")  # for information only
-CHANNELS = 3
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos", "random")
 
 
@@ -105,25 +106,30 @@ def _names(given: Any, file: str) -> list[str] | None:
     return given if given is None else [str(name) for name in given]
 
 
-def check_preprocessing(given: Mapping[str, Any], file: str) -> None:
+def check_preprocessing(given: Mapping[str, Any], file: str, channels: int | None = None) -> None:
     """Check the size, the normalization and the crop in entries of timm's pretrained_cfg.
+
+    Args:
+        channels: of the network; None where they are not known yet, so that any number will do.
 
     Raises:
         ValueError: one is not acceptable; the message begins with the name of the file.
     """
-    for key in ("mean", "std"):
-        if key in given and not _are_shares(given[key]):
+    for key in NORMALIZATION:
+        if key in given and not _are_shares(given[key], channels):
+            wanted = channels or (len(given[key]) if _is_list(given[key]) else 0) or RGB
             raise ValueError(
-                f"{file}: {key} must be {CHANNELS} numbers from 0 to 1, of pixels from 0 to 1; "
-                f"got {given[key]!r}."
+                f"{file}: {key} must be {wanted} number{'s'[: wanted > 1]} from 0 to 1, of pixels "
+                f"from 0 to 1; got {given[key]!r}."
             )
     for key in ("input_size", "test_input_size"):
         size = given.get(key)
         if size is None:
             continue
-        whole = isinstance(size, Sequence) and len(size) == 3 and all(map(_is_whole, size))
-        if not whole or size[0] != CHANNELS:
-            raise ValueError(f"{file}: {key} must be [{CHANNELS}, height, width]; got {size!r}.")
+        whole = _is_list(size) and len(size) == 3 and all(map(_is_whole, size))
+        if not whole or channels not in (None, size[0]):
+            wanted = channels or RGB
+            raise ValueError(f"{file}: {key} must be [{wanted}, height, width]; got {size!r}.")
     interpolation = given.get("interpolation")
     if interpolation is not None and interpolation not in INTERPOLATIONS:
         raise ValueError(
@@ -136,9 +142,13 @@ def check_preprocessing(given: Mapping[str, Any], file: str) -> None:
             raise ValueError(f"{file}: {key} must be above 0 and at most 1; got {share!r}.")
 
 
-def _are_shares(values: Any) -> bool:
-    listed = isinstance(values, Sequence) and len(values) == CHANNELS
+def _are_shares(values: Any, count: int | None) -> bool:
+    listed = _is_list(values) and len(values) == (count or len(values) or 1)
     return listed and all(_is_number(value) and 0 <= value <= 1 for value in values)
+
+
+def _is_list(values: Any) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, str)
 
 
 def _is_number(value: Any) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..bounds import choice
+from .channels import NORMALIZATION, RGB, USUAL, channels_of
 from .classifier import Classifier, data_config_of, names_guessed, unwrapped
 from .description import check_preprocessing
 from .staged import staged
@@ -41,39 +42,42 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
         choice("a description of a module", key, ModuleDescription.__annotations__)
     model = unwrapped(model)
     name = type(model).__name__
-    preprocessing = data_config_of(model, preprocessing_of(model, described))
+    preprocessing, guessed = data_config_of(model, preprocessing_of(model, described))
     names = described.get("class_names") or names_in(model)
     layers, of_timm = described.get("layers"), hasattr(model, "pretrained_cfg")
     layers = (layers,) if isinstance(layers, str) else layers
     if layers is not None or not hasattr(model, "forward_intermediates"):
-        size = preprocessing["input_size"][-2:]
+        size = preprocessing["input_size"]
         try:
             model = staged(model, layers, size)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
         except Exception as error:  # whatever a network raises for an input it is not made for
             raise ValueError(
-                f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
+                f"{name} cannot be run on a photograph of {size[1]} x {size[2]} pixels "
                 f"({str(error).splitlines()[0]}); give its size=(height, width)."
             ) from error
     classifier = Classifier(model, name, names, device, preprocessing)
     classifier.network = name
-    classifier.guesses = tuple(_guesses(classifier, described, names is not None, of_timm))
+    unnamed = [names_guessed(classifier)] if names is None else []
+    classifier.guesses = (*_guesses(described, guessed, of_timm), *unnamed)
     return classifier
 
 
-def _guesses(
-    classifier: Classifier, described: ModuleDescription, named: bool, of_timm: bool
-) -> Iterator[str]:
-    """What a module and its description leave open, in sentences."""
-    open_keys = [key for key in ("size", "mean", "std") if key not in described]
+def _guesses(described: ModuleDescription, guessed: Sequence[str], of_timm: bool) -> Iterator[str]:
+    """What a module and its description leave open, in sentences.
+
+    Args:
+        guessed: sentences on the normalization, where it is neither given nor the usual one.
+    """
+    normalization = () if guessed else NORMALIZATION
+    open_keys = [key for key in ("size", *normalization) if key not in described]
     if open_keys:
         whose = "timm's for this network" if of_timm else "the usual ones of ImageNet"
         yield f"Not given: {', '.join(open_keys)}. Taken are {whose}."
+    yield from guessed
     if "layers" not in described and not of_timm:
         yield "The stages were found by the size of their maps; layers=... names others."
-    if not named:
-        yield names_guessed(classifier)
 
 
 def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str, Any]:
@@ -86,8 +90,14 @@ def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str
     found = {key: given[key] for key in PREPARING if key in given}
     size = given.get("size", _configured_size(model))
     if size is not None:
-        found["input_size"] = (3, *(size if isinstance(size, tuple) else (size, size)))
-    check_preprocessing(found, type(model).__name__)
+        found["input_size"] = (RGB, *(size if isinstance(size, tuple) else (size, size)))
+    name = type(model).__name__
+    check_preprocessing(found, name)
+    sides = found.get("input_size", USUAL)[-2:]
+    channels = channels_of(model, sides)
+    if size is not None:
+        found["input_size"] = (channels, *sides)
+    check_preprocessing(found, name, channels)
     return found
 
 

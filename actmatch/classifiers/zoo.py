@@ -58,7 +58,7 @@ def load_classifier(
             A local file names its architecture in `NAME.json` beside it
             (`{"architecture": "resnet18", "label_names": [...]}`), in its safetensors metadata, or
             by starting its own name with it (`resnet18-birds.pth`). Or a module: of timm,
-            torchvision or Hugging Face, or any other that maps N x 3 x H x W normalized images to
+            torchvision or Hugging Face, or any other that maps N x C x H x W normalized images to
             N x K logits. It is copied.
         layers: of a module, names of those that end its stages, shallow to deep
             (`module.named_modules()`); timm's stages, or those found by the size of their maps.

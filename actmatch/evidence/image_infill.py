@@ -27,7 +27,7 @@ def other_photographs(
     sources: Sequence[Source] | None = None,
     fit: str = "crop",
 ) -> Tensor:
-    """N x 3 x H x W: photographs that can be a background, at the classifier's input size.
+    """N x C x H x W: photographs that can be a background, at the classifier's input size.
 
     The explained photograph is left out, and so are photographs in which the classifier itself sees
     the target: the label would survive there without any mask.
@@ -69,7 +69,7 @@ def measure_with_photographs(
     seed: int,
     trials: int = TRIALS,
 ) -> Measured:
-    """`measure`, with the keep-rate on N x 3 x H x W other photographs added."""
+    """`measure`, with the keep-rate on N x C x H x W other photographs added."""
     measured = measure(problem, mask, ranking, seed=seed, trials=trials)
     return with_photographs(measured, problem, mask, photographs)
 
@@ -80,7 +80,7 @@ def with_photographs(
     mask: Tensor,
     photographs: Tensor,
 ) -> Measured:
-    """The measurements with the keep-rate on N x 3 x H x W other photographs added."""
+    """The measurements with the keep-rate on N x C x H x W other photographs added."""
     if not len(photographs):
         return measured
     composites = composite(mask, problem.pixels.expand_as(photographs), photographs)

@@ -1,6 +1,6 @@
 """Photographs: safe reading of any upload, and fitting to a classifier's input size.
 
-Pixels are N x 3 x H x W floats in [0, 1] everywhere in actmatch; normalization belongs to the
+Pixels are N x C x H x W floats in [0, 1] everywhere in actmatch; normalization belongs to the
 classifier.
 """
 
@@ -178,7 +178,10 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def to_pixels(image: Image.Image, data_config: dict, fit: str = "crop") -> Tensor:
-    """1 x 3 x H x W float pixels in [0, 1] at the classifier's own input size.
+    """1 x C x H x W float pixels in [0, 1] at the classifier's own input size.
+
+    A classifier of one channel gets the luminance, as timm and torchvision make it: Pillow's mode
+    "L", 0.299 R + 0.587 G + 0.114 B.
 
     Args:
         image: an RGB photograph.
@@ -186,14 +189,15 @@ def to_pixels(image: Image.Image, data_config: dict, fit: str = "crop") -> Tenso
         fit: "crop" is the classifier's own center crop; "squash" and "letterbox" keep the whole
             photograph, by stretching it or by adding bars.
     """
-    pixels = input_transform(data_config, fit)(image.convert("RGB"))
+    gray = data_config["input_size"][0] == 1
+    pixels = input_transform(data_config, fit)(image.convert("L" if gray else "RGB"))
     return torch.as_tensor(pixels, dtype=torch.float32)[None] / 255.0
 
 
 def input_transform(
     data_config: dict, fit: str = "crop", **changes: Any
 ) -> Callable[[Image.Image], Any]:
-    """timm's transform of an RGB image to 3 x H x W bytes at input size.
+    """timm's transform of an RGB image to C x H x W bytes at input size.
 
     Args:
         fit: as in `to_pixels`.
@@ -245,8 +249,22 @@ def input_frame(
     return left, top, left + seen_width, top + seen_height
 
 
+def in_rgb(pixels: Tensor) -> Tensor:
+    """3 x H x W colors to show C x H x W pixels in: the first three channels, or gray for one.
+
+    Of two channels, the first is shown in red and blue and the second in green.
+    """
+    count = len(pixels)
+    return pixels if count == 3 else pixels[[place % count for place in range(3)]]
+
+
 def to_image(pixels: Tensor) -> Image.Image:
-    """PIL image of 3 x H x W pixels in [0, 1], or of an H x W mask."""
-    array = (pixels.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-    array = array.permute(1, 2, 0) if array.ndim == 3 else array
-    return Image.fromarray(array.contiguous().numpy())
+    """PIL image, RGB of C x H x W pixels in [0, 1], or gray of an H x W mask."""
+    pixels = in_rgb(pixels) if pixels.ndim == 3 else pixels
+    array = in_bytes(pixels.permute(1, 2, 0) if pixels.ndim == 3 else pixels)
+    return Image.fromarray(array.numpy())
+
+
+def in_bytes(pixels: Tensor) -> Tensor:
+    """Bytes, on the CPU, of pixels in [0, 1] of any shape."""
+    return (pixels.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().contiguous()

@@ -197,7 +197,7 @@ def place(
     code = np.floor(values.astype(np.float64) * CODE + ROUNDING).astype(np.uint16)
     bytes_ = np.stack((code >> 8, code & 255, np.full_like(code, VALID)), axis=-1)
     image = Image.fromarray(bytes_.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    placed = input_transform(data_config, fit, interpolation="nearest")(image)
+    placed = input_transform(data_config, fit, interpolation="nearest", mean=(0.0,) * 3)(image)
     high, low, valid = torch.as_tensor(placed).float()
     return torch.where(valid == VALID, (256 * high + low) / CODE, 0.0)[None, None]
 

@@ -21,7 +21,7 @@ class Problem:
 
     Attributes:
         classifier: on the device of `pixels`.
-        pixels: 1 x 3 x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1].
         response: of the classifier to `pixels`, computed once.
         target: index of the class.
         guidance: of the search; empty by default.
@@ -60,7 +60,7 @@ class Problem:
 
 @default_modes()
 def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
-    """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
+    """The problem of explaining `target` (None: the top-1) on 1 x C x H x W pixels."""
     with torch.no_grad():
         response = classifier(pixels)
     top = response.logits[0].argmax().item() if target is None else classifier.class_index(target)

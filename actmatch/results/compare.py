@@ -141,8 +141,8 @@ class Comparison(Result):
     """A mask beside those of other methods, for the same class of the same photograph.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
-        gray: 3 x 1 x 1, what stands for removed pixels.
+        pixels: C x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
+        gray: C x 1 x 1, what stands for removed pixels.
         rows: the mask handed in, then one a method.
         left_out: one sentence for each method that cannot work with this classifier.
     """

@@ -37,9 +37,9 @@ class Explanation(Result):
     Tensors are on the CPU.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
+        pixels: C x H x W in [0, 1], as the classifier saw the photograph.
         mask: H x W, 0 or 1; `soft_mask` is sigma(s) in (0, 1).
-        gray: 3 x 1 x 1, the infill of `explanation` and `complement`.
+        gray: C x 1 x 1, the infill of `explanation` and `complement`.
         card: the score card; `pictures` go with it.
         core: H x W, the smallest part of the mask found that keeps the label on gray; None where it
             was not looked for.
@@ -92,12 +92,12 @@ class Explanation(Result):
 
     @property
     def explanation(self) -> Tensor:
-        """e: 3 x H x W, the kept pixels on gray."""
+        """e: C x H x W, the kept pixels on gray."""
         return composite(self.mask, self.pixels, self.gray)
 
     @property
     def complement(self) -> Tensor:
-        """k: 3 x H x W, the photograph without its explanation."""
+        """k: C x H x W, the photograph without its explanation."""
         return composite(1 - self.mask, self.pixels, self.gray)
 
     @property

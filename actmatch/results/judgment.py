@@ -60,10 +60,10 @@ class Judgment(Result):
     """A region, its score card and what goes with it. Tensors are on the CPU.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
+        pixels: C x H x W in [0, 1], as the classifier saw the photograph.
         mask: H x W, 0 or 1.
         soft_mask: H x W in [0, 1] before the cut; None where the region was binary.
-        gray: 3 x 1 x 1, the infill of the explanation and the complement.
+        gray: C x 1 x 1, the infill of the explanation and the complement.
         curve: the figures at other cuts; None where the region was binary.
     """
 

@@ -124,7 +124,7 @@ def _asked(classifier: Classifier, pixels: Tensor, question: Question | None) ->
 
 
 def _as_seen(classifier: Classifier, photograph: Source, fit: str, record: Record) -> Tensor:
-    """1 x 3 x H x W pixels of the recorded content.
+    """1 x C x H x W pixels of the recorded content.
 
     Raises:
         ValueError: the photograph has another content, whichever way it is read.
