@@ -203,11 +203,9 @@ def test_121_megapixels_in_a_small_file_are_refused_before_they_are_decoded(monk
     assert peak < 5e6
 
 
-@pytest.mark.parametrize(
-    ("source", "got"), [(None, "NoneType"), (np.zeros((32, 32, 3)), "ndarray"), (7, "int")]
-)
+@pytest.mark.parametrize(("source", "got"), [(None, "NoneType"), ([[0.5]], "list"), (7, "int")])
 def test_what_is_no_photograph_is_refused_with_what_is(source, got):
-    with pytest.raises(ValueError, match=f"a path, bytes, an open file or a PIL image; got {got}"):
+    with pytest.raises(ValueError, match=f"PIL image, an array or a tensor; got {got}"):
         read_photograph(source)
 
 

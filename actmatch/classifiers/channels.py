@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 RGB = 3
 NORMALIZATION = ("mean", "std")
+LAYOUT = ("bands", "shown")  # of the channels of a photograph
 USUAL = (224, 224)  # pixels, height and width, of an input of unknown size
 
 
@@ -67,6 +68,28 @@ def fitted(config: Mapping[str, Any], channels: int) -> dict[str, Any]:
     for key in unfit(config, channels):
         config[key] = (sum(config[key]) / len(config[key]),) * channels
     return config
+
+
+def shown_first(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[int] | None]:
+    """timm's data configuration with the channels that people are shown in front.
+
+    So pixels show their first three channels, whatever the order in which the network takes them.
+
+    Returns:
+        The configuration, whose `bands` are those of its channels in their new order, and the place
+        of each of the network's channels among them; None where none has moved.
+    """
+    config = dict(config)
+    shown, channels = config.pop("shown", None), range(config["input_size"][0])
+    if shown is None:
+        return config, None
+    bands = config.get("bands") or [*channels]
+    places = [bands.index(band) for band in shown]
+    places += [place for place in channels if place not in places]
+    for key in NORMALIZATION:
+        config[key] = tuple(config[key][place] for place in places)
+    config["bands"] = tuple(bands[place] for place in places)
+    return config, [places.index(place) for place in channels]
 
 
 def unfit(config: Mapping[str, Any], channels: int) -> list[str]:

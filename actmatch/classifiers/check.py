@@ -72,7 +72,7 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
     names = classifier.class_names
     count = sum(parameter.numel() for parameter in classifier.model.parameters())
     triples = {
-        key: ", ".join(f"{value:.4g}" for value in getattr(classifier, key).flatten().tolist())
+        key: ", ".join(f"{value:.4g}" for value in _in_order(classifier, key))
         for key in ("mean", "std")
     }
     shown = names if len(names) <= SHOWN_NAMES else (*names[:SHOWN_NAMES], "...", names[-1])
@@ -91,10 +91,22 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
     ]
 
 
+def _in_order(classifier: Classifier, key: str) -> list[float]:
+    """The mean or the std of each channel, in the network's order."""
+    values = getattr(classifier, key).flatten().tolist()
+    return values if classifier.order is None else [values[place] for place in classifier.order]
+
+
 def _channels(classifier: Classifier) -> str:
     """How many channels there are, and what feeds them."""
-    named = {1: "luminance", RGB: "red, green, blue"}
-    return f"{classifier.channels}: {named.get(classifier.channels, 'bands in their order')}"
+    bands = classifier.data_config.get("bands")
+    if bands is None:
+        named = {1: "luminance", RGB: "red, green, blue"}.get(classifier.channels)
+        return f"{classifier.channels}: {named or 'the bands in their order'}"
+    taken = [bands[place] for place in classifier.order or range(len(bands))]
+    shown = bands[:RGB] if len(bands) >= RGB else bands
+    words = (", ".join(map(str, numbers)) for numbers in (taken, shown))
+    return "{}: bands {}; shown are {}".format(classifier.channels, *words)
 
 
 def _oddities(

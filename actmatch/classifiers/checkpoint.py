@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .channels import NORMALIZATION, RGB, channels_in, channels_of
 from .classifier import Classifier, names_guessed
-from .description import Description, check_keys, check_preprocessing, describe
+from .description import Description, check_keys, check_layout, check_preprocessing, describe
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
 CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
@@ -60,8 +60,12 @@ def from_file(
         misfit = _misfit(model.state_dict(), weights)
         if not misfit:
             model.load_state_dict(weights)
-            check_preprocessing(described.preprocessing, beside.name, channels_of(model))
-            classifier = Classifier(model, name or path.name, described.names, device)
+            channels = channels_of(model)
+            check_preprocessing(described.preprocessing, beside.name, channels)
+            check_layout(described.layout, beside.name, channels)
+            classifier = Classifier(
+                model, name or path.name, described.names, device, described.layout
+            )
             guesses = _guesses(classifier, architecture, described)
             classifier.guesses = (*guesses, *filter(None, [taken]))
             return classifier

@@ -15,7 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .channels import NORMALIZATION, RGB, channels_of, fitted, guess_of, unfit
+from .channels import (
+    LAYOUT,
+    NORMALIZATION,
+    RGB,
+    channels_of,
+    fitted,
+    guess_of,
+    shown_first,
+    unfit,
+)
 from .labels import Labels, imagenet_labels
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
@@ -57,7 +66,8 @@ class Classifier(nn.Module):
     Args:
         class_names: one per output; by default those of ImageNet if their number fits, else
             numbers. For a single output, its name alone or both.
-        preprocessing: entries of timm's data configuration, in place of the model's own.
+        preprocessing: entries of timm's data configuration, in place of the model's own, and
+            `bands` and `shown`; see `description`.
 
     Attributes:
         name: as given by the user.
@@ -66,6 +76,8 @@ class Classifier(nn.Module):
         data_config: timm's data configuration at test size.
         size: (H, W) of the input.
         channels: of the input.
+        order: the place among the pixels' channels of each that the network takes; None where they
+            are in its order, as they are unless others are to be shown first.
         passes: images processed so far; a forward and backward pass counts 1, a forward pass 1/3.
         before_pass: called before every forward pass.
         network: class name of the model.
@@ -97,7 +109,8 @@ class Classifier(nn.Module):
         self.name, self.network = name, type(model).__name__
         self.passes = 0.0
         self.before_pass: Callable[[], None] | None = None
-        self.data_config, self.guesses = data_config_of(model, preprocessing or {})
+        config, self.guesses = data_config_of(model, preprocessing or {})
+        self.data_config, self.order = shown_first(config)
         self.channels, *size = self.data_config["input_size"]
         self.size = tuple(size)
         for key in ("mean", "std"):
@@ -151,6 +164,8 @@ class Classifier(nn.Module):
         """The final features in the model's own layout, and one activation map per stage."""
         self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
         normalized = (pixels - self.mean) / self.std
+        if self.order is not None:
+            normalized = normalized[:, self.order]
         normalized = normalized.contiguous(memory_format=torch.channels_last)
         return self.model.forward_intermediates(normalized)
 
@@ -217,7 +232,7 @@ def data_config_of(model: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any]
     plain = {key: value for key, value in given.items() if key not in NORMALIZATION}
     config = resolve_model_data_config(model, size | plain, use_test_size=True)
     channels = channels_of(model, config["input_size"][-2:])
-    config |= {key: tuple(given[key]) for key in NORMALIZATION if key in given}
+    config |= {key: tuple(given[key]) for key in (*NORMALIZATION, *LAYOUT) if key in given}
     return fitted(config, channels), guess_of(unfit(config, channels), channels)
 
 

@@ -25,7 +25,7 @@ class Derived(Classifier):
         nn.Module.__init__(self)  # the network is neither copied nor prepared again
         self.base, self.passes, self.before_pass = base.metered(), 0.0, base.before_pass
         self.name, self.data_config, self.size = base.name, base.data_config, base.size
-        self.channels = base.channels
+        self.channels, self.order = base.channels, base.order
         self.network, self.guesses = base.network, base.guesses
         self.layer_names, self.labels = base.layer_names, Labels(class_names)
         self.class_names = self.labels.names

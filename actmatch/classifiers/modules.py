@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from ..bounds import choice
-from .channels import NORMALIZATION, RGB, USUAL, channels_of
+from .channels import LAYOUT, NORMALIZATION, RGB, USUAL, channels_of
 from .classifier import Classifier, data_config_of, names_guessed, unwrapped
-from .description import check_preprocessing
+from .description import check_layout, check_preprocessing
 from .staged import staged
 
 GENERIC = "LABEL_"  # Hugging Face's names of classes that have none
@@ -27,6 +27,8 @@ class ModuleDescription(TypedDict, total=False):
     std: Sequence[float]
     crop_pct: float
     interpolation: str
+    bands: Sequence[int]
+    shown: Sequence[int]
     class_names: Sequence[str]
 
 
@@ -88,6 +90,7 @@ def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str
     """
     given = {key: _plain(value) for key, value in described.items()}
     found = {key: given[key] for key in PREPARING if key in given}
+    layout = {key: given[key] for key in LAYOUT if given.get(key) is not None}
     size = given.get("size", _configured_size(model))
     if size is not None:
         found["input_size"] = (RGB, *(size if isinstance(size, tuple) else (size, size)))
@@ -98,7 +101,8 @@ def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str
     if size is not None:
         found["input_size"] = (channels, *sides)
     check_preprocessing(found, name, channels)
-    return found
+    check_layout(layout, name, channels)
+    return found | layout
 
 
 def _plain(value: Any) -> Any:

@@ -66,6 +66,9 @@ def load_classifier(
         mean, std: of a module's normalization, of pixels from 0 to 1; timm's, or ImageNet's.
         crop_pct: of a module, the crop's share of the resized photograph, in (0, 1].
         interpolation: of a module, "bilinear" or "bicubic", of the resizing.
+        bands: of a photograph, those that feed a module's channels, counted from 0, in their order;
+            the first ones, as many as there are channels.
+        shown: the three bands that people see as red, green and blue; those of the first channels.
         class_names: of a module; those in its config, or ImageNet's if their number fits.
         device: "cpu", "cuda", "mps", or "auto" for the first available of CUDA, MPS and the CPU.
 

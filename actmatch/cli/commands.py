@@ -15,7 +15,7 @@ from ..results import classes, compare, several
 from ..results.agreement import SEEDS, explain_with_agreement
 from ..results.compare import CUTS, CompareConfig
 from ..results.explain import explain
-from ..results.explanation import FILES, PHOTOGRAPH_FILE
+from ..results.explanation import FILES, saved_photograph
 from ..results.folder import MASK_FILES, REPORT_FILE, check_folder
 from ..results.gathered import check_most
 from ..results.judgment import ScoreConfig, judge
@@ -117,7 +117,7 @@ class Replay(Command):
         if self.out is not None:
             check_folder(self.out, FILES)
         report = read_report(self.report)
-        photo = self.photo or Path(self.report).with_name(PHOTOGRAPH_FILE)
+        photo = self.photo or saved_photograph(Path(self.report).parent)
         settings = report.settings
         device = settings.device if settings.device in zoo.available_devices() else "cpu"
         classifier = zoo.load_classifier(self.classifier or settings.classifier, device)

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from ..classifiers.batches import logits_of
 from ..images.examples import example_photographs
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import (
+    Source,
+    open_photograph,
+    read_photograph,
+    takes_colors,
+    to_pixels,
+)
 from ..problem.infill import composite
 from ..problem.problem import Problem
 from .keep_rate import TRIALS, trials_by_kind
@@ -33,14 +39,17 @@ def other_photographs(
     the target: the label would survive there without any mask.
 
     Args:
-        sources: to choose from; None: the installed examples, of which N = 0 may be left.
+        sources: to choose from; None: the installed examples, of which N = 0 may be left, as where
+            the classifier takes more bands than red, green and blue.
         fit: how the explained photograph was fitted to the input size; the others are cropped.
 
     Raises:
         ValueError: a photograph is not acceptable, or none of those given can be a background.
     """
-    given = _examples() if sources is None else [read_photograph(source) for source in sources]
     explained, data_config = problem.pixels.cpu(), problem.classifier.data_config
+    given: Sequence[Source] = _examples() if takes_colors(data_config) else ()
+    if sources is not None:
+        given = [open_photograph(source) for source in sources]
     cropped = [to_pixels(image, data_config) for image in given]
     fitted = cropped if fit == "crop" else [to_pixels(image, data_config, fit) for image in given]
     different = [

@@ -10,13 +10,12 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .photograph import in_rgb, to_image
+from .photograph import LUMA, in_rgb, to_image
 
 ACCENT = (15, 118, 110)  # teal #0F766E, the outline of a mask
 CORE = (194, 65, 12)  # orange #C2410C, the outline of its core, in dashes with white between
 DASHES = 28  # number of dashes, with gaps, along one side of the picture
 FADE = 0.85  # weight of a light gray photograph in removed pixels
-LUMA = (0.299, 0.587, 0.114)
 # Nine stops of matplotlib's viridis, from purple to yellow; suited to all types of color vision.
 VIRIDIS = (
     (68, 1, 84),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier, Response
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, to_pixels
 from ..torch_modes import default_modes
 from .config import ExplainConfig
 from .guidance import Guidance
@@ -71,5 +71,5 @@ def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Pr
 def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
     """The problem of a photograph, at the classifier's input size and on its device."""
     with memory_errors_in_words():
-        pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
+        pixels = to_pixels(photograph, classifier.data_config, config.fit)
         return pose(classifier, pixels.to(classifier.device), config.target)

@@ -29,7 +29,7 @@ from ..classifiers.classifier import Classifier
 from ..classifiers.derived import Derived
 from ..classifiers.groups import refuse_group
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, to_pixels
 from .backgrounds import BACKGROUNDS
 from .config import ExplainConfig
 from .infill import draw
@@ -250,7 +250,7 @@ def contrast(
         explain(contrast(classifier, "lion.jpg", "leopard"), "lion.jpg")
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         other: y', by name or index; None: the strongest rival of y on the photograph.
         target: y, by name or index; None: the top-1 of the photograph.
         fit: as in the settings of the explanation.
@@ -279,7 +279,7 @@ def similarity(
         explain(similarity(classifier, "lion.jpg", "cat.jpg"), "lion.jpg")
 
     Args:
-        photograph, reference: paths, bytes, open files or PIL images.
+        photograph, reference: anything that `open_photograph` reads.
         fit: of both photographs, as in the settings of the explanation.
 
     Raises:
@@ -288,6 +288,6 @@ def similarity(
     """
     problem = pose_photograph(classifier, photograph, ExplainConfig(fit=fit))
     name = Path(reference).name if isinstance(reference, (str, Path)) else "the other photograph"
-    other = to_pixels(read_photograph(reference), classifier.data_config, fit)
+    other = to_pixels(reference, classifier.data_config, fit)
     with memory_errors_in_words():
         return Similarity(classifier, problem.pixels, other.to(classifier.device), name)

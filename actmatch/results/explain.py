@@ -35,7 +35,7 @@ def explain(
     """The pixels on which a classifier's decision rests, and how well they account for it.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         on_step: called after every step of the search.
         guidance: where to go on from, and pixels to keep or to leave out, at the size of the
             classifier's input.

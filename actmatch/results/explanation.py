@@ -14,7 +14,7 @@ from torch import Tensor
 from ..evidence.frontier import Frontier
 from ..evidence.keep_rate import KeepRate, Rate
 from ..evidence.scorecard import Pictures, Prediction, ScoreCard
-from ..images.photograph import to_image
+from ..images.photograph import fits_picture, to_image
 from ..judging.eliminate import Irreducible
 from ..problem.config import ExplainConfig
 from ..problem.guidance import logits_to_continue
@@ -26,8 +26,14 @@ from .record import Record, record_of
 from .result import Result
 
 PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
-CORE_FILE = "core.png"
+CORE_FILE, PIXELS_FILE = "core.png", "photograph.npy"
 FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
+
+
+def saved_photograph(folder: Path) -> Path:
+    """The file in an explanation's folder that holds what the classifier saw, without loss."""
+    pixels = folder / PIXELS_FILE
+    return pixels if pixels.is_file() else folder / PHOTOGRAPH_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +84,7 @@ class Explanation(Result):
     threads: int = field(default_factory=torch.get_num_threads)
     guidance: Mapping[str, Any] | None = None
 
-    optional: ClassVar[tuple[str, ...]] = (CORE_FILE,)
+    optional: ClassVar[tuple[str, ...]] = (CORE_FILE, PIXELS_FILE)
 
     @property
     def logits(self) -> Tensor:
@@ -151,13 +157,17 @@ class Explanation(Result):
     def files(self) -> tuple[str, ...]:
         """The pictures, soft_mask.npy, report.html and report.json.
 
-        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32.
+        photograph.png is what the classifier saw, without loss; where a picture cannot hold that,
+        photograph.npy does, H x W x C float32. soft_mask.npy is H x W float32.
         """
-        return FILES
+        return (PIXELS_FILE, *FILES)
 
     def _write(self, folder: Path) -> None:
         write_mask(folder, self.pixels, self.mask, self.gray, self.core)
         to_image(self.pixels).save(folder / PHOTOGRAPH_FILE)
+        if not fits_picture(self.pixels):
+            pixels = self.pixels.permute(1, 2, 0).contiguous().numpy()
+            np.save(folder / PIXELS_FILE, pixels, allow_pickle=False)
         if self.core is not None:
             to_image(self.core).save(folder / CORE_FILE)
         np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)

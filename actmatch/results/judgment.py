@@ -18,7 +18,7 @@ from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.keep_rate import TRIALS
 from ..evidence.scorecard import Pictures, ScoreCard
 from ..evidence.threshold import ThresholdCurve, threshold_curve
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..images.region import Region, read_region, to_input
 from ..images.render import divergence_overlay
 from ..problem.config import FITS
@@ -141,8 +141,8 @@ def judge(
     """What a classifier sees in a region of a photograph, and how well the region explains it.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
-        mask: the same, or an array or a tensor of H x W numbers; see `region.read_region`. It has
+        photograph: anything that `open_photograph` reads.
+        mask: anything that `read_region` reads; see `region.read_region`. It has
             the classifier's input size, or the aspect of the photograph, which it then follows.
             Soft values are cut at `config.threshold`, and rank the pixels for deletion and
             insertion.
@@ -195,7 +195,7 @@ def pose_region(
     classifier: Classifier, photograph: Source, region: Region, config: ScoreConfig
 ) -> PosedRegion:
     """The region, cut at the threshold where it is soft, on the classifier's device."""
-    image, values = read_photograph(photograph), read_region(region)
+    image, values = open_photograph(photograph), read_region(region)
     placed = to_input(values, image.size, classifier.data_config, config.fit)
     pixels = to_pixels(image, classifier.data_config, config.fit)
     problem = pose(classifier, pixels.to(classifier.device), config.target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..problem.problem import pose
 from ..problem.views import Contrast
 from ..progress import drain
@@ -65,7 +65,7 @@ def replay(
 
     Args:
         classifier: that of the report, on the device to run on.
-        photograph: the one that was explained, or the photograph.png saved beside the report.
+        photograph: the one that was explained, or the one saved beside the report.
         on_step: called after every step of the search.
 
     Raises:
@@ -129,14 +129,16 @@ def _as_seen(classifier: Classifier, photograph: Source, fit: str, record: Recor
     Raises:
         ValueError: the photograph has another content, whichever way it is read.
     """
-    image = read_photograph(photograph)
-    ways = [fit]
+    image, config = open_photograph(photograph), classifier.data_config
     if image.size == tuple(reversed(classifier.size)):
-        ways.append(AS_IT_IS)
-    for way in ways:
-        pixels = to_pixels(image, classifier.data_config, way)
-        if pixels_sha256(pixels[0]) == record.pixels_sha256:
-            return pixels
+        saved = {**config, "bands": None}  # which has the channels themselves
+        with suppress(ValueError):  # the one given need not be the saved one
+            pixels = to_pixels(image, saved, AS_IT_IS)
+            if pixels_sha256(pixels[0]) == record.pixels_sha256:
+                return pixels
+    pixels = to_pixels(image, config, fit)
+    if pixels_sha256(pixels[0]) == record.pixels_sha256:
+        return pixels
     name = Path(photograph).name if isinstance(photograph, (str, Path)) else "This"
     raise ValueError(
         f"{name} is another photograph than the report's: {classifier.name} sees other pixels."

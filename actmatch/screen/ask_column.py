@@ -14,7 +14,7 @@ from ..classifiers.groups import grouped
 from ..classifiers.zoo import DEFAULT_CLASSIFIER
 from ..evidence.scorecard import Prediction
 from ..images.examples import example_photographs
-from ..images.photograph import seen_box, to_image, to_pixels
+from ..images.photograph import Source, open_photograph, seen_box, to_image, to_pixels
 from ..images.render import marked
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
@@ -135,7 +135,7 @@ def choosing_class(controls: dict[str, Component]) -> dict[str, Any]:
 
 
 @in_words
-def look(photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
+def look(photograph: Source | None, classifier: str, fit: str) -> Frame:
     """What the classifier sees of the photograph and says of it."""
     if photograph is None:
         return dict(look=gr.update(visible=False), seen=None, top5="")
@@ -145,7 +145,8 @@ def look(photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
     predictions = [Prediction(*row) for row in loaded.top(logits)]
     seen = to_image(pixels[0])
     if fit == "crop":
-        seen = marked(photograph, seen_box(photograph.size, loaded.data_config))
+        whole = open_photograph(photograph)
+        seen = marked(whole.picture, seen_box(whole.size, loaded.data_config))
     return dict(look=gr.update(visible=True), seen=seen, top5=markup.top5(predictions))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier
 from ..evidence.frontier import Frontier
-from ..images.photograph import in_bytes, read_photograph, to_image, to_pixels
+from ..images.photograph import Source, in_bytes, to_image, to_pixels
 from ..problem.guidance import Guidance
 from ..problem.problem import Problem
 from ..progress import Steps
@@ -77,9 +77,9 @@ class SearchState:
         same = (self.target, self.label) == (problem.target, problem.label)
         return same and self._saw(problem.classifier, problem.pixels)
 
-    def shows(self, classifier: Classifier, photograph: Image.Image, fit: str) -> bool:
+    def shows(self, classifier: Classifier, photograph: Source, fit: str) -> bool:
         """Whether this is about that photograph as that classifier sees it, whatever is asked."""
-        pixels = to_pixels(read_photograph(photograph), classifier.data_config, fit)
+        pixels = to_pixels(photograph, classifier.data_config, fit)
         return self._saw(classifier, pixels)
 
     def _saw(self, classifier: Classifier, pixels: Tensor) -> bool:
@@ -115,7 +115,7 @@ class SearchState:
 
 
 def last_mask(
-    state: SearchState | None, classifier: Classifier, photograph: Image.Image, fit: str
+    state: SearchState | None, classifier: Classifier, photograph: Source, fit: str
 ) -> Image.Image:
     """The mask of the last explanation, white where it keeps.
 

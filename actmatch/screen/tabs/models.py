@@ -15,7 +15,7 @@ from ...bounds import choice
 from ...classifiers.classifier import Classifier
 from ...classifiers.groups import grouped
 from ...classifiers.zoo import offline_classifiers
-from ...images.photograph import to_pixels
+from ...images.photograph import Source, to_pixels
 from ...images.render import overlay
 from ...problem.config import ExplainConfig
 from ...problem.problem import pose_photograph
@@ -148,7 +148,7 @@ class Turn:
     count: int
 
     def searched(
-        self, session: str | None, photograph: Image.Image, config: ExplainConfig
+        self, session: str | None, photograph: Source, config: ExplainConfig
     ) -> Generator[Frame, None, Explanation]:
         """The frames of its search; returns its explanation."""
         classifier = grouped(self.classifier, config.target)
@@ -169,7 +169,7 @@ class Turn:
 
 
 def show_own(
-    photograph: Image.Image,
+    photograph: Source,
     config: ExplainConfig,
     classifiers: Sequence[Classifier],
     found: Sequence[Explanation],
@@ -195,7 +195,7 @@ def show_own(
 
 def met_by(
     classifiers: Sequence[Classifier],
-    photograph: Image.Image,
+    photograph: Source,
     placed: Sequence[Tensor],
     made: Transfer,
     fit: str,
