@@ -17,9 +17,10 @@ from toys import random_pixels
 from actmatch import ExplainConfig, check, cli, explain, judge, load_classifier
 from actmatch.images.photograph import Photograph, open_photograph, to_image, to_pixels
 from actmatch.problem.problem import pose_photograph
+from actmatch.results.page import html_report
 from actmatch.results.replay import replay
 from actmatch.results.report import read_report
-from actmatch.screen import ask_column, upload
+from actmatch.screen import ask_column, html, upload
 
 BANDS, SHOWN = [3, 2, 1, 7], [1, 2, 3]
 
@@ -306,3 +307,46 @@ def test_the_screen_keeps_the_transparency_of_an_upload(tmp_path, monkeypatch):
     problem = pose_photograph(classifier, photograph, ExplainConfig(fit="squash"))
     alpha = torch.from_numpy(np.array(translucent())[..., 3]) / 255
     assert torch.equal(problem.pixels[0, 3], alpha)
+
+
+# --- bits ----------------------------------------------------------------------------------------
+
+TWELVE = "The largest value of the photograph is 4000, so its values were read as 12 bits"
+
+
+def twelve_bits() -> np.ndarray:
+    """H x W values as an X-ray detector gives them."""
+    values = np.random.default_rng(3).integers(0, 4000, (SIDE, SIDE)).astype(np.uint16)
+    values[0, 0] = 4000
+    return values
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.int64])
+def test_an_array_of_integers_is_scaled_by_the_fewest_bits_that_hold_them(kind):
+    values = twelve_bits().astype(kind)
+    photograph = open_photograph(values)
+    expected = torch.from_numpy(twelve_bits().astype(np.float32)) / 4095
+    assert torch.allclose(to_pixels(photograph, config(1))[0, 0], expected, atol=1e-6)
+    assert photograph.note.startswith(TWELVE)
+
+
+def test_how_it_was_scaled_is_said_wherever_the_photograph_is(tmp_path, capsys, monkeypatch):
+    classifier, photo = classifier_of(1), tmp_path / "xray.png"
+    Image.fromarray(twelve_bits()).save(photo)
+    found = explain(classifier, photo, ExplainConfig(**QUICK))
+    assert found.note.startswith(TWELVE) and found.report()["note"] == found.note
+    assert TWELVE in html_report(found)
+    assert TWELVE in html.result(found)
+    judged = judge(classifier, photo, np.eye(SIDE, dtype=np.uint8))
+    assert judged.report()["note"] == found.note
+    monkeypatch.setattr(ask_column, "classifier_for", lambda name: classifier)
+    assert TWELVE in ask_column.look(open_photograph(photo), "gray", "crop")["top5"]
+    told = ["--classifier", str(save(tmp_path, 1)), "--out", str(tmp_path / "out"), "--quiet"]
+    options = ["--preset", "smallest", "--steps", "4"]
+    assert cli.main(["explain", str(photo), *told, *options]) == 0
+    assert TWELVE in capsys.readouterr().out
+
+
+def test_nothing_is_said_of_a_usual_photograph():
+    found = explain(classifier_of(1), colorful(), ExplainConfig(**QUICK))
+    assert found.note == "" and "were read as" not in html_report(found)

@@ -59,7 +59,8 @@ class Explain(Search, Question):
         run = explain_with_agreement if self.agreement else explain
         with searching(config.steps, self.quiet) as show:
             found = run(classifier, self.photo, config, on_step=show)
-        say(found.sentence, found.promise_sentence, held_sentences(found.card, config.promise))
+        measured = held_sentences(found.card, config.promise)
+        say(*filter(None, (found.sentence, found.promise_sentence, measured, found.note)))
         if found.seed_agreement is not None:
             say(f"The masks of {SEEDS} seeds overlap at an IoU of {found.seed_agreement:.2f}.")
         save(found, self.out)
@@ -145,7 +146,7 @@ class Judge(Question):
             check_folder(self.out, (*MASK_FILES, REPORT_FILE))
         config = self.config(ScoreConfig)
         found = judge(self.load(), self.photo, self.mask, config, self.background)
-        say(*filter(None, (found.sentence, found.cut_sentence)), card_table(found.card))
+        say(*filter(None, (found.sentence, found.cut_sentence, found.note)), card_table(found.card))
         save(found, self.out)
 
 

@@ -55,15 +55,15 @@ def white_of(most: float) -> float:
 
 
 def scale_note(most: float) -> str:
-    """How 16-bit integers up to `most` are scaled, in words; "" where by all 16 bits."""
+    """How integers of 16 bits or more are scaled, in words; "" where by 16 bits or all are 0."""
     white = int(white_of(most))
     bits = white.bit_length()
-    if bits >= DEPTHS[-1]:
+    if most <= 0 or bits == DEPTHS[-1]:
         return ""
-    return (
-        f"The largest value of the photograph is {int(most)}, so its values were read as {bits} "
-        f"bits: {white} is white."
-    )
+    largest = f"The largest value of the photograph is {int(most)}"
+    if bits > DEPTHS[-1]:
+        return f"{largest}, which was read as white."
+    return f"{largest}, so its values were read as {bits} bits: {white} is white."
 
 
 def in_unit_range(array: np.ndarray, name: str) -> tuple[np.ndarray, str]:

@@ -22,7 +22,15 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .arrays import MAGIC, array_of, in_unit_range, loaded_array, shape_words
+from .arrays import (
+    MAGIC,
+    array_of,
+    in_unit_range,
+    loaded_array,
+    scale_note,
+    shape_words,
+    white_of,
+)
 
 MAX_PIXELS = 64_000_000  # decoded RGB of this size takes 192 MB
 MAX_BYTES = 15 * 2**20  # of an uploaded file
@@ -84,7 +92,8 @@ def read_photograph(source: Source) -> Image.Image:
     """An upright 8-bit RGB image from anything that `open_photograph` reads.
 
     The size is checked before anything is decoded; EXIF rotation is applied, transparency is laid
-    on white, an animation gives its first frame, and 16-bit and float images are scaled to 8 bits.
+    on white, an animation gives its first frame, and 16-bit and float images are scaled to 8 bits:
+    integers from 8, 10, 12, 14 or 16 bits, the fewest that hold the largest of them.
 
     Raises:
         ValueError: one sentence saying what was wrong with the photograph and what is accepted.
@@ -270,7 +279,15 @@ def _opened(image: Image.Image) -> Photograph:
     """The photograph of an opened image of acceptable size."""
     pages = _pages(image)
     upright = ImageOps.exif_transpose(image)
-    return Photograph(_in_rgb(upright), upright if pages is None else pages)
+    note = ""
+    if upright.mode.startswith("I"):
+        upright, note = _to_eight_bits(upright), scale_note(_largest(upright))
+    return Photograph(_in_rgb(upright), upright if pages is None else pages, note=note)
+
+
+def _largest(image: Image.Image) -> float:
+    """The largest value of an image of integers."""
+    return float(np.asarray(image).max())
 
 
 def _pages(image: Image.Image) -> np.ndarray | None:
@@ -291,7 +308,7 @@ def _pages(image: Image.Image) -> np.ndarray | None:
 
 def _in_bands(image: Image.Image) -> Image.Image:
     """The image in a mode whose bands are bytes."""
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode == "F":
         return _to_eight_bits(image)
     if image.mode in ("1", "P", "PA"):
         whole = "RGBA" if image.has_transparency_data else "RGB"
@@ -300,7 +317,7 @@ def _in_bands(image: Image.Image) -> Image.Image:
 
 
 def _in_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode == "F":
         image = _to_eight_bits(image)
     if image.mode == "RGB" and not image.has_transparency_data:
         return image.copy() if image.readonly else image
@@ -312,16 +329,13 @@ def _in_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """A gray 8-bit image from 16-bit or 32-bit integers, or from floats in [0, 1] or any range."""
+    """A gray 8-bit image from integers of any bits, or from floats in [0, 1] or any range."""
     values = np.asarray(image, dtype=np.float32)
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     if image.mode == "F":
         low, high = min(float(values.min()), 0.0), max(float(values.max()), 1.0)
-    elif image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    else:  # the range of 32-bit integers is unknown: 8 bits, 16 bits, or up to the largest value
-        most = float(values.max())
-        low, high = 0.0, 255.0 if most <= 255 else max(most, 65535.0)
+    else:
+        low, high = 0.0, white_of(float(values.max()))
     scaled = (values - low) / (high - low) * 255.0
     return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8), mode="L")
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier, Response
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..torch_modes import default_modes
 from .config import ExplainConfig
 from .guidance import Guidance
@@ -25,6 +25,7 @@ class Problem:
         response: of the classifier to `pixels`, computed once.
         target: index of the class.
         guidance: of the search; empty by default.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
     """
 
     classifier: Classifier
@@ -32,6 +33,7 @@ class Problem:
     response: Response
     target: int
     guidance: Guidance = field(default_factory=Guidance)
+    note: str = ""
 
     def guided(self, guidance: Guidance | None) -> Problem:
         """The same problem with this guidance; None leaves it unchanged.
@@ -71,5 +73,6 @@ def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Pr
 def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
     """The problem of a photograph, at the classifier's input size and on its device."""
     with memory_errors_in_words():
-        pixels = to_pixels(photograph, classifier.data_config, config.fit)
-        return pose(classifier, pixels.to(classifier.device), config.target)
+        whole = open_photograph(photograph)
+        pixels = to_pixels(whole, classifier.data_config, config.fit).to(classifier.device)
+        return replace(pose(classifier, pixels, config.target), note=whole.note)

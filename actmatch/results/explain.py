@@ -147,6 +147,7 @@ def _scored(
         seconds=0.0,
         passes=problem.classifier.passes,
         guidance=problem.guidance.report(),
+        note=problem.note,
     )
 
 

@@ -63,6 +63,7 @@ class Explanation(Result):
         stopped: whether the search was ended early.
         threads: of PyTorch on the CPU, which a replay needs.
         guidance: what the search was told beforehand; None where it was told nothing.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
     """
 
     pixels: Tensor
@@ -83,6 +84,7 @@ class Explanation(Result):
     stopped: bool = False
     threads: int = field(default_factory=torch.get_num_threads)
     guidance: Mapping[str, Any] | None = None
+    note: str = ""
 
     optional: ClassVar[tuple[str, ...]] = (CORE_FILE, PIXELS_FILE)
 
@@ -150,6 +152,7 @@ class Explanation(Result):
             "device": self.device,
             "seed": self.config.seed,
             "guidance": self.guidance,
+            "note": self.note,
             "replay": self.record.model_dump(),
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,7 @@ class Judgment(Result):
         soft_mask: H x W in [0, 1] before the cut; None where the region was binary.
         gray: C x 1 x 1, the infill of the explanation and the complement.
         curve: the figures at other cuts; None where the region was binary.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
     """
 
     pixels: Tensor
@@ -76,6 +77,7 @@ class Judgment(Result):
     curve: ThresholdCurve | None
     config: ScoreConfig
     device: str
+    note: str = ""
 
     @property
     def sentence(self) -> str:
@@ -102,6 +104,7 @@ class Judgment(Result):
             "config": asdict(self.config),
             "device": self.device,
             "seed": self.config.seed,
+            "note": self.note,
         }
 
     @property
@@ -174,6 +177,7 @@ def judge(
         config=config,
         classifier=classifier.name,
         device=str(problem.pixels.device),
+        note=problem.note,
         seconds=time.perf_counter() - started,
     )
 
@@ -199,6 +203,7 @@ def pose_region(
     placed = to_input(values, image.size, classifier.data_config, config.fit)
     pixels = to_pixels(image, classifier.data_config, config.fit)
     problem = pose(classifier, pixels.to(classifier.device), config.target)
+    problem = replace(problem, note=image.note)
     placed = placed.to(classifier.device)
     if ((placed == 0) | (placed == 1)).all():
         return PosedRegion(problem, placed, None)

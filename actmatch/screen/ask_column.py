@@ -19,7 +19,7 @@ from ..images.render import marked
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
 from ..results import markup
-from . import question
+from . import html, question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .glossary import promises
 from .loaded import classifier_choices, classifier_for
@@ -140,14 +140,15 @@ def look(photograph: Source | None, classifier: str, fit: str) -> Frame:
     if photograph is None:
         return dict(look=gr.update(visible=False), seen=None, top5="")
     loaded = classifier_for(classifier)
-    pixels = to_pixels(photograph, loaded.data_config, fit).to(loaded.device)
+    whole = open_photograph(photograph)
+    pixels = to_pixels(whole, loaded.data_config, fit).to(loaded.device)
     logits = pose(loaded, pixels, None).response.logits[0]
     predictions = [Prediction(*row) for row in loaded.top(logits)]
     seen = to_image(pixels[0])
     if fit == "crop":
-        whole = open_photograph(photograph)
         seen = marked(whole.picture, seen_box(whole.size, loaded.data_config))
-    return dict(look=gr.update(visible=True), seen=seen, top5=markup.top5(predictions))
+    said = markup.top5(predictions) + (html.note(whole.note) if whole.note else "")
+    return dict(look=gr.update(visible=True), seen=seen, top5=said)
 
 
 def warm_up() -> None:

@@ -259,7 +259,8 @@ def judgment_run(session: str | None, asked: JudgeAsked) -> Iterator[Frame]:
 def show(judgment: Judgment) -> Frame:
     """Everything there is to show of a judgment."""
     card = judgment.card
-    sentences = (card.sentence(judgment.classifier), card.remark, judgment.cut_sentence)
+    said = card.sentence(judgment.classifier)
+    sentences = (said, card.remark, judgment.cut_sentence, judgment.note)
     return dict(
         status=html.judged(sentences, judgment.seconds),
         overlay=html.enlarged(overlay(judgment.pixels, judgment.mask)),
