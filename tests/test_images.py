@@ -14,7 +14,14 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
-from actmatch.images.photograph import MAX_BYTES, read_photograph, seen_box, to_image, to_pixels
+from actmatch.images.photograph import (
+    MAX_BYTES,
+    open_photograph,
+    read_photograph,
+    seen_box,
+    to_image,
+    to_pixels,
+)
 
 SIZE = (40, 32)
 RED = (200, 10, 20)
@@ -113,6 +120,42 @@ def test_a_16_bit_ramp_is_scaled_and_not_clipped():
     assert np.abs(values.astype(float) - ramp / 257).max() <= 0.51
 
 
+@pytest.mark.parametrize(
+    ("most", "white", "bits"),
+    [(200, 255, 8), (256, 1023, 10), (1024, 4095, 12), (4000, 4095, 12), (16000, 16383, 14)],
+)
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_integers_are_scaled_by_the_fewest_bits_that_hold_them(
+    kind, file_format, most, white, bits
+):
+    if (kind, file_format) == (np.int32, "PNG"):
+        kind = np.uint16  # a PNG file has no more bits
+    ramp = np.linspace(0, most, 40 * 32).reshape(32, 40).astype(kind)
+    photograph = open_photograph(encoded(Image.fromarray(ramp), file_format))
+    values = np.asarray(photograph.picture)[..., 0].astype(float)
+    assert np.abs(values - ramp.astype(float) * 255 / white).max() <= 0.51
+    assert photograph.note == (
+        f"The largest value of the photograph is {most}, so its values were read as {bits} bits: "
+        f"{white} is white."
+    )
+
+
+@pytest.mark.parametrize("most", [16384, 32767, 65535])
+def test_values_of_16_bits_are_scaled_by_all_of_them_and_nothing_is_said(most):
+    photograph = open_photograph(encoded(array(most, np.uint16), "PNG"))
+    assert abs(photograph.picture.getpixel((2, 2))[0] - most / 257) <= 0.51
+    assert photograph.note == ""
+
+
+def test_values_of_more_bits_are_scaled_by_the_largest_and_a_black_image_stays_black():
+    photograph = open_photograph(encoded(array(100000, np.int32), "TIFF"))
+    assert photograph.picture.getpixel((2, 2)) == (255,) * 3
+    assert photograph.note.endswith("is 100000, which was read as white.")
+    black = open_photograph(encoded(array(0, np.uint16), "PNG"))
+    assert (black.picture.getpixel((2, 2)), black.note) == ((0,) * 3, "")
+
+
 def test_a_float_image_beyond_one_is_stretched_and_nan_is_black():
     values = np.linspace(0, 1000, 40 * 32, dtype=np.float32).reshape(32, 40)
     values[0, 1] = np.nan
@@ -203,11 +246,9 @@ def test_121_megapixels_in_a_small_file_are_refused_before_they_are_decoded(monk
     assert peak < 5e6
 
 
-@pytest.mark.parametrize(
-    ("source", "got"), [(None, "NoneType"), (np.zeros((32, 32, 3)), "ndarray"), (7, "int")]
-)
+@pytest.mark.parametrize(("source", "got"), [(None, "NoneType"), ([[0.5]], "list"), (7, "int")])
 def test_what_is_no_photograph_is_refused_with_what_is(source, got):
-    with pytest.raises(ValueError, match=f"a path, bytes, an open file or a PIL image; got {got}"):
+    with pytest.raises(ValueError, match=f"PIL image, an array or a tensor; got {got}"):
         read_photograph(source)
 
 

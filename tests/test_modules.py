@@ -307,19 +307,19 @@ def test_tokens_are_laid_out_row_by_row_after_the_class_token():
 
 
 def test_the_stages_of_plain_layers_are_the_last_maps_of_each_size():
-    assert find_layers(plain().eval(), (32, 32)) == ("1", "3")
+    assert find_layers(plain().eval(), (3, 32, 32)) == ("1", "3")
 
 
 def test_the_stages_of_a_short_transformer_are_its_blocks_and_not_layers_of_one():
     model = torchvision.models.VisionTransformer(64, 16, 4, 2, 32, 64, num_classes=3).eval()
     blocks = tuple(f"encoder.layers.encoder_layer_{block}" for block in range(4))
-    assert find_layers(model, (64, 64)) == blocks
+    assert find_layers(model, (3, 64, 64)) == blocks
 
 
 def test_two_threads_do_not_mix_their_maps():
     from concurrent.futures import ThreadPoolExecutor
 
-    wrapped = staged(plain().eval(), None, (32, 32))
+    wrapped = staged(plain().eval(), None, (3, 32, 32))
     images = torch.rand(16, 1, 3, 32, 32)
     alone = [wrapped.forward_intermediates(image)[1][0] for image in images]
     with ThreadPoolExecutor(4) as pool:

@@ -552,8 +552,8 @@ def test_an_upload_is_read_by_our_own_reader(tmp_path):
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((64, 64), 32768, dtype=np.uint16)).save(path)
     photograph = Photograph().preprocess(SimpleNamespace(path=str(path)))
-    assert photograph.mode == "RGB"
-    assert photograph.getpixel((0, 0))[0] in range(126, 130)
+    assert photograph.picture.mode == "RGB"
+    assert photograph.picture.getpixel((0, 0))[0] in range(126, 130)
 
 
 def test_names_from_outside_are_escaped():

@@ -244,6 +244,7 @@ def tiny_model(name: str, seed: int = 0, size: int = 64, **settings) -> nn.Modul
     that timm starts at zero are drawn as well.
     """
     shape = dict(input_size=(3, size, size), test_input_size=(3, size, size))
+    batch = (4, settings.get("in_chans", 3), size, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = timm.create_model(name, num_classes=10, pretrained_cfg_overlay=shape, **settings)
@@ -253,7 +254,7 @@ def tiny_model(name: str, seed: int = 0, size: int = 64, **settings) -> nn.Modul
             nn.init.uniform_(norm.weight, 0.5, 1.5)
             nn.init.normal_(norm.bias, std=0.2)
         with torch.no_grad():
-            model.train()(torch.randn(4, 3, size, size))
+            model.train()(torch.randn(batch))
         for norm in norms:
             norm.running_var *= torch.rand_like(norm.running_var) + 0.5
             norm.running_mean += 0.1 * torch.randn_like(norm.running_mean)
@@ -261,7 +262,7 @@ def tiny_model(name: str, seed: int = 0, size: int = 64, **settings) -> nn.Modul
         for head in heads:
             nn.init.normal_(head.weight, std=0.1)
         with torch.no_grad():
-            spread = model.eval()(torch.randn(4, 3, size, size)).std()
+            spread = model.eval()(torch.randn(batch)).std()
             for head in heads:
                 head.weight /= spread
     return model
@@ -272,10 +273,12 @@ def tiny_classifier(name: str = "test_efficientnet", **settings) -> Classifier:
     return Classifier(tiny_model(name, **settings), name)
 
 
-def random_pixels(size: tuple[int, int] = (SIDE, SIDE), count: int = 1, seed: int = 0) -> Tensor:
-    """count x 3 x H x W uniform noise in [0, 1]."""
+def random_pixels(
+    size: tuple[int, int] = (SIDE, SIDE), count: int = 1, seed: int = 0, channels: int = 3
+) -> Tensor:
+    """count x channels x H x W uniform noise in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, 3, *size, generator=generator)
+    return torch.rand(count, channels, *size, generator=generator)
 
 
 def state_of(model: nn.Module) -> dict:

@@ -26,7 +26,7 @@ def in_batches(
     A batch that does not fit the memory is halved and tried again; later ones are as small.
 
     Args:
-        images: pieces of N x 3 x H x W pixels, of any N; consumed lazily, so that a generator
+        images: pieces of N x C x H x W pixels, of any N; consumed lazily, so that a generator
             never needs to hold them all.
 
     Raises:
@@ -54,7 +54,7 @@ def in_batches(
 
 
 def respond(classifier: Classifier, images: Tensor) -> Response:
-    """The response to N x 3 x H x W pixels with all activations, computed in batches."""
+    """The response to N x C x H x W pixels with all activations, computed in batches."""
     responses = [response for _, response in in_batches(classifier, [images])]
     if len(responses) == 1:
         return responses[0]
@@ -66,7 +66,7 @@ def respond(classifier: Classifier, images: Tensor) -> Response:
 
 
 def logits_of(classifier: Classifier, images: Iterable[Tensor]) -> Tensor:
-    """N x K logits of pieces of N x 3 x H x W pixels, computed in batches."""
+    """N x K logits of pieces of N x C x H x W pixels, computed in batches."""
     return torch.cat([response.logits for _, response in in_batches(classifier, images)])
 
 
@@ -92,7 +92,7 @@ def _footprint(classifier: Classifier) -> float:
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         with torch.no_grad():
-            classifier(torch.zeros(PROBE, 3, *classifier.size, device=device))
+            classifier(torch.zeros(PROBE, classifier.channels, *classifier.size, device=device))
         peak = torch.cuda.max_memory_allocated(device) - before
         _footprints[classifier.model] = max(peak / PROBE, 1.0)
     return _footprints[classifier.model]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .channels import RGB
 from .classifier import Classifier
 from .origin import short
 
@@ -46,7 +47,9 @@ class Checked:
 def check(classifier: Classifier) -> Checked:
     """What was understood of a classifier, after one timed pass over noise."""
     random = torch.Generator().manual_seed(0)
-    noise = torch.rand(1, 3, *classifier.size, generator=random).to(classifier.device)
+    noise = torch.rand(1, classifier.channels, *classifier.size, generator=random).to(
+        classifier.device
+    )
     with torch.no_grad():
         classifier(noise)  # the first pass of a process prepares much
         started = time.perf_counter()
@@ -70,7 +73,7 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
     names = classifier.class_names
     count = sum(parameter.numel() for parameter in classifier.model.parameters())
     triples = {
-        key: ", ".join(f"{value:.4g}" for value in getattr(classifier, key).flatten().tolist())
+        key: ", ".join(f"{value:.4g}" for value in _in_order(classifier, key))
         for key in ("mean", "std")
     }
     shown = names if len(names) <= SHOWN_NAMES else (*names[:SHOWN_NAMES], "...", names[-1])
@@ -82,12 +85,31 @@ def _facts(classifier: Classifier) -> list[tuple[str, str]]:
         ("weights", f"sha256 {short(sha256)}..." if sha256 else "without a hash"),
         ("network", f"{classifier.network}, {count / 1e6:.2f} million parameters"),
         ("input", "{} x {} pixels".format(*classifier.size)),
+        ("channels", _channels(classifier)),
         ("crop", f"the middle {config['crop_pct']:.1%}, resized with {config['interpolation']}"),
         ("mean", f"{triples['mean']}, of pixels from 0 to 1"),
         ("std", triples["std"]),
         ("classes", f"{len(names)}: {', '.join(shown)}"),
         ("device", f"{classifier.device}{cpu}"),
     ]
+
+
+def _in_order(classifier: Classifier, key: str) -> list[float]:
+    """The mean or the std of each channel, in the network's order."""
+    values = getattr(classifier, key).flatten().tolist()
+    return values if classifier.order is None else [values[place] for place in classifier.order]
+
+
+def _channels(classifier: Classifier) -> str:
+    """How many channels there are, and what feeds them."""
+    bands = classifier.data_config.get("bands")
+    if bands is None:
+        named = {1: "luminance", RGB: "red, green, blue"}.get(classifier.channels)
+        return f"{classifier.channels}: {named or 'the bands in their order'}"
+    taken = [bands[place] for place in classifier.order or range(len(bands))]
+    shown = bands[:RGB] if len(bands) >= RGB else bands
+    words = (", ".join(map(str, numbers)) for numbers in (taken, shown))
+    return "{}: bands {}; shown are {}".format(classifier.channels, *words)
 
 
 def _oddities(

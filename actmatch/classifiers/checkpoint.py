@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import first_line
+from .channels import NORMALIZATION, RGB, channels_in, channels_of
 from .classifier import Classifier
-from .description import Description, check_keys, describe
+from .description import Description, check_keys, check_layout, check_preprocessing, describe
 from .origin import shown_path
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
@@ -63,8 +64,13 @@ def from_file(
         raise ValueError(
             f"{path.name} does not fit {architecture} with {classes} classes: {first_line(error)}."
         ) from error
+    channels = channels_of(model)
+    check_preprocessing(described.preprocessing, beside.name, channels)
+    check_layout(described.layout, beside.name, channels)
     given = _preprocessing(described, model)
-    classifier = Classifier(model, name or path.name, described.names, device, given)
+    classifier = Classifier(
+        model, name or path.name, described.names, device, given | described.layout
+    )
     if name is None:
         classifier.origin = classifier.origin._replace(file=shown_path(path))
     guesses = _guesses(classifier, architecture, described, given)
@@ -81,19 +87,31 @@ def _filled(
         ValueError: their names or shapes differ from those needed. Anything else: the arguments
             are not those of the architecture.
     """
-    import timm
-
-    model = timm.create_model(
-        architecture,
-        num_classes=classes,
-        pretrained_cfg_overlay=described.preprocessing,
-        **described.arguments,
-    )
+    model = _made(architecture, classes, described, weights)
     misfit = _misfit(model.state_dict(), weights)
     if misfit:
         raise ValueError(misfit)
     model.load_state_dict(weights)
     return model
+
+
+def _made(
+    architecture: str, classes: int, described: Description, weights: Mapping[str, Tensor]
+) -> Any:
+    """The network of a description, for as many channels as the weights are for."""
+    import timm
+
+    arguments = dict(
+        num_classes=classes,
+        pretrained_cfg_overlay=described.preprocessing,
+        **described.arguments,
+    )
+    model = timm.create_model(architecture, **arguments)
+    told = (described.preprocessing.get("input_size") or (RGB,))[0]  # timm makes it for these
+    channels = channels_in(model, told, weights)
+    if channels == told or "in_chans" in arguments:
+        return model
+    return timm.create_model(architecture, in_chans=channels, **arguments)
 
 
 def _guesses(
@@ -106,9 +124,11 @@ def _guesses(
     """
     if not described.architecture:
         yield f"The architecture, {architecture}, was read from the name of the file."
-    left = [key for key in ("input_size", "crop_pct", "mean", "std") if key not in given]
+    normalization = () if classifier.guesses else NORMALIZATION
+    left = [key for key in ("input_size", "crop_pct", *normalization) if key not in given]
     if left:
         yield f"Not given: {', '.join(left)}. Taken are timm's for {architecture}."
+    yield from classifier.guesses
     entries = described.preprocessing
     said = entries.get("test_input_size") or entries.get("input_size")
     if said and tuple(said[1:]) != classifier.size:

@@ -17,6 +17,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import first_line
+from .channels import (
+    LAYOUT,
+    NORMALIZATION,
+    RGB,
+    channels_of,
+    fitted,
+    guess_of,
+    shown_first,
+    unfit,
+)
 from .labels import Labels, imagenet_labels, numbered_labels, unique, yes_or_no
 from .origin import Origin, weights_sha256
 from .staged import Staged
@@ -60,7 +70,8 @@ class Classifier(nn.Module):
     Args:
         class_names: one per output; by default those of ImageNet if their number fits, else
             numbers. For a single output, its name alone or both.
-        preprocessing: entries of timm's data configuration, in place of the model's own.
+        preprocessing: entries of timm's data configuration, in place of the model's own, and
+            `bands` and `shown`; see `description`.
 
     Attributes:
         name: as given by the user.
@@ -68,6 +79,9 @@ class Classifier(nn.Module):
         layer_names: one per stage, timm's name of the module.
         data_config: timm's data configuration at test size.
         size: (H, W) of the input.
+        channels: of the input.
+        order: the place among the pixels' channels of each that the network takes; None where they
+            are in its order, as they are unless others are to be shown first.
         passes: images processed so far; a forward and backward pass counts 1, a forward pass 1/3.
         before_pass: called before every forward pass.
         network: class name of the model.
@@ -100,8 +114,10 @@ class Classifier(nn.Module):
         self.name, self.network = name, type(model).__name__
         self.passes = 0.0
         self.before_pass: Callable[[], None] | None = None
-        self.data_config = data_config_of(model, preprocessing or {})
-        self.size = tuple(self.data_config["input_size"][-2:])
+        config, self.guesses = data_config_of(model, preprocessing or {})
+        self.data_config, self.order = shown_first(config)
+        self.channels, *size = self.data_config["input_size"]
+        self.size = tuple(size)
         for key in ("mean", "std"):
             value = torch.tensor(self.data_config[key], dtype=torch.float32)
             self.register_buffer(key, value.view(1, -1, 1, 1))
@@ -109,8 +125,8 @@ class Classifier(nn.Module):
         model.requires_grad_(False)
         self.origin = Origin(weights_sha256=weights_sha256(_plain(model).state_dict()))
         random = torch.Generator().manual_seed(0)
-        probe = torch.rand(1, 3, *self.size, generator=random, dtype=torch.float32)
-        with run_errors_in_words(name, self.size), torch.no_grad():
+        probe = torch.rand(1, self.channels, *self.size, generator=random, dtype=torch.float32)
+        with run_errors_in_words(name, (self.channels, *self.size)), torch.no_grad():
             self.model = _channels_last(fold_batch_norm(model, probe))
             final, stages = self.features(probe)
             response = self.response(final, stages)
@@ -133,7 +149,7 @@ class Classifier(nn.Module):
 
     @property
     def gray(self) -> Tensor:
-        """1 x 3 x 1 x 1 pixel value that is zero after normalization."""
+        """1 x C x 1 x 1 pixel value that is zero after normalization."""
         return self.mean
 
     def train(self, mode: bool = True) -> Classifier:
@@ -141,7 +157,7 @@ class Classifier(nn.Module):
         return super().train(False)
 
     def forward(self, pixels: Tensor) -> Response:
-        """Logits and activations of N x 3 x H x W pixels in [0, 1], in one pass."""
+        """Logits and activations of N x C x H x W pixels in [0, 1], in one pass."""
         if self.before_pass:
             self.before_pass()
         return self.response(*self.features(pixels))
@@ -154,6 +170,8 @@ class Classifier(nn.Module):
         """The final features in the model's own layout, and one activation map per stage."""
         self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
         normalized = (pixels - self.mean) / self.std
+        if self.order is not None:
+            normalized = normalized[:, self.order]
         normalized = normalized.contiguous(memory_format=torch.channels_last)
         return self.model.forward_intermediates(normalized)
 
@@ -200,17 +218,28 @@ class Classifier(nn.Module):
         ]
 
 
-def data_config_of(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+def data_config_of(model: Any, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """timm's data configuration of a model at test size, with the entries that are given.
 
     A model with patches has the input size that it was built for, whatever timm's default is; one
     that is not of timm has the usual size and ImageNet's normalization.
+
+    Args:
+        given: a mean and a std have one value for each channel.
+
+    Returns:
+        The configuration, and sentences on what was guessed for a number of channels other than
+        three.
     """
     from timm.data import resolve_model_data_config
 
     built = getattr(getattr(model, "patch_embed", None), "img_size", None)
-    size = dict(input_size=(3, *built)) if isinstance(built, tuple) and len(built) == 2 else {}
-    return resolve_model_data_config(model, size | dict(given), use_test_size=True)
+    size = dict(input_size=(RGB, *built)) if isinstance(built, tuple) and len(built) == 2 else {}
+    plain = {key: value for key, value in given.items() if key not in NORMALIZATION}
+    config = resolve_model_data_config(model, size | plain, use_test_size=True)
+    channels = channels_of(model, config["input_size"][-2:])
+    config |= {key: tuple(given[key]) for key in (*NORMALIZATION, *LAYOUT) if key in given}
+    return fitted(config, channels), guess_of(unfit(config, channels), channels)
 
 
 @contextmanager
@@ -219,7 +248,7 @@ def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
 
     Args:
         name: of the network, with which every message begins.
-        size: (H, W) of the input.
+        size: (C, H, W) of the input.
     """
     try:
         yield
@@ -229,8 +258,8 @@ def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
         raise ValueError(f"{name} does not classify: {first_line(error)}.") from error
     except Exception as error:
         raise ValueError(
-            f"{name} cannot be run on a photograph of {size[0]} x {size[1]} pixels "
-            f"({first_line(error)}); give the size it was made for, with 3 channels."
+            f"{name} cannot be run on a photograph of {size[1]} x {size[2]} pixels "
+            f"({first_line(error)}); give the size it was made for, with {size[0]} channels."
         ) from error
 
 

@@ -25,6 +25,7 @@ class Derived(Classifier):
         nn.Module.__init__(self)  # the network is neither copied nor prepared again
         self.base, self.passes, self.before_pass = base.metered(), 0.0, base.before_pass
         self.name, self.data_config, self.size = base.name, base.data_config, base.size
+        self.channels, self.order = base.channels, base.order
         self.network, self.origin, self.guesses = base.network, base.origin, base.guesses
         self.layer_names, self.labels = base.layer_names, Labels(class_names)
         self.class_names = self.labels.names

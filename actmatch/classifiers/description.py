@@ -1,6 +1,8 @@
 """The description of a checkpoint, in NAME.json beside it or in its metadata, checked key by key.
 
-The keys are those of the config.json that timm writes beside the weights of a model.
+The keys are those of the config.json that timm writes beside the weights of a model, and two more:
+`bands` are those of a photograph that feed the channels, in their order, and `shown` are the three
+of them that people see as red, green and blue; both are counted from 0.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-KEYS = ("architecture", "label_names", "num_classes", "pretrained_cfg", "model_args")
+from ..images.photograph import MOST_BANDS
+from .channels import LAYOUT, NORMALIZATION, RGB
+
+KEYS = (
+    "architecture", "label_names", "num_classes", "pretrained_cfg", "model_args", "bands", "shown"
+)  # fmt: skip
 IGNORED = ("label_descriptions", "num_features", "global_pool")  # for information only
-CHANNELS = 3
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos", "random")
 
 
@@ -26,6 +32,7 @@ class Description(NamedTuple):
         classes: number of classes.
         preprocessing: entries of timm's pretrained_cfg that differ from the architecture's.
         arguments: of the model's constructor, such as img_size or global_pool.
+        layout: `bands` and `shown`, those of them that are given.
     """
 
     architecture: str | None
@@ -33,6 +40,7 @@ class Description(NamedTuple):
     classes: int | None
     preprocessing: dict[str, Any]
     arguments: dict[str, Any]
+    layout: dict[str, Any]
 
 
 def describe(given: Mapping[str, Any], file: str) -> Description:
@@ -59,7 +67,10 @@ def describe(given: Mapping[str, Any], file: str) -> Description:
     names = _names(given.get("label_names"), file)
     if names is not None and classes not in (None, len(names)):
         raise ValueError(f"{file}: label_names are {len(names)}, but num_classes is {classes}.")
-    return Description(architecture, names, classes, *map(dict, parts.values()))
+    preprocessing, arguments = map(dict, parts.values())
+    layout = {key: given[key] for key in LAYOUT if given.get(key) is not None}
+    check_layout(layout, file)
+    return Description(architecture, names, classes, preprocessing, arguments, layout)
 
 
 def check_keys(given: Any, file: str) -> None:
@@ -105,25 +116,30 @@ def _names(given: Any, file: str) -> list[str] | None:
     return given if given is None else [str(name) for name in given]
 
 
-def check_preprocessing(given: Mapping[str, Any], file: str) -> None:
+def check_preprocessing(given: Mapping[str, Any], file: str, channels: int | None = None) -> None:
     """Check the size, the normalization and the crop in entries of timm's pretrained_cfg.
+
+    Args:
+        channels: of the network; None where they are not known yet, so that any number will do.
 
     Raises:
         ValueError: one is not acceptable; the message begins with the name of the file.
     """
-    for key in ("mean", "std"):
-        if key in given and not _are_shares(given[key]):
+    for key in NORMALIZATION:
+        if key in given and not _are_shares(given[key], channels):
+            wanted = channels or (len(given[key]) if _is_list(given[key]) else 0) or RGB
             raise ValueError(
-                f"{file}: {key} must be {CHANNELS} numbers from 0 to 1, of pixels from 0 to 1; "
-                f"got {given[key]!r}."
+                f"{file}: {key} must be {wanted} number{'s'[: wanted > 1]} from 0 to 1, of pixels "
+                f"from 0 to 1; got {given[key]!r}."
             )
     for key in ("input_size", "test_input_size"):
         size = given.get(key)
         if size is None:
             continue
-        whole = isinstance(size, Sequence) and len(size) == 3 and all(map(_is_whole, size))
-        if not whole or size[0] != CHANNELS:
-            raise ValueError(f"{file}: {key} must be [{CHANNELS}, height, width]; got {size!r}.")
+        whole = _is_list(size) and len(size) == 3 and all(map(_is_whole, size))
+        if not whole or channels not in (None, size[0]):
+            wanted = channels or RGB
+            raise ValueError(f"{file}: {key} must be [{wanted}, height, width]; got {size!r}.")
     interpolation = given.get("interpolation")
     if interpolation is not None and interpolation not in INTERPOLATIONS:
         raise ValueError(
@@ -136,13 +152,50 @@ def check_preprocessing(given: Mapping[str, Any], file: str) -> None:
             raise ValueError(f"{file}: {key} must be above 0 and at most 1; got {share!r}.")
 
 
-def _are_shares(values: Any) -> bool:
-    listed = isinstance(values, Sequence) and len(values) == CHANNELS
+def check_layout(given: Mapping[str, Any], file: str, channels: int | None = None) -> None:
+    """Check the bands of a photograph that feed the channels, and those that are shown.
+
+    Args:
+        given: `bands` and `shown`, or one of them, or none.
+        channels: of the network; None where they are not known yet.
+
+    Raises:
+        ValueError: one is not acceptable; the message begins with the name of the file.
+    """
+    for key, values in given.items():
+        listed = _is_list(values) and len(values) == len({*map(repr, values)}) > 0
+        if not listed or not all(map(_is_place, values)):
+            raise ValueError(
+                f"{file}: {key} must be different whole numbers from 0 to {MOST_BANDS - 1}; "
+                f"got {values!r}."
+            )
+    bands, shown = given.get("bands"), given.get("shown")
+    if bands is not None and channels not in (None, len(bands)):
+        raise ValueError(
+            f"{file}: bands must name one band for each of the network's channels, which are "
+            f"{channels}; got {len(bands)}."
+        )
+    known = bands if bands is not None or channels is None else range(channels)
+    if shown is not None and (len(shown) != RGB or (known and not {*shown} <= {*known})):
+        among = f" of {', '.join(map(str, known))}" if known else ""
+        raise ValueError(f"{file}: shown must be {RGB} bands{among}; got {shown!r}.")
+
+
+def _are_shares(values: Any, count: int | None) -> bool:
+    listed = _is_list(values) and len(values) == (count or len(values) or 1)
     return listed and all(_is_number(value) and 0 <= value <= 1 for value in values)
+
+
+def _is_list(values: Any) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, str)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_BANDS
 
 
 def _is_whole(value: Any) -> bool:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from ..bounds import choice
+from .channels import LAYOUT, NORMALIZATION, RGB, USUAL, channels_of
 from .classifier import Classifier, data_config_of, run_errors_in_words, unwrapped
-from .description import check_preprocessing
+from .description import check_layout, check_preprocessing
 from .staged import staged
 
 GENERIC = "LABEL_"  # Hugging Face's names of classes that have none
@@ -26,6 +27,8 @@ class ModuleDescription(TypedDict, total=False):
     std: Sequence[float]
     crop_pct: float
     interpolation: str
+    bands: Sequence[int]
+    shown: Sequence[int]
     class_names: Sequence[str]
 
 
@@ -41,30 +44,35 @@ def from_module(model: nn.Module, device: torch.device, described: ModuleDescrip
         choice("a description of a module", key, ModuleDescription.__annotations__)
     model = unwrapped(model)
     name = type(model).__name__
-    preprocessing = data_config_of(model, preprocessing_of(model, described))
+    preprocessing, guessed = data_config_of(model, preprocessing_of(model, described))
     names = described.get("class_names") or names_in(model)
     layers, of_timm = described.get("layers"), hasattr(model, "pretrained_cfg")
     layers = (layers,) if isinstance(layers, str) else layers
     if layers is not None or not hasattr(model, "forward_intermediates"):
-        size = preprocessing["input_size"][-2:]
+        size = preprocessing["input_size"]
         with run_errors_in_words(name, size):
             model = staged(model, layers, size)
     classifier = Classifier(model, name, names, device, preprocessing)
     classifier.network = name
-    classifier.guesses = tuple(_guesses(classifier, described, of_timm))
+    unnamed = filter(None, [classifier.labels.guess])
+    classifier.guesses = (*_guesses(described, guessed, of_timm), *unnamed)
     return classifier
 
 
-def _guesses(classifier: Classifier, described: ModuleDescription, of_timm: bool) -> Iterator[str]:
-    """What a module and its description leave open, in sentences."""
-    open_keys = [key for key in ("size", "mean", "std") if key not in described]
+def _guesses(described: ModuleDescription, guessed: Sequence[str], of_timm: bool) -> Iterator[str]:
+    """What a module and its description leave open, in sentences.
+
+    Args:
+        guessed: sentences on the normalization, where it is neither given nor the usual one.
+    """
+    normalization = () if guessed else NORMALIZATION
+    open_keys = [key for key in ("size", *normalization) if key not in described]
     if open_keys:
         whose = "timm's for this network" if of_timm else "the usual ones of ImageNet"
         yield f"Not given: {', '.join(open_keys)}. Taken are {whose}."
+    yield from guessed
     if "layers" not in described and not of_timm:
         yield "The stages were found by the size of their maps; layers=... names others."
-    if classifier.labels.guess:
-        yield classifier.labels.guess
 
 
 def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str, Any]:
@@ -75,11 +83,19 @@ def preprocessing_of(model: nn.Module, described: ModuleDescription) -> dict[str
     """
     given = {key: _plain(value) for key, value in described.items()}
     found = {key: given[key] for key in PREPARING if key in given}
+    layout = {key: given[key] for key in LAYOUT if given.get(key) is not None}
     size = given.get("size", _configured_size(model))
     if size is not None:
-        found["input_size"] = (3, *(size if isinstance(size, tuple) else (size, size)))
-    check_preprocessing(found, type(model).__name__)
-    return found
+        found["input_size"] = (RGB, *(size if isinstance(size, tuple) else (size, size)))
+    name = type(model).__name__
+    check_preprocessing(found, name)
+    sides = found.get("input_size", USUAL)[-2:]
+    channels = channels_of(model, sides)
+    if size is not None:
+        found["input_size"] = (channels, *sides)
+    check_preprocessing(found, name, channels)
+    check_layout(layout, name, channels)
+    return found | layout
 
 
 def _plain(value: Any) -> Any:

@@ -53,7 +53,7 @@ class Staged(nn.Module):
     """A classifier with the interface of timm's: its stages, and its logits.
 
     Args:
-        model: maps N x 3 x H x W normalized images to N x K logits, as a tensor, as the first entry
+        model: maps N x C x H x W normalized images to N x K logits, as a tensor, as the first entry
             of a tuple, or as `logits` of a mapping or an object. It gets hooks, so pass a copy.
         layers: names of modules (`model.named_modules()`), each with a map of N x C x h x w or
             N x h x w x C, or with tokens of N x T x C, as its output.
@@ -91,12 +91,12 @@ class Staged(nn.Module):
         return logits_of(self.model(images))
 
 
-def staged(model: nn.Module, layers: Sequence[str] | None, size: Sequence[int]) -> Staged:
+def staged(model: nn.Module, layers: Sequence[str] | None, input_size: Sequence[int]) -> Staged:
     """A copy of a classifier, with the layers as its stages, or with those found by themselves.
 
     Args:
         layers: names of modules; None looks for them.
-        size: (H, W) of the input.
+        input_size: (C, H, W).
 
     Raises:
         ValueError: a name is not that of a module, or no stages are found; the message says what
@@ -108,7 +108,7 @@ def staged(model: nn.Module, layers: Sequence[str] | None, size: Sequence[int]) 
         if layer not in modules or not layer:
             shown = ", ".join(name for name, _ in model.named_children())
             raise ValueError(f"There is no layer {layer!r}; the outermost ones are {shown}.")
-    found = tuple(layers) if layers else find_layers(model, size)
+    found = tuple(layers) if layers else find_layers(model, input_size)
     if not found:
         raise ValueError(
             "No stages were found in the network; name the layers to compare: "
@@ -118,12 +118,16 @@ def staged(model: nn.Module, layers: Sequence[str] | None, size: Sequence[int]) 
 
 
 @torch.no_grad()
-def find_layers(model: nn.Module, size: Sequence[int]) -> tuple[str, ...]:
+def find_layers(model: nn.Module, input_size: Sequence[int]) -> tuple[str, ...]:
     """Names of the layers that end the stages of a network, shallow to deep.
 
     Of the outermost modules with a map of one size, the last one ends a stage. Where all maps have
     one size, as in plain transformers, the stages end at quarters of the longest list of blocks.
+
+    Args:
+        input_size: (C, H, W).
     """
+    size = input_size[-2:]
     handles = [
         module.register_forward_hook(_Recorder(name))
         for name, module in model.named_modules()
@@ -131,7 +135,7 @@ def find_layers(model: nn.Module, size: Sequence[int]) -> tuple[str, ...]:
     ]
     try:
         with recording() as outputs:
-            model(torch.full((PROBES, 3, *size), 0.1))
+            model(torch.full((PROBES, *input_size), 0.1))
     finally:
         for handle in handles:
             handle.remove()

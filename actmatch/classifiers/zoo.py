@@ -61,7 +61,7 @@ def load_classifier(
             A local file names its architecture in `NAME.json` beside it
             (`{"architecture": "resnet18", "label_names": [...]}`), in its safetensors metadata, or
             by starting its own name with it (`resnet18-birds.pth`). Or a module: of timm,
-            torchvision or Hugging Face, or any other that maps N x 3 x H x W normalized images to
+            torchvision or Hugging Face, or any other that maps N x C x H x W normalized images to
             N x K logits. It is copied.
         layers: of a module, names of those that end its stages, shallow to deep
             (`module.named_modules()`); timm's stages, or those found by the size of their maps.
@@ -69,6 +69,9 @@ def load_classifier(
         mean, std: of a module's normalization, of pixels from 0 to 1; timm's, or ImageNet's.
         crop_pct: of a module, the crop's share of the resized photograph, in (0, 1].
         interpolation: of a module, "bilinear" or "bicubic", of the resizing.
+        bands: of a photograph, those that feed a module's channels, counted from 0, in their order;
+            the first ones, as many as there are channels.
+        shown: the three bands that people see as red, green and blue; those of the first channels.
         class_names: of a module; those in its config, or ImageNet's if their number fits.
         device: "cpu", "cuda", "mps", one of several cards by its number ("cuda:1"), or "auto" for
             the first available of CUDA, MPS and the CPU.

@@ -15,7 +15,7 @@ from ..results import classes, compare, several
 from ..results.agreement import SEEDS, explain_with_agreement
 from ..results.compare import CUTS, CompareConfig
 from ..results.explain import explain
-from ..results.explanation import FILES, PHOTOGRAPH_FILE
+from ..results.explanation import FILES, saved_photograph
 from ..results.folder import MASK_FILES, REPORT_FILE, check_folder
 from ..results.gathered import check_most
 from ..results.judgment import ScoreConfig, judge
@@ -61,7 +61,8 @@ class Explain(Search, Question):
         run = explain_with_agreement if self.agreement else explain
         with searching(config.steps, self.quiet, RunThreads()) as show:
             found = run(classifier, self.photo, config, on_step=show)
-        say(found.sentence, found.promise_sentence, held_sentences(found.card, config.promise))
+        measured = held_sentences(found.card, config.promise)
+        say(*filter(None, (found.sentence, found.promise_sentence, measured, found.note)))
         if found.seed_agreement is not None:
             say(f"The masks of {SEEDS} seeds overlap at an IoU of {found.seed_agreement:.2f}.")
         save(found, self.out)
@@ -119,7 +120,7 @@ class Replay(Command):
         if self.out is not None:
             check_folder(self.out, FILES)
         report = read_report(self.report)
-        photo = self.photo or Path(self.report).with_name(PHOTOGRAPH_FILE)
+        photo = self.photo or saved_photograph(Path(self.report).parent)
         settings = report.settings
         device = settings.device if settings.device in zoo.available_devices() else "cpu"
         name = self.classifier or classifier_of(report, Path(self.report).parent)
@@ -148,7 +149,7 @@ class Judge(Question):
             check_folder(self.out, (*MASK_FILES, REPORT_FILE))
         config = self.config(ScoreConfig)
         found = judge(self.load(), self.photo, self.mask, config, self.background)
-        say(*filter(None, (found.sentence, found.cut_sentence)), card_table(found.card))
+        say(*filter(None, (found.sentence, found.cut_sentence, found.note)), card_table(found.card))
         save(found, self.out)
 
 

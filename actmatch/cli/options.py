@@ -93,7 +93,7 @@ def command(kind: type[Command]) -> type[Command]:
 class Photograph(Command):
     """Asks a classifier about a photograph."""
 
-    photo: str = argument("PHOTO", "A JPEG, PNG, WebP, GIF, BMP or TIFF file.")
+    photo: str = argument("PHOTO", "A JPEG, PNG, WebP, GIF, BMP or TIFF file, or an array (.npy).")
     fit: str = choice(FITS, "How the photograph meets the input size", ExplainConfig.fit)
     device: str = option("NAME", DEVICE, "auto")
     classifier: str = option("NAME", CLASSIFIER, zoo.DEFAULT_CLASSIFIER)

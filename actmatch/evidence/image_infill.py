@@ -12,7 +12,13 @@ from torch import Tensor
 
 from ..classifiers.batches import logits_of
 from ..images.examples import example_photographs
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import (
+    Source,
+    open_photograph,
+    read_photograph,
+    takes_colors,
+    to_pixels,
+)
 from ..problem.infill import composite
 from ..problem.problem import Problem
 from .keep_rate import TRIALS, trials_by_kind
@@ -27,20 +33,23 @@ def other_photographs(
     sources: Sequence[Source] | None = None,
     fit: str = "crop",
 ) -> Tensor:
-    """N x 3 x H x W: photographs that can be a background, at the classifier's input size.
+    """N x C x H x W: photographs that can be a background, at the classifier's input size.
 
     The explained photograph is left out, and so are photographs in which the classifier itself sees
     the target: the label would survive there without any mask.
 
     Args:
-        sources: to choose from; None: the installed examples, of which N = 0 may be left.
+        sources: to choose from; None: the installed examples, of which N = 0 may be left, as where
+            the classifier takes more bands than red, green and blue.
         fit: how the explained photograph was fitted to the input size; the others are cropped.
 
     Raises:
         ValueError: a photograph is not acceptable, or none of those given can be a background.
     """
-    given = _examples() if sources is None else [read_photograph(source) for source in sources]
     explained, data_config = problem.pixels.cpu(), problem.classifier.data_config
+    given: Sequence[Source] = _examples() if takes_colors(data_config) else ()
+    if sources is not None:
+        given = [open_photograph(source) for source in sources]
     cropped = [to_pixels(image, data_config) for image in given]
     fitted = cropped if fit == "crop" else [to_pixels(image, data_config, fit) for image in given]
     different = [
@@ -69,7 +78,7 @@ def measure_with_photographs(
     seed: int,
     trials: int = TRIALS,
 ) -> Measured:
-    """`measure`, with the keep-rate on N x 3 x H x W other photographs added."""
+    """`measure`, with the keep-rate on N x C x H x W other photographs added."""
     measured = measure(problem, mask, ranking, seed=seed, trials=trials)
     return with_photographs(measured, problem, mask, photographs)
 
@@ -80,7 +89,7 @@ def with_photographs(
     mask: Tensor,
     photographs: Tensor,
 ) -> Measured:
-    """The measurements with the keep-rate on N x 3 x H x W other photographs added."""
+    """The measurements with the keep-rate on N x C x H x W other photographs added."""
     if not len(photographs):
         return measured
     composites = composite(mask, problem.pixels.expand_as(photographs), photographs)

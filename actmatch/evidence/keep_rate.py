@@ -149,7 +149,7 @@ def trials_by_kind(
 
     Args:
         kind_of_each: the kind of background of each composite.
-        composites: in pieces of N x 3 x H x W.
+        composites: in pieces of N x C x H x W.
     """
     margins: dict[str, list[float]] = {kind: [] for kind in kind_of_each}
     worst: dict[str, Tensor] = {}

@@ -294,7 +294,7 @@ def _evidence(problem: Problem, logits: Tensor, trials: tuple[KindTrials, ...]) 
 
 
 def on_gray(problem: Problem, *masks: Tensor) -> Tensor:
-    """N x 3 x H x W composites on gray of N_i x 1 x H x W masks, N = sum N_i."""
+    """N x C x H x W composites on gray of N_i x 1 x H x W masks, N = sum N_i."""
     joined = torch.cat(masks)
     pixels = problem.pixels.expand(len(joined), -1, -1, -1)
     return composite(joined, pixels, problem.classifier.gray)

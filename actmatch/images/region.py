@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .photograph import Source, input_frame, input_transform, read_bytes, read_image
+from .arrays import array_of, loaded_array, shape_words
+from .photograph import File, input_frame, input_transform, read_bytes, read_image
 
-Region = Source | np.ndarray | Tensor
+Region = File | np.ndarray | Tensor
 
 ARRAY = ".npy"  # suffix of an array's file
 CODE = 65535  # values pass through timm's transform as two bytes each
@@ -35,14 +35,8 @@ def read_region(source: Region) -> np.ndarray:
     Raises:
         ValueError: one sentence saying what was wrong with the mask and what is accepted.
     """
-    if isinstance(source, Tensor):
-        if source.layout != torch.strided or source.is_meta:
-            kind = "one without values" if source.is_meta else "a sparse one"
-            raise ValueError(f"The mask must be a dense tensor; got {kind}.")
-        source = source.detach().cpu()
-        source = (source.float() if source.is_floating_point() else source).numpy()
-    if isinstance(source, np.ndarray):
-        return _of_numbers(_flat(source), "The mask")
+    if isinstance(source, (np.ndarray, Tensor)):
+        return _of_numbers(_flat(array_of(source, "The mask")), "The mask")
     if not isinstance(source, (str, Path, bytes, Image.Image)) and not hasattr(source, "read"):
         raise ValueError(
             "The mask must be a path, bytes, an open file, a PIL image, an array or a tensor; "
@@ -58,21 +52,14 @@ def read_region(source: Region) -> np.ndarray:
 
 def _read_array(path: str | Path, name: str) -> np.ndarray:
     """The array in a .npy file, without pickled objects."""
-    data = read_bytes(path, name, "mask", "an array as numpy saves it")
-    try:
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{name} cannot be read as an array of numbers; accepted is what numpy.save writes."
-        ) from error
+    return loaded_array(read_bytes(path, name, "mask", "an array as numpy saves it"), name)
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
     """H x W values of an array whose other axes have length 1."""
     shape = [side for side in array.shape if side != 1]
     if len(shape) != 2 or not array.size:
-        shown = " x ".join(map(str, array.shape)) or "a single number"
-        raise ValueError(f"The mask must be H x W numbers; got {shown}.")
+        raise ValueError(f"The mask must be H x W numbers; got {shape_words(array)}.")
     return array.reshape(shape)
 
 
@@ -197,7 +184,7 @@ def place(
     code = np.floor(values.astype(np.float64) * CODE + ROUNDING).astype(np.uint16)
     bytes_ = np.stack((code >> 8, code & 255, np.full_like(code, VALID)), axis=-1)
     image = Image.fromarray(bytes_.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    placed = input_transform(data_config, fit, interpolation="nearest")(image)
+    placed = input_transform(data_config, fit, interpolation="nearest", mean=(0.0,) * 3)(image)
     high, low, valid = torch.as_tensor(placed).float()
     return torch.where(valid == VALID, (256 * high + low) / CODE, 0.0)[None, None]
 

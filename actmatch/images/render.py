@@ -10,13 +10,12 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .photograph import to_image
+from .photograph import LUMA, in_rgb, to_image
 
 ACCENT = (15, 118, 110)  # teal #0F766E, the outline of a mask
 CORE = (194, 65, 12)  # orange #C2410C, the outline of its core, in dashes with white between
 DASHES = 28  # number of dashes, with gaps, along one side of the picture
 FADE = 0.85  # weight of a light gray photograph in removed pixels
-LUMA = (0.299, 0.587, 0.114)
 # Nine stops of matplotlib's viridis, from purple to yellow; suited to all types of color vision.
 VIRIDIS = (
     (68, 1, 84),
@@ -39,10 +38,11 @@ def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.I
     """The photograph with removed pixels faded and the kept ones outlined.
 
     Args:
-        pixels: 3 x H x W in [0, 1].
+        pixels: C x H x W in [0, 1].
         mask: H x W, 0 or 1.
         core: H x W, a part of the mask that gets a dashed outline on its border pixels, or None.
     """
+    pixels = in_rgb(pixels)
     gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
     faded = torch.lerp(pixels, 0.55 + 0.45 * gray, FADE)
     picture = torch.where(mask.bool(), pixels, faded)
@@ -76,7 +76,7 @@ def divergence_overlay(
     """A divergence map from purple (no difference) to yellow, shaded by the photograph.
 
     Args:
-        pixels: 3 x H x W in [0, 1].
+        pixels: C x H x W in [0, 1].
         divergence: H x W, 0 or more.
         most: the value from which on it is drawn in full yellow, so that stages can share a scale;
             None: the map's own 99th percentile.
@@ -84,7 +84,7 @@ def divergence_overlay(
     if most is None:
         most = torch.quantile(divergence.flatten(), MOST).item()
     strength = (divergence / most).clamp(0, 1) if most > 0 else torch.zeros_like(divergence)
-    gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
+    gray = (in_rgb(pixels) * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
     return to_image(viridis(strength) * (SHADE + (1 - SHADE) * gray))
 
 

@@ -1,6 +1,6 @@
 """Other attribution methods, for comparison.
 
-Each returns a 1 x 1 x h x w saliency map for one class of 1 x 3 x H x W pixels, of at most the
+Each returns a 1 x 1 x h x w saliency map for one class of 1 x C x H x W pixels, of at most the
 input's size, higher for more important pixels; only the order counts. All are in `METHODS`. A
 method that does not work with a classifier raises `NoAttention`.
 """
@@ -101,11 +101,12 @@ def occlusion(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0
     """Decrease of the target's logit under a sliding gray square (arXiv 1311.2901; captum)."""
     from captum.attr import Occlusion
 
+    channels = pixels.shape[1]
     with torch.no_grad():
         attribution = Occlusion(classifier.logits).attribute(
             pixels,
-            sliding_window_shapes=(3, OCCLUSION_WINDOW, OCCLUSION_WINDOW),
-            strides=(3, OCCLUSION_STRIDE, OCCLUSION_STRIDE),
+            sliding_window_shapes=(channels, OCCLUSION_WINDOW, OCCLUSION_WINDOW),
+            strides=(channels, OCCLUSION_STRIDE, OCCLUSION_STRIDE),
             baselines=classifier.gray.expand_as(pixels),
             target=target,
             perturbations_per_eval=BATCH,

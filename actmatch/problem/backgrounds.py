@@ -29,8 +29,8 @@ class Scene(NamedTuple):
     """The photograph for which a background is drawn.
 
     Attributes:
-        pixels: 1 x 3 x H x W in [0, 1].
-        gray: 1 x 3 x 1 x 1 pixel value that is zero in the classifier's normalized space.
+        pixels: 1 x C x H x W in [0, 1].
+        gray: 1 x C x 1 x 1 pixel value that is zero in the classifier's normalized space.
     """
 
     pixels: Tensor
@@ -39,6 +39,11 @@ class Scene(NamedTuple):
     def shape(self, count: int) -> tuple[int, ...]:
         """The shape of `count` images."""
         return (count, *self.pixels.shape[1:])
+
+    @property
+    def channels(self) -> int:
+        """C, of the photograph."""
+        return self.pixels.shape[1]
 
     def normal(self, count: int, generator: torch.Generator) -> Tensor:
         """`count` images of standard normal noise."""
@@ -52,11 +57,11 @@ class Background:
     Attributes:
         name: in settings and reports.
         words: a description that completes "on ...".
-        draw: (scene, count, generator) -> count x 3 x H x W in [0, 1], or the input of `fill`.
+        draw: (scene, count, generator) -> count x C x H x W in [0, 1], or the input of `fill`.
         random: whether two draws differ; a deterministic kind has a single trial.
         blank: whether it shows nothing of the photograph.
-        fill: (drawn, masks, pixels) -> N x 3 x H x W background of N x 1 x H x W masks, for a kind
-            that depends on the mask; drawn is N x 3 x H x W. None for the other kinds.
+        fill: (drawn, masks, pixels) -> N x C x H x W background of N x 1 x H x W masks, for a kind
+            that depends on the mask; drawn is N x C x H x W. None for the other kinds.
     """
 
     name: str
@@ -91,13 +96,15 @@ def _shuffle(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
 
 
 def _color(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
-    colors = torch.rand(count, 3, 1, 1, generator=generator, device=scene.pixels.device)
+    shape = (count, scene.channels, 1, 1)
+    colors = torch.rand(shape, generator=generator, device=scene.pixels.device)
     return colors.expand(scene.shape(count))
 
 
 def _clouds(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
     device, sides = scene.pixels.device, scene.pixels.shape[-2:]
-    noise = torch.randn(count, 3, CLOUD_GRID, CLOUD_GRID, generator=generator, device=device)
+    shape = (count, scene.channels, CLOUD_GRID, CLOUD_GRID)
+    noise = torch.randn(shape, generator=generator, device=device)
     rows, columns = (upsampling(CLOUD_GRID, side, device) for side in sides)
     return (scene.gray + NOISE_STD * (rows @ noise @ columns.T)).clamp(0, 1)
 
@@ -150,7 +157,7 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
     If a side does not divide by 8, the remaining pixels at the right and the bottom stay.
 
     Args:
-        pixels: 1 x 3 x H x W.
+        pixels: 1 x C x H x W.
         order: N x 64 permutations.
     """
     grid = SHUFFLE_GRID
@@ -174,7 +181,7 @@ def scrambled_phases(pixels: Tensor, noise: Tensor) -> Tensor:
     All channels get the same phases, so that the colors stay; values outside [0, 1] are clipped.
 
     Args:
-        pixels: 1 x 3 x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1].
         noise: N x 1 x H x W.
     """
     phases = torch.fft.rfft2(noise)

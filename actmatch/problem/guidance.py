@@ -76,7 +76,7 @@ class Guidance:
         return start | self._masks()
 
     def placed(self, pixels: Tensor) -> Guidance:
-        """The same guidance on the device of N x 3 x H x W pixels.
+        """The same guidance on the device of N x C x H x W pixels.
 
         Raises:
             ValueError: its size is not H x W.

@@ -28,12 +28,12 @@ CENTER = -1 / 3  # a binomial 3 x 3 blur times 4/3, less a third of the middle, 
 
 @torch.no_grad()
 def impute(noise: Tensor, masks: Tensor, pixels: Tensor) -> Tensor:
-    """N x 3 x H x W in [0, 1]: the kept pixels, and the removed ones imputed from them.
+    """N x C x H x W in [0, 1]: the kept pixels, and the removed ones imputed from them.
 
     Args:
-        noise: M x 3 x H x W, eps; M = N or 1.
+        noise: M x C x H x W, eps; M = N or 1.
         masks: N x 1 x H x W, 1 keeps the pixel.
-        pixels: 1 x 3 x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1].
     """
     known = (masks > 0.5).to(pixels.dtype)
     known, values, noise = _coarser(known, known * pixels, noise)

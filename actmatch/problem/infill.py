@@ -16,8 +16,8 @@ def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
 
     Args:
         mask: N x 1 x H x W, 1 keeps the pixel.
-        pixels: N x 3 x H x W in [0, 1].
-        infill: N x 3 x H x W, or N x 3 x 1 x 1 for a flat color.
+        pixels: N x C x H x W in [0, 1].
+        infill: N x C x H x W, or N x C x 1 x 1 for a flat color.
     """
     return torch.lerp(infill.expand_as(pixels), pixels, mask)
 
@@ -28,7 +28,7 @@ class Infills:
 
     Attributes:
         kinds: the kind of each of R backgrounds.
-        values: R x 3 x H x W in [0, 1]; for a kind that depends on the mask, the input of its fill.
+        values: R x C x H x W in [0, 1]; for a kind that depends on the mask, the input of its fill.
     """
 
     kinds: tuple[str, ...]
@@ -57,7 +57,7 @@ class Infills:
             yield Infills(self.kinds[start : start + size], self.values[start : start + size])
 
     def composites(self, masks: Tensor, pixels: Tensor) -> Tensor:
-        """R x N x 3 x H x W composites of each of N x 1 x H x W masks on each background.
+        """R x N x C x H x W composites of each of N x 1 x H x W masks on each background.
 
         Gradients reach the masks as if the backgrounds were fixed.
         """
@@ -68,9 +68,9 @@ class Infills:
         )
 
     def behind(self, masks: Tensor, pixels: Tensor) -> Tensor:
-        """R x N x 3 x H x W backgrounds behind each of N x 1 x H x W masks.
+        """R x N x C x H x W backgrounds behind each of N x 1 x H x W masks.
 
-        R x 1 x 3 x H x W if none depends on the mask.
+        R x 1 x C x H x W if none depends on the mask.
         """
         fills = {kind: BACKGROUNDS[kind].fill for kind in dict.fromkeys(self.kinds)}
         if not any(fills.values()):
@@ -94,8 +94,8 @@ def draw(
 
     Args:
         kind: a name of `BACKGROUNDS`.
-        pixels: 1 x 3 x H x W in [0, 1].
-        gray: 1 x 3 x 1 x 1 pixel value that is zero in the classifier's normalized space.
+        pixels: 1 x C x H x W in [0, 1].
+        gray: 1 x C x 1 x 1 pixel value that is zero in the classifier's normalized space.
         generator: on the device of `pixels`.
     """
     if kind not in BACKGROUNDS:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier, Response
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..torch_modes import default_modes
 from .config import ExplainConfig
 from .guidance import Guidance
@@ -21,10 +21,11 @@ class Problem:
 
     Attributes:
         classifier: on the device of `pixels`.
-        pixels: 1 x 3 x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1].
         response: of the classifier to `pixels`, computed once.
         target: index of the class.
         guidance: of the search; empty by default.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
     """
 
     classifier: Classifier
@@ -32,6 +33,7 @@ class Problem:
     response: Response
     target: int
     guidance: Guidance = field(default_factory=Guidance)
+    note: str = ""
 
     def guided(self, guidance: Guidance | None) -> Problem:
         """The same problem with this guidance; None leaves it unchanged.
@@ -60,7 +62,7 @@ class Problem:
 
 @default_modes()
 def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Problem:
-    """The problem of explaining `target` (None: the top-1) on 1 x 3 x H x W pixels."""
+    """The problem of explaining `target` (None: the top-1) on 1 x C x H x W pixels."""
     with torch.no_grad():
         response = classifier(pixels)
     top = response.logits[0].argmax().item() if target is None else classifier.class_index(target)
@@ -71,5 +73,6 @@ def pose(classifier: Classifier, pixels: Tensor, target: int | str | None) -> Pr
 def pose_photograph(classifier: Classifier, photograph: Source, config: ExplainConfig) -> Problem:
     """The problem of a photograph, at the classifier's input size and on its device."""
     with memory_errors_in_words():
-        pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
-        return pose(classifier, pixels.to(classifier.device), config.target)
+        whole = open_photograph(photograph)
+        pixels = to_pixels(whole, classifier.data_config, config.fit).to(classifier.device)
+        return replace(pose(classifier, pixels, config.target), note=whole.note)

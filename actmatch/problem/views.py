@@ -29,7 +29,7 @@ from ..classifiers.classifier import Classifier
 from ..classifiers.derived import Derived
 from ..classifiers.groups import refuse_group
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, to_pixels
 from .backgrounds import BACKGROUNDS
 from .config import ExplainConfig
 from .infill import draw
@@ -109,11 +109,11 @@ class View(Derived):
         raise NotImplementedError
 
     def empty(self, pixels: Tensor) -> Tensor:
-        """N x 3 x H x W images that show nothing, here gray; the highest of their scores counts."""
+        """N x C x H x W images that show nothing, here gray; the highest of their scores counts."""
         return self.gray.expand_as(pixels)
 
     def set_scale(self, pixels: Tensor) -> bool:
-        """Set the scale for 1 x 3 x H x W pixels; whether their score is above the bar."""
+        """Set the scale for 1 x C x H x W pixels; whether their score is above the bar."""
         with torch.no_grad():
             images = torch.cat((pixels, self.empty(pixels)))
             self.photograph, *empty = self.score(self.features(images)[0]).tolist()
@@ -142,7 +142,7 @@ class Contrast(View):
     least = 0.0
 
     def __init__(self, classifier: Classifier, pixels: Tensor, target: int, other: int) -> None:
-        """The view for 1 x 3 x H x W pixels on the classifier's device.
+        """The view for 1 x C x H x W pixels on the classifier's device.
 
         Raises:
             ValueError: the classes are the same, or the photograph does not speak for the target.
@@ -185,10 +185,10 @@ class Similarity(View):
     def __init__(
         self, classifier: Classifier, pixels: Tensor, reference: Tensor, name: str
     ) -> None:
-        """The view for 1 x 3 x H x W pixels on the classifier's device.
+        """The view for 1 x C x H x W pixels on the classifier's device.
 
         Args:
-            reference: 1 x 3 x H x W pixels of the other photograph, and `name` what to call it.
+            reference: 1 x C x H x W pixels of the other photograph, and `name` what to call it.
 
         Raises:
             ValueError: the architecture has no pooled embedding, or the photograph is no more
@@ -209,7 +209,7 @@ class Similarity(View):
             )
 
     def empty(self, pixels: Tensor) -> Tensor:
-        """N x 3 x H x W backgrounds of every kind that shows nothing of the photograph."""
+        """N x C x H x W backgrounds of every kind that shows nothing of the photograph."""
         random = torch.Generator(device=pixels.device).manual_seed(0)
         return torch.cat(
             [
@@ -250,7 +250,7 @@ def contrast(
         explain(contrast(classifier, "lion.jpg", "leopard"), "lion.jpg")
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         other: y', by name or index; None: the strongest rival of y on the photograph.
         target: y, by name or index; None: the top-1 of the photograph.
         fit: as in the settings of the explanation.
@@ -279,7 +279,7 @@ def similarity(
         explain(similarity(classifier, "lion.jpg", "cat.jpg"), "lion.jpg")
 
     Args:
-        photograph, reference: paths, bytes, open files or PIL images.
+        photograph, reference: anything that `open_photograph` reads.
         fit: of both photographs, as in the settings of the explanation.
 
     Raises:
@@ -288,6 +288,6 @@ def similarity(
     """
     problem = pose_photograph(classifier, photograph, ExplainConfig(fit=fit))
     name = Path(reference).name if isinstance(reference, (str, Path)) else "the other photograph"
-    other = to_pixels(read_photograph(reference), classifier.data_config, fit)
+    other = to_pixels(reference, classifier.data_config, fit)
     with memory_errors_in_words():
         return Similarity(classifier, problem.pixels, other.to(classifier.device), name)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
-from ..images.photograph import Source, read_photograph
+from ..images.photograph import Source, open_photograph
 from ..images.shape import iou
 from ..problem.config import ExplainConfig
 from ..problem.problem import pose_photograph
@@ -34,7 +34,7 @@ def explain_with_agreement(
     The other seeds follow the first: seed + 1, seed + 2, ... Each costs a search of its own.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         seeds: 2 or more, the settings' own included.
         on_step: called after every step of every search.
 
@@ -45,7 +45,7 @@ def explain_with_agreement(
         raise ValueError(f"seeds must be a whole number of at least 2; got {seeds!r}.")
     config = config or ExplainConfig()
     classifier = grouped(classifier, config.target)
-    problem = pose_photograph(classifier, read_photograph(photograph), config)
+    problem = pose_photograph(classifier, open_photograph(photograph), config)
     return with_agreement(
         [
             drain(search(problem, replace(config, seed=config.seed + offset)), on_step)

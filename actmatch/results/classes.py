@@ -94,7 +94,7 @@ def explain_classes(
     """A mask for each of the most probable classes of a photograph, whether it was right or not.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         config: of each search; its target is not looked at.
         most: so many classes, the most probable ones.
 

@@ -19,7 +19,7 @@ from ..errors import memory_errors_in_words
 from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.keep_rate import TRIALS
 from ..evidence.scorecard import ScoreCard
-from ..images.photograph import Source, read_photograph, to_image, to_pixels
+from ..images.photograph import Source, to_image, to_pixels
 from ..images.ranking import top
 from ..images.region import Region
 from ..images.render import contact_sheet
@@ -141,8 +141,8 @@ class Comparison(Result):
     """A mask beside those of other methods, for the same class of the same photograph.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
-        gray: 3 x 1 x 1, what stands for removed pixels.
+        pixels: C x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
+        gray: C x 1 x 1, what stands for removed pixels.
         rows: the mask handed in, then one a method.
         left_out: one sentence for each method that cannot work with this classifier.
     """
@@ -279,8 +279,8 @@ def compare(
     """A mask beside those of other methods; see `compare_rows`.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
-        mask: the same, or an array or a tensor of H x W numbers; soft values are cut at 0.5.
+        photograph: anything that `open_photograph` reads.
+        mask: anything that `read_region` reads; soft values are cut at 0.5.
 
     Raises:
         ValueError: the photograph, the mask, the target class or a setting is not acceptable, or
@@ -392,7 +392,7 @@ def region_of_method(
     """H x W mask, 0 or 1, on the CPU: the pixels that a method ranks first, so many of them.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         method: a name of `METHODS`.
         share: of the pixels, above 0 and up to 1.
 
@@ -405,7 +405,7 @@ def region_of_method(
         raise ValueError(f"share must be a number above 0 and up to 1; got {share!r}.")
     classifier = grouped(classifier, config.target)
     with memory_errors_in_words(ADVICE):
-        pixels = to_pixels(read_photograph(photograph), classifier.data_config, config.fit)
+        pixels = to_pixels(photograph, classifier.data_config, config.fit)
         problem = pose(classifier, pixels.to(classifier.device), config.target)
         ranking = rank(problem, method, config.seed)
         return top(ranking, max(1, round(share * ranking.numel())))[0, 0].cpu()

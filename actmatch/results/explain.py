@@ -36,7 +36,7 @@ def explain(
     """The pixels on which a classifier's decision rests, and how well they account for it.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         on_step: called after every step of the search.
         guidance: where to go on from, and pixels to keep or to leave out, at the size of the
             classifier's input.
@@ -151,6 +151,7 @@ def _scored(
         seconds=0.0,
         passes=problem.classifier.passes,
         guidance=problem.guidance.report(),
+        note=problem.note,
     )
 
 

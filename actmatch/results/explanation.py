@@ -14,7 +14,7 @@ from torch import Tensor
 from ..evidence.frontier import Frontier
 from ..evidence.keep_rate import KeepRate, Rate
 from ..evidence.scorecard import Pictures, Prediction, ScoreCard
-from ..images.photograph import to_image
+from ..images.photograph import fits_picture, to_image
 from ..judging.eliminate import Irreducible
 from ..problem.config import ExplainConfig
 from ..problem.guidance import logits_to_continue
@@ -26,8 +26,14 @@ from .record import Record, record_of
 from .result import Result
 
 PHOTOGRAPH_FILE, SOFT_MASK_FILE, PAGE_FILE = "photograph.png", "soft_mask.npy", "report.html"
-CORE_FILE = "core.png"
+CORE_FILE, PIXELS_FILE = "core.png", "photograph.npy"
 FILES = (*MASK_FILES, PHOTOGRAPH_FILE, CORE_FILE, SOFT_MASK_FILE, PAGE_FILE, REPORT_FILE)
+
+
+def saved_photograph(folder: Path) -> Path:
+    """The file in an explanation's folder that holds what the classifier saw, without loss."""
+    pixels = folder / PIXELS_FILE
+    return pixels if pixels.is_file() else folder / PHOTOGRAPH_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +43,9 @@ class Explanation(Result):
     Tensors are on the CPU.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
+        pixels: C x H x W in [0, 1], as the classifier saw the photograph.
         mask: H x W, 0 or 1; `soft_mask` is sigma(s) in (0, 1).
-        gray: 3 x 1 x 1, the infill of `explanation` and `complement`.
+        gray: C x 1 x 1, the infill of `explanation` and `complement`.
         card: the score card; `pictures` go with it.
         core: H x W, the smallest part of the mask found that keeps the label on gray; None where it
             was not looked for.
@@ -58,6 +64,7 @@ class Explanation(Result):
         threads: of PyTorch on the CPU, which a replay needs; `threads_changed` if there were others
             during the search, which no replay repeats.
         guidance: what the search was told beforehand; None where it was told nothing.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
     """
 
     pixels: Tensor
@@ -79,8 +86,9 @@ class Explanation(Result):
     threads: int = field(default_factory=torch.get_num_threads)
     threads_changed: bool = False
     guidance: Mapping[str, Any] | None = None
+    note: str = ""
 
-    optional: ClassVar[tuple[str, ...]] = (CORE_FILE,)
+    optional: ClassVar[tuple[str, ...]] = (CORE_FILE, PIXELS_FILE)
 
     @property
     def logits(self) -> Tensor:
@@ -94,12 +102,12 @@ class Explanation(Result):
 
     @property
     def explanation(self) -> Tensor:
-        """e: 3 x H x W, the kept pixels on gray."""
+        """e: C x H x W, the kept pixels on gray."""
         return composite(self.mask, self.pixels, self.gray)
 
     @property
     def complement(self) -> Tensor:
-        """k: 3 x H x W, the photograph without its explanation."""
+        """k: C x H x W, the photograph without its explanation."""
         return composite(1 - self.mask, self.pixels, self.gray)
 
     @property
@@ -147,6 +155,7 @@ class Explanation(Result):
             "device": self.device,
             "seed": self.config.seed,
             "guidance": self.guidance,
+            "note": self.note,
             "replay": self.record.model_dump(),
         }
 
@@ -154,13 +163,17 @@ class Explanation(Result):
     def files(self) -> tuple[str, ...]:
         """The pictures, soft_mask.npy, report.html and report.json.
 
-        photograph.png is what the classifier saw, without loss; soft_mask.npy is H x W float32.
+        photograph.png is what the classifier saw, without loss; where a picture cannot hold that,
+        photograph.npy does, H x W x C float32. soft_mask.npy is H x W float32.
         """
-        return FILES
+        return (PIXELS_FILE, *FILES)
 
     def _write(self, folder: Path) -> None:
         write_mask(folder, self.pixels, self.mask, self.gray, self.core)
         to_image(self.pixels).save(folder / PHOTOGRAPH_FILE)
+        if not fits_picture(self.pixels):
+            pixels = self.pixels.permute(1, 2, 0).contiguous().numpy()
+            np.save(folder / PIXELS_FILE, pixels, allow_pickle=False)
         if self.core is not None:
             to_image(self.core).save(folder / CORE_FILE)
         np.save(folder / SOFT_MASK_FILE, self.soft_mask.float().numpy(), allow_pickle=False)

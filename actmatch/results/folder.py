@@ -56,7 +56,7 @@ def write_folder(
 def write_mask(
     folder: Path, pixels: Tensor, mask: Tensor, gray: Tensor, core: Tensor | None = None
 ) -> None:
-    """Write the `MASK_FILES` of an H x W mask, with its core if known, on 3 x H x W pixels."""
+    """Write the `MASK_FILES` of an H x W mask, with its core if known, on C x H x W pixels."""
     to_image(mask).save(folder / "mask.png")
     to_image(composite(mask, pixels, gray)).save(folder / "explanation.png")
     to_image(composite(1 - mask, pixels, gray)).save(folder / "complement.png")

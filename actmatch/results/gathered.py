@@ -47,7 +47,7 @@ class Gathered(Result):
     """Explanations of one photograph, in the order they were found.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
+        pixels: C x H x W in [0, 1] on the CPU, as the classifier saw the photograph.
         found: each explanation; there may be none.
         stopped: whether somebody ended the searches early.
         passes: of all searches, one in vain included, as in `Explanation`; so are the `seconds`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.keep_rate import TRIALS
 from ..evidence.scorecard import Pictures, ScoreCard
 from ..evidence.threshold import ThresholdCurve, threshold_curve
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..images.region import Region, read_region, to_input
 from ..images.render import divergence_overlay
 from ..problem.config import FITS
@@ -60,11 +60,12 @@ class Judgment(Result):
     """A region, its score card and what goes with it. Tensors are on the CPU.
 
     Attributes:
-        pixels: 3 x H x W in [0, 1], as the classifier saw the photograph.
+        pixels: C x H x W in [0, 1], as the classifier saw the photograph.
         mask: H x W, 0 or 1.
         soft_mask: H x W in [0, 1] before the cut; None where the region was binary.
-        gray: 3 x 1 x 1, the infill of the explanation and the complement.
+        gray: C x 1 x 1, the infill of the explanation and the complement.
         curve: the figures at other cuts; None where the region was binary.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
     """
 
     pixels: Tensor
@@ -76,6 +77,7 @@ class Judgment(Result):
     curve: ThresholdCurve | None
     config: ScoreConfig
     device: str
+    note: str = ""
 
     @property
     def sentence(self) -> str:
@@ -102,6 +104,7 @@ class Judgment(Result):
             "config": asdict(self.config),
             "device": self.device,
             "seed": self.config.seed,
+            "note": self.note,
         }
 
     @property
@@ -141,8 +144,8 @@ def judge(
     """What a classifier sees in a region of a photograph, and how well the region explains it.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
-        mask: the same, or an array or a tensor of H x W numbers; see `region.read_region`. It has
+        photograph: anything that `open_photograph` reads.
+        mask: anything that `read_region` reads; see `region.read_region`. It has
             the classifier's input size, or the aspect of the photograph, which it then follows.
             Soft values are cut at `config.threshold`, and rank the pixels for deletion and
             insertion.
@@ -175,6 +178,7 @@ def judge(
         classifier=classifier.name,
         origin=classifier.origin,
         device=str(problem.pixels.device),
+        note=problem.note,
         seconds=time.perf_counter() - started,
     )
 
@@ -196,10 +200,11 @@ def pose_region(
     classifier: Classifier, photograph: Source, region: Region, config: ScoreConfig
 ) -> PosedRegion:
     """The region, cut at the threshold where it is soft, on the classifier's device."""
-    image, values = read_photograph(photograph), read_region(region)
+    image, values = open_photograph(photograph), read_region(region)
     placed = to_input(values, image.size, classifier.data_config, config.fit)
     pixels = to_pixels(image, classifier.data_config, config.fit)
     problem = pose(classifier, pixels.to(classifier.device), config.target)
+    problem = replace(problem, note=image.note)
     placed = placed.to(classifier.device)
     if ((placed == 0) | (placed == 1)).all():
         return PosedRegion(problem, placed, None)

@@ -52,6 +52,7 @@ class Explained(Protocol):
     stopped: bool
     versions: Mapping[str, str]
     guidance: Mapping[str, Any] | None
+    note: str
 
 
 def html_report(explanation: Explained) -> str:

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from torch import Tensor
 
-from ..images.photograph import to_image
+from ..images.photograph import in_bytes
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 
@@ -71,7 +71,7 @@ class Record(BaseModel):
 def record_of(
     pixels: Tensor, mask: Tensor, steps: int, stopped: bool, threads: int, threads_changed: bool
 ) -> Record:
-    """The record of an H x W mask on 3 x H x W pixels made on this machine."""
+    """The record of an H x W mask on C x H x W pixels made on this machine."""
     bits = np.packbits((mask > 0.5).numpy()).tobytes()
     return Record(
         pixels_sha256=pixels_sha256(pixels),
@@ -87,8 +87,8 @@ def record_of(
 
 
 def pixels_sha256(pixels: Tensor) -> str:
-    """sha256 of 3 x H x W pixels as RGB bytes, row by row: the content of photograph.png."""
-    return hashlib.sha256(to_image(pixels).tobytes()).hexdigest()
+    """sha256 of C x H x W pixels as bytes, C for each pixel, row by row."""
+    return hashlib.sha256(in_bytes(pixels.permute(1, 2, 0)).numpy().tobytes()).hexdigest()
 
 
 def processor() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
 from ..classifiers.origin import short
 from ..errors import memory_errors_in_words
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..problem.problem import pose
 from ..problem.views import Contrast
 from ..progress import drain
@@ -68,7 +68,7 @@ def replay(
 
     Args:
         classifier: that of the report, on the device to run on.
-        photograph: the one that was explained, or the photograph.png saved beside the report.
+        photograph: the one that was explained, or the one saved beside the report.
         on_step: called after every step of the search.
 
     Raises:
@@ -168,19 +168,21 @@ def _asked(classifier: Classifier, pixels: Tensor, question: Question | None) ->
 
 
 def _as_seen(classifier: Classifier, photograph: Source, fit: str, record: Record) -> Tensor:
-    """1 x 3 x H x W pixels of the recorded content.
+    """1 x C x H x W pixels of the recorded content.
 
     Raises:
         ValueError: the photograph has another content, whichever way it is read.
     """
-    image = read_photograph(photograph)
-    ways = [fit]
+    image, config = open_photograph(photograph), classifier.data_config
     if image.size == tuple(reversed(classifier.size)):
-        ways.append(AS_IT_IS)
-    for way in ways:
-        pixels = to_pixels(image, classifier.data_config, way)
-        if pixels_sha256(pixels[0]) == record.pixels_sha256:
-            return pixels
+        saved = {**config, "bands": None}  # which has the channels themselves
+        with suppress(ValueError):  # the one given need not be the saved one
+            pixels = to_pixels(image, saved, AS_IT_IS)
+            if pixels_sha256(pixels[0]) == record.pixels_sha256:
+                return pixels
+    pixels = to_pixels(image, config, fit)
+    if pixels_sha256(pixels[0]) == record.pixels_sha256:
+        return pixels
     name = Path(photograph).name if isinstance(photograph, (str, Path)) else "This"
     raise ValueError(
         f"{name} is another photograph than the report's: {classifier.name} sees other pixels."

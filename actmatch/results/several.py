@@ -108,7 +108,7 @@ def explain_several(
     """Explanations of one photograph, each on other pixels than those before, until there is none.
 
     Args:
-        photograph: a path, bytes, an open file or a PIL image.
+        photograph: anything that `open_photograph` reads.
         overlap: share of an explanation's pixels that may lie in those before it, in [0, 1).
         most: explanations after which no more is looked for.
 

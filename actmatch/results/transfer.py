@@ -16,7 +16,7 @@ from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
 from ..errors import memory_errors_in_words
 from ..evidence.scorecard import ratios
-from ..images.photograph import Source, read_photograph, to_pixels
+from ..images.photograph import Source, open_photograph, to_pixels
 from ..images.region import Region, place, read_region, to_input, to_photograph
 from ..images.shape import iou
 from ..problem.config import FITS
@@ -96,7 +96,7 @@ def transfer(
     _check(classifiers, masks)
     choice("fit", fit, FITS)
     classifiers = [grouped(classifier, target) for classifier in classifiers]
-    image = read_photograph(photograph)
+    image = open_photograph(photograph)
     laid = [
         _laid(mask, image.size, classifier, fit)
         for classifier, mask in zip(classifiers, masks, strict=True)
@@ -139,7 +139,7 @@ def spread(
         ValueError: the photograph, the mask or the fit is not acceptable.
     """
     choice("fit", fit, FITS)
-    image = read_photograph(photograph)
+    image = open_photograph(photograph)
     values = (read_region(mask) > THRESHOLD).astype(np.float32)
     owner = next((each for each in classifiers if each.size == values.shape), None)
     if owner is None:

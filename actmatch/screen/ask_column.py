@@ -13,12 +13,12 @@ from ..classifiers.check import check
 from ..classifiers.groups import grouped
 from ..evidence.scorecard import Prediction
 from ..images.examples import example_photographs
-from ..images.photograph import seen_box, to_image, to_pixels
+from ..images.photograph import Source, open_photograph, seen_box, to_image, to_pixels
 from ..images.render import marked
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
 from ..results import markup
-from . import question
+from . import html, question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .glossary import promises
 from .hosting import hosting
@@ -136,18 +136,20 @@ def choosing_class(controls: dict[str, Component]) -> dict[str, Any]:
 
 
 @in_words
-def look(photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
+def look(photograph: Source | None, classifier: str, fit: str) -> Frame:
     """What the classifier sees of the photograph and says of it."""
     if photograph is None:
         return dict(look=gr.update(visible=False), seen=None, top5="")
     loaded = classifier_for(classifier)
-    pixels = to_pixels(photograph, loaded.data_config, fit).to(loaded.device)
+    whole = open_photograph(photograph)
+    pixels = to_pixels(whole, loaded.data_config, fit).to(loaded.device)
     logits = pose(loaded, pixels, None).response.logits[0]
     predictions = [Prediction(*row) for row in loaded.top(logits)]
     seen = to_image(pixels[0])
     if fit == "crop":
-        seen = marked(photograph, seen_box(photograph.size, loaded.data_config))
-    return dict(look=gr.update(visible=True), seen=seen, top5=markup.top5(predictions))
+        seen = marked(whole.picture, seen_box(whole.size, loaded.data_config))
+    said = markup.top5(predictions) + (html.note(whole.note) if whole.note else "")
+    return dict(look=gr.update(visible=True), seen=seen, top5=said)
 
 
 def warm_up() -> None:

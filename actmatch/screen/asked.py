@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
-
 from ..classifiers.classifier import Classifier
+from ..images.photograph import Source
 from ..problem.config import ExplainConfig, Weights
 from ..problem.problem import Problem, pose_photograph
 from .hosting import hosting
@@ -27,7 +26,7 @@ WHOLE = ("seed", "steps", "draws", "resolution", "pieces", "grain")
 class Scene:
     """A photograph, and who looks at it."""
 
-    photograph: Image.Image | None
+    photograph: Source | None
     classifier: str
     device: str
 
@@ -54,7 +53,7 @@ class SearchScene(Scene):
     weights: Mapping[str, float]
     question: str = CLASS
     rival: Any = RIVAL
-    reference: Image.Image | None = None
+    reference: Source | None = None
 
     def config(self) -> ExplainConfig:
         """The settings; a `ValueError` where a value is not acceptable."""

@@ -92,6 +92,8 @@ def result(explanation: Explanation) -> str:
     note = f"<p class='am-units'>{unbroken(held_sentences(card, promise))}</p>"
     if explanation.promise_kept is False:
         note += f"<p class='am-note'>{unbroken(explanation.promise_sentence)}</p>"
+    if explanation.note:
+        note += f"<p class='am-note'>{unbroken(explanation.note)}</p>"
     return (
         f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
         f"<div class='am-badges'>{''.join(badges)}</div>{note}{HOW_TO_READ}"

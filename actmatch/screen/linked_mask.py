@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..images.mask_code import decode
-from ..images.photograph import to_image, to_pixels
+from ..images.photograph import Source, to_image, to_pixels
 from ..images.render import overlay
 from ..results.settings import mask_in
 from ..wording import percent
@@ -55,7 +55,7 @@ def opened(request: gr.Request) -> Frame:
         return dict(code="", status=html.refused(str(error)))
 
 
-def on_photograph(code: str, photograph: Image.Image | None, classifier: str, fit: str) -> Frame:
+def on_photograph(code: str, photograph: Source | None, classifier: str, fit: str) -> Frame:
     """The mask on the photograph, or alone without one."""
     if not code:
         return {}

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from ..bounds import choice
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
+from ..images.photograph import Source
 from ..problem.config import ExplainConfig
 from ..problem.views import contrast, similarity
 from ..results.settings import CONTRAST, OTHER, SIMILARITY, Question
@@ -40,10 +40,10 @@ class AskedQuestion:
 
     kind: str = CLASS
     rival: Any = RIVAL
-    reference: Image.Image | None = None
+    reference: Source | None = None
 
     def ask(
-        self, classifier: Classifier, photograph: Image.Image, config: ExplainConfig
+        self, classifier: Classifier, photograph: Source, config: ExplainConfig
     ) -> tuple[Classifier, ExplainConfig]:
         """The classifier, or the group or view of it that answers, and its search's settings.
 

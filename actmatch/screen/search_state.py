@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier
 from ..evidence.frontier import Frontier
-from ..images.photograph import read_photograph, to_image, to_pixels
+from ..images.photograph import Source, in_bytes, to_image, to_pixels
 from ..problem.guidance import Guidance
 from ..problem.problem import Problem
 from ..progress import Steps
@@ -58,7 +58,7 @@ class SearchState:
 
     Attributes:
         classifier: its name; `target` is the class explained and `label` its name.
-        pixels: 3 x H x W bytes, as the classifier saw the photograph.
+        pixels: C x H x W bytes, as the classifier saw the photograph.
         logits: H x W, from which a search goes on.
         moments: masks seen, early to late.
         frontier: of all results; None where none was judged yet.
@@ -77,13 +77,13 @@ class SearchState:
         same = (self.target, self.label) == (problem.target, problem.label)
         return same and self._saw(problem.classifier, problem.pixels)
 
-    def shows(self, classifier: Classifier, photograph: Image.Image, fit: str) -> bool:
+    def shows(self, classifier: Classifier, photograph: Source, fit: str) -> bool:
         """Whether this is about that photograph as that classifier sees it, whatever is asked."""
-        pixels = to_pixels(read_photograph(photograph), classifier.data_config, fit)
+        pixels = to_pixels(photograph, classifier.data_config, fit)
         return self._saw(classifier, pixels)
 
     def _saw(self, classifier: Classifier, pixels: Tensor) -> bool:
-        """Whether these 1 x 3 x H x W pixels are what that classifier saw."""
+        """Whether these 1 x C x H x W pixels are what that classifier saw."""
         return self.classifier == classifier.name and torch.equal(self.pixels, in_bytes(pixels[0]))
 
     @property
@@ -115,7 +115,7 @@ class SearchState:
 
 
 def last_mask(
-    state: SearchState | None, classifier: Classifier, photograph: Image.Image, fit: str
+    state: SearchState | None, classifier: Classifier, photograph: Source, fit: str
 ) -> Image.Image:
     """The mask of the last explanation, white where it keeps.
 
@@ -197,11 +197,6 @@ def joined(earlier: Frontier | None, later: Frontier) -> Frontier:
     chosen = np.linspace(0, len(points) - 1, min(MOST_POINTS, len(points))).round().astype(int)
     points = [points[i] for i in chosen]
     return Frontier(tuple(points), torch.stack([found[point] for point in points]))
-
-
-def in_bytes(pixels: Tensor) -> Tensor:
-    """3 x H x W bytes, on the CPU, of pixels in [0, 1]."""
-    return (pixels * 255).round().byte().cpu()
 
 
 def guidance_of(

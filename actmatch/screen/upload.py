@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
-from ..images.photograph import read_photograph
+from ..images.photograph import Photograph as Opened
+from ..images.photograph import open_photograph
 from .pictures import in_file
 
 # After a refused file: the browser shows that it could not draw it, until it is removed.
@@ -22,13 +22,13 @@ class Photograph(gr.Image):
     """A `gr.Image` that reads the uploaded file itself.
 
     Gradio's own reading clips 16-bit files, drops transparency and fails without words on damaged
-    ones; `read_photograph` checks the size before decoding and says what is wrong.
+    ones; `open_photograph` checks the size before decoding and says what is wrong.
     """
 
     is_template = True  # the browser shows it as a plain image component
 
-    def preprocess(self, payload: Any) -> Image.Image | None:
-        """The upright RGB photograph, or None where there is none.
+    def preprocess(self, payload: Any) -> Opened | None:
+        """The photograph, whole and as a picture, or None where there is none.
 
         Raises:
             gr.Error: the file is not an acceptable photograph.
@@ -36,7 +36,7 @@ class Photograph(gr.Image):
         if payload is None or not payload.path:
             return None
         try:
-            return read_photograph(payload.path)
+            return open_photograph(payload.path)
         except ValueError as error:
             raise gr.Error(str(error), title="Photograph", print_exception=False) from error
 

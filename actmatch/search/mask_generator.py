@@ -57,8 +57,8 @@ class MaskGenerator(nn.Module):
     """Logits of a mask: a network's output on a coarse grid, plus a start, smoothly upsampled.
 
     Args:
-        network: maps 1 x 3 x h x w to 1 x 1 x h' x w' logits.
-        guide: 1 x 3 x h x w input of the network, centered on 0.
+        network: maps 1 x C x h x w to 1 x 1 x h' x w' logits.
+        guide: 1 x C x h x w input of the network, centered on 0.
         start: 1 x 1 x h' x w' logits to begin from.
         size: (H, W) of the classifier's input.
 
@@ -95,9 +95,9 @@ class Autoencoder(nn.Module):
     is the generator's start.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
+    def __init__(self, channels: int = 3, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.stem = _block(3, widths[0], stride=2)
+        self.stem = _block(channels, widths[0], stride=2)
         pairs = list(pairwise(widths))
         self.down = nn.ModuleList(_block(narrow, wide, stride=2) for narrow, wide in pairs)
         self.up = nn.ModuleList(_block(wide + narrow, narrow) for narrow, wide in reversed(pairs))
@@ -106,17 +106,17 @@ class Autoencoder(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, image: Tensor) -> Tensor:
-        """N x 1 x H/2 x W/2 logits of an N x 3 x H x W image."""
+        """N x 1 x H/2 x W/2 logits of an N x C x H x W image."""
         return self.head(_hourglass(self.stem(image), self.down, self.up))
 
 
 class UNet(nn.Module):
     """The published generator: no normalization, two convolutions a level (arXiv 2509.23051)."""
 
-    def __init__(self, widths: tuple[int, ...] = UNET_WIDTHS) -> None:
+    def __init__(self, channels: int = 3, widths: tuple[int, ...] = UNET_WIDTHS) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
-        self.stem = _double(3, widths[0])
+        self.stem = _double(channels, widths[0])
         self.down = nn.ModuleList(
             nn.Sequential(nn.MaxPool2d(2), _double(narrow, wide)) for narrow, wide in pairs
         )
@@ -124,7 +124,7 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(widths[0], 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """N x 1 x H x W logits of an N x 3 x H x W image."""
+        """N x 1 x H x W logits of an N x C x H x W image."""
         return self.head(_hourglass(self.stem(image), self.down, self.up))
 
 
@@ -191,17 +191,17 @@ def build_generator(
     Args:
         kind: "pyramid", "autoencoder" or "unet"; the U-Net works at the input size.
         resolution: cells on the longer side; at most the pixels of the input are used.
-        pixels: 1 x 3 x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1].
         start: 1 x 1 x h x w saliency in [0, 1] to begin from; None starts at logits of 0.
     """
-    height, width = pixels.shape[-2:]
+    channels, height, width = pixels.shape[1:]
     cell = 1.0 if kind == "unet" else max(1.0, max(height, width) / resolution)
     rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
     network: nn.Module
     if kind == "autoencoder":
-        network, guide_size = Autoencoder(), (2 * rows, 2 * columns)
+        network, guide_size = Autoencoder(channels), (2 * rows, 2 * columns)
     elif kind == "unet":
-        network, guide_size = UNet(), (height, width)
+        network, guide_size = UNet(channels), (height, width)
     else:
         network, guide_size = Pyramid(rows, columns), (1, 1)
     guide = F.interpolate(pixels, guide_size, mode="bilinear", antialias=True) * 2 - 1

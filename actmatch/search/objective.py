@@ -78,7 +78,7 @@ class Objective:
         self.signs[self.shown :] = -1.0  # the complement should lose the label
 
     def composites(self, mask: Tensor, infills: Infills | None) -> Tensor:
-        """rows x 3 x H x W: the explanation, the mask on drawn infills, and the complement."""
+        """rows x C x H x W: the explanation, the mask on drawn infills, and the complement."""
         pixels, gray = self.problem.pixels, self.problem.classifier.gray
         batch = [] if self.gray_drawn else [composite(mask, pixels, gray)]
         if infills:

@@ -44,7 +44,7 @@ class Series:
     """Searches that follow one another.
 
     Attributes:
-        pixels: 3 x H x W, on which masks are shown.
+        pixels: C x H x W, on which masks are shown.
         steps: of each search, at most.
         names: what is looked for, one explanation after the other.
         title: of a found explanation's picture, from its number and itself.

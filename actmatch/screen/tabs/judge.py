@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from ...classifiers.classifier import Classifier
 from ...evidence.held import POOLED
 from ...evidence.threshold import ThresholdCurve
-from ...images.photograph import seen_box
+from ...images.photograph import Source, read_photograph, seen_box
 from ...images.region import Region, read_strokes
 from ...images.render import marked, overlay
 from ...methods.registry import METHODS
@@ -175,14 +174,15 @@ class Judge(Tab):
 
 
 @in_words
-def canvas(photograph: Image.Image | None, classifier: str, fit: str) -> Any:
+def canvas(photograph: Source | None, classifier: str, fit: str) -> Any:
     """The photograph to paint on; what the classifier does not see is darkened."""
     if photograph is None:
         return None
-    box = (0, 0, *photograph.size)
+    picture = read_photograph(photograph)
+    box = (0, 0, *picture.size)
     if fit == "crop":
-        box = seen_box(photograph.size, classifier_for(classifier).data_config)
-    return html.enlarged(marked(photograph, box, html.ENLARGED))
+        box = seen_box(picture.size, classifier_for(classifier).data_config)
+    return html.enlarged(marked(picture, box, html.ENLARGED))
 
 
 def choose_source(source: str) -> Frame:
@@ -259,7 +259,8 @@ def judgment_run(session: str | None, asked: JudgeAsked) -> Iterator[Frame]:
 def show(judgment: Judgment) -> Frame:
     """Everything there is to show of a judgment."""
     card = judgment.card
-    sentences = (card.sentence(judgment.classifier), card.remark, judgment.cut_sentence)
+    said = card.sentence(judgment.classifier)
+    sentences = (said, card.remark, judgment.cut_sentence, judgment.note)
     return dict(
         status=html.judged(sentences, judgment.seconds),
         overlay=html.enlarged(overlay(judgment.pixels, judgment.mask)),

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...bounds import choice
 from ...classifiers.classifier import Classifier
 from ...classifiers.groups import grouped
-from ...images.photograph import to_pixels
+from ...images.photograph import Source, to_pixels
 from ...images.render import overlay
 from ...problem.config import ExplainConfig
 from ...problem.problem import pose_photograph
@@ -147,7 +147,7 @@ class Turn:
     count: int
 
     def searched(
-        self, session: str | None, photograph: Image.Image, config: ExplainConfig
+        self, session: str | None, photograph: Source, config: ExplainConfig
     ) -> Generator[Frame, None, Explanation]:
         """The frames of its search; returns its explanation."""
         classifier = grouped(self.classifier, config.target)
@@ -168,7 +168,7 @@ class Turn:
 
 
 def show_own(
-    photograph: Image.Image,
+    photograph: Source,
     config: ExplainConfig,
     classifiers: Sequence[Classifier],
     found: Sequence[Explanation],
@@ -194,7 +194,7 @@ def show_own(
 
 def met_by(
     classifiers: Sequence[Classifier],
-    photograph: Image.Image,
+    photograph: Source,
     placed: Sequence[Tensor],
     made: Transfer,
     fit: str,

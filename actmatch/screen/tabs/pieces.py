@@ -103,7 +103,7 @@ def choose_stage(stage: str | None, maps: dict[str, Image.Image]) -> Image.Image
 
 
 def divergence(card: ScoreCard, pixels: Tensor, pictures: CardPictures) -> dict[str, Any]:
-    """A `divergence_map` on 3 x H x W pixels, the deepest stage chosen."""
+    """A `divergence_map` on C x H x W pixels, the deepest stage chosen."""
     maps = {name: divergence_overlay(pixels, where) for name, where in pictures.divergence.items()}
     deepest = card.layers[-1].name
     return dict(
@@ -127,7 +127,7 @@ def worst(card: ScoreCard, pictures: CardPictures) -> list[tuple[Image.Image, st
 
 
 def forming(pixels: Tensor, step: Step, text: str) -> Any:
-    """The mask of a step on 3 x H x W pixels, `text` said of it."""
+    """The mask of a step on C x H x W pixels, `text` said of it."""
     picture = html.enlarged(overlay(pixels, step.mask[0, 0].cpu()))
     return gr.update(value=html.live_picture(picture, text), visible=True)
 
