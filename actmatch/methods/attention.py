@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..classifiers.classifier import Classifier
+from ..classifiers.classifier import Classifier, sharing_copy
 
 
 class NoAttention(ValueError):
@@ -53,8 +52,7 @@ def attention_maps(classifier: Classifier, pixels: Tensor) -> list[Tensor]:
 
 def _tapped(classifier: Classifier) -> tuple[Classifier, list[Tap]]:
     """A copy of the modules with shared tensors and a tap in every attention, and the taps."""
-    own = [*classifier.parameters(), *classifier.buffers()]
-    copied = copy.deepcopy(classifier, {id(tensor): tensor for tensor in own})
+    copied = sharing_copy(classifier)
     taps: list[Tap] = []
     module: Any
     for module in list(copied.modules()):
