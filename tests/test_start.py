@@ -29,8 +29,10 @@ def test_a_start_from_attention_is_the_gradient_weighted_one_scaled_to_one(name)
     assert torch.allclose(start.saliency * saliency.max(), saliency)
 
 
-def test_a_convolutional_network_begins_where_grad_cam_points(problem):
-    start = find_start(problem, ExplainConfig(start="gradcam"))
+@pytest.mark.parametrize("make", [quadrant_problem, transformer])
+def test_a_search_begins_where_grad_cam_points_unless_told_otherwise(make):
+    problem = make()
+    start = find_start(problem, ExplainConfig())
     expected = grad_cam(problem.classifier, problem.pixels, problem.target)
     assert torch.equal(start.saliency, expected)
 

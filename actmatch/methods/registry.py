@@ -34,7 +34,7 @@ LIME_WIDTH, LIME_RIDGE = 0.25, 1.0  # of the kernel over distances, and of the p
 def grad_cam(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
     """Saliency in [0, 1] at the deepest stage (Grad-CAM, arXiv 1610.02391).
 
-    If the deepest stage gets no gradient (transformers that read a class token), the absolute
+    If the deepest stage gets no gradient (in timm's transformers its map is a copy), the absolute
     gradient x input, pooled to the same grid, is used instead.
     """
     with torch.enable_grad():

@@ -62,7 +62,7 @@ def find_start(problem: Problem, config: ExplainConfig) -> Start:
 
 
 def _of_attention(problem: Problem) -> Tensor:
-    """1 x 1 x h x w in [0, 1]: what attention adds to the target, by its rank among the patches."""
+    """1 x 1 x h x w in [0, 1]: what attention adds to the target, the most being 1."""
     try:
         saliency = attention_gradient(problem.classifier, problem.pixels, problem.target)
     except NoAttention as error:
