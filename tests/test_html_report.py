@@ -14,6 +14,7 @@ from actmatch import ExplainConfig
 from actmatch.classifiers.classifier import Classifier
 from actmatch.classifiers.origin import Origin
 from actmatch.evidence.held import held_sentences
+from actmatch.evidence.token_dropping import TokenAnswer, TokenDropping
 from actmatch.problem.backgrounds import BACKGROUNDS
 from actmatch.results.explain import explain
 from actmatch.results.page import html_report
@@ -95,6 +96,16 @@ def test_every_tag_is_closed(page):
     assert page.open == []
     assert page.all("title")
     assert "{{" not in page.text and "{%" not in page.text
+
+
+def test_the_page_of_a_transformer_says_what_it_answers_without_the_removed_patches(result):
+    assert "tokens dropped" not in html_report(result)
+    tokens = TokenDropping(64, 16, TokenAnswer("bright", 0.75, 0.75), TokenAnswer("dark", 0.5, 0.1))
+    shown = dataclasses.replace(result, card=dataclasses.replace(result.card, tokens=tokens))
+    text = re.sub(r"\s+", " ", Page(html_report(shown)).text.replace("\N{NO-BREAK SPACE}", " "))
+    assert "tokens dropped" in text
+    assert "bright 75 %" in text
+    assert "16 of 64 patches kept; the rest alone: dark 50 %, bright 10 %" in text
 
 
 def test_the_page_says_the_sentence_the_promise_and_the_figures(page, result):

@@ -14,7 +14,8 @@ from actmatch.methods.attention import NoAttention, attention_maps
 from actmatch.methods.registry import METHODS, grad_cam
 
 LOOKING = ("rise", "integrated_gradients", "occlusion", "extremal_perturbation", "lime")
-ANYWHERE = [name for name in METHODS if name != "attention_rollout"]
+OF_ATTENTION = ("attention_rollout", "attention_gradient")
+ANYWHERE = [name for name in METHODS if name not in OF_ATTENTION]
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +83,35 @@ def test_lime_gives_a_superpixel_one_weight(quadrant, problem):
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_vit2", "test_vit3"])  # token, mean, attention
+def test_gradient_weighted_attention_has_a_share_for_every_patch_and_depends_on_the_class(name):
+    classifier = tiny_classifier(name)
+    pixels = random_pixels(classifier.size)
+    grid = classifier(pixels).activations[-1].shape[-2:]
+    one, other = (METHODS["attention_gradient"](classifier, pixels, y, 0) for y in (0, 1))
+    assert one.shape == (1, 1, *grid)
+    assert one.min() >= 0 and one.max() > 0
+    assert not torch.allclose(one, other, rtol=1e-2, atol=0)
+
+
+def test_gradient_weighted_attention_of_one_layer_is_as_computed_by_hand():
+    """Of the class token's row, the mean over heads of (A dz/dA)+, with q, k and v multiplied."""
+    classifier = tiny_classifier("vit_tiny_patch16_224", img_size=64, depth=1, embed_dim=24,
+                                 num_heads=2)  # fmt: skip
+    model, pixels = classifier.model, random_pixels(classifier.size)
+    (block,) = model.blocks
+    tokens = model._pos_embed(model.patch_embed(classifier.normalized(pixels)))[0]  # T x D
+    qkv = block.attn.qkv(block.norm1(tokens))
+    q, k, v = qkv.view(len(tokens), 3, 2, 12).permute(1, 2, 0, 3)  # heads x T x 12 each
+    attention = (q @ k.mT / 12**0.5).softmax(-1).requires_grad_(True)
+    mixed = tokens + block.attn.proj((attention @ v).permute(1, 0, 2).flatten(1))
+    final = model.norm(mixed + block.mlp(block.norm2(mixed)))
+    (gradient,) = torch.autograd.grad(model.head(final[0])[3], attention)
+    by_hand = (attention * gradient).relu().mean(0)[0, 1:]
+    saliency = METHODS["attention_gradient"](classifier, pixels, 3, 0)
+    assert torch.allclose(saliency.flatten(), by_hand, rtol=1e-3, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_vit2", "test_vit3"])  # token, mean, attention
 def test_rollout_has_a_share_for_every_patch_however_the_classifier_pools(name):
     classifier = tiny_classifier(name)
     pixels = random_pixels(classifier.size)
@@ -114,6 +144,11 @@ def test_more_hops_than_layers_are_refused(hops):
     classifier = tiny_classifier("test_vit")
     with pytest.raises(ValueError, match="hops must be from 1 to"):
         methods.attention_rollout(classifier, random_pixels(classifier.size), 0, hops=hops)
+
+
+def test_gradient_weighted_attention_without_attention_says_what_it_needs(quadrant, problem):
+    with pytest.raises(NoAttention, match=r"gradient-weighted attention needs .* quadrant"):
+        METHODS["attention_gradient"](quadrant, problem.pixels, 0, 0)
 
 
 def test_rollout_without_attention_says_what_it_needs(quadrant, problem):

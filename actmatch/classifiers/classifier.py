@@ -169,11 +169,14 @@ class Classifier(nn.Module):
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The final features in the model's own layout, and one activation map per stage."""
         self.passes += len(pixels) * (1 if torch.is_grad_enabled() else FORWARD)
+        return self.model.forward_intermediates(self.normalized(pixels))
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """What the model sees of N x C x H x W pixels in [0, 1]; gray is zero."""
         normalized = (pixels - self.mean) / self.std
         if self.order is not None:
             normalized = normalized[:, self.order]
-        normalized = normalized.contiguous(memory_format=torch.channels_last)
-        return self.model.forward_intermediates(normalized)
+        return normalized.contiguous(memory_format=torch.channels_last)
 
     def head(self, final: Tensor) -> Tensor:
         """N x K logits of the final features."""
@@ -341,6 +344,12 @@ def _channels_last(model: nn.Module) -> nn.Module:
         if weights.ndim == 4:
             weights.data = weights.data.to(memory_format=torch.channels_last)
     return model
+
+
+def sharing_copy(module: Any) -> Any:
+    """A copy of a module and those within it that shares the parameters and buffers."""
+    tensors = [*module.parameters(), *module.buffers()]
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
 
 
 def _without_inplace(model: Any) -> Any:

@@ -18,7 +18,7 @@ from typer import Argument, Option, Typer
 from ..bounds import bounds_of
 from ..classifiers import zoo
 from ..classifiers.classifier import Classifier
-from ..problem.config import FITS, GENERATORS, PRESETS, ExplainConfig, Weights
+from ..problem.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, Weights
 from ..problem.views import contrast, similarity
 from ..results.settings import read_setting
 
@@ -146,6 +146,7 @@ class Search(Photograph):
     area: float | None = bounded(ExplainConfig, "area", "SHARE")
     steps: int | None = bounded(ExplainConfig, "steps")
     generator: str | None = choice(GENERATORS, "What makes the mask", ExplainConfig.generator)
+    start: str | None = choice(STARTS, "Where the mask begins", ExplainConfig.start)
     weight: list[str] = option("term=value", f"{TERMS}; repeatable.", ())
     setting: list[str] = option("name=value", "Any other setting; repeatable.", ())
     quiet: bool = QUIET

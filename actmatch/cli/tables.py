@@ -10,7 +10,7 @@ from rich.table import Table
 from ..classifiers.check import Checked
 from ..evidence.held import POOLED, interval, kind_words, trials_interval
 from ..evidence.keep_rate import KeepRate
-from ..evidence.scorecard import LayerMatch, ScoreCard
+from ..evidence.scorecard import STAGE_COLUMNS, LayerMatch, ScoreCard
 from ..evidence.suspicion import Check
 from ..results.compare import Comparison
 from ..results.table import compared_figures, figures
@@ -35,7 +35,8 @@ def card_table(card: ScoreCard) -> Group:
     words = "the mean of the kinds above, each weighing the same"
     pooled = (POOLED, percent(card.pooled.rate), interval(card.pooled), words)
     kinds = [*map(_background, card.keep_rate), pooled, *map(_background, card.reported)]
-    stages = ("stage", "cosine", "random masks", "relative L2", "random masks")
+    compared = (title for column in STAGE_COLUMNS for title in (column, "random masks"))
+    stages = ("stage", *compared)[: len(card.layers[0].figures) + 1]
     tables = (
         [("mask", "", ""), *figures(card)],
         [tuple(card.top5), *zip(*top5, strict=True)],
@@ -51,8 +52,7 @@ def _background(rate: KeepRate) -> tuple[str, ...]:
 
 
 def _layer(layer: LayerMatch) -> tuple[str, ...]:
-    shown = (layer.cosine, layer.random_cosine, layer.relative_l2, layer.random_relative_l2)
-    return layer.name, *(f"{figure:.2f}" for figure in shown)
+    return layer.name, *("–" if figure is None else f"{figure:.2f}" for figure in layer.figures)
 
 
 def _check(check: Check) -> tuple[str, ...]:

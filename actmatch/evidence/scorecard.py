@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..classifiers.batches import logits_of, respond
 from ..classifiers.classifier import Response
+from ..classifiers.tokens import drops_tokens, kept_patches
 from ..images.ranking import top
 from ..images.shape import piece_sizes
 from ..problem import losses
@@ -27,11 +28,15 @@ from ..wording import percent
 from . import suspicion
 from .keep_rate import TRIALS, KeepRate, KindTrials, Rate, pooled, run_trials
 from .suspicion import Check
+from .token_dropping import TokenDropping, answers_of_tokens
 
 RANDOM_MASKS = 5  # of equal area, as a control
 RANDOM_GRID = 7  # cells a side of the noise from which they are cut
 LARGEST_LOG_RATIO = 80.0  # of two probabilities; keeps a ratio finite as p_y(x) tends to 0
 CURVE_STEPS = 16  # of deletion and insertion
+
+
+STAGE_COLUMNS = ("cosine", "relative L2", "kept patches")  # the last one is left out if unknown
 
 
 class Prediction(NamedTuple):
@@ -49,6 +54,8 @@ class LayerMatch(NamedTuple):
         relative_l2: |phi(x) - phi(e)|^2 / |phi(x)|^2, 0 if equal.
         random_cosine, random_relative_l2: the means of the same over random masks of equal area; a
             match is meaningful only if it is better.
+        kept_cosine, random_kept_cosine: the cosines over the kept patches alone, of transformers
+            whose tokens can be dropped; None for others, and where no patch is kept.
     """
 
     name: str
@@ -56,6 +63,16 @@ class LayerMatch(NamedTuple):
     relative_l2: float
     random_cosine: float
     random_relative_l2: float
+    kept_cosine: float | None = None
+    random_kept_cosine: float | None = None
+
+    @property
+    def figures(self) -> tuple[float | None, ...]:
+        """In the order of tables, each followed by that of random masks; see `STAGE_COLUMNS`."""
+        figures = (self.cosine, self.random_cosine, self.relative_l2, self.random_relative_l2)
+        if self.kept_cosine is None:
+            return figures
+        return *figures, self.kept_cosine, self.random_kept_cosine
 
 
 class Curve(NamedTuple):
@@ -98,6 +115,8 @@ class ScoreCard:
         checks: for reasons to distrust the mask, each a traffic light.
         question: the figures of a contrast or a similarity; None if a class is explained.
         reported: keep-rates of kinds that are part of no promise; see `image_infill`.
+        tokens: what a transformer answers without the tokens of removed patches; None for
+            classifiers that need all tokens or have none.
     """
 
     target: int
@@ -124,6 +143,7 @@ class ScoreCard:
     checks: tuple[Check, ...]
     question: Answer | None = None
     reported: tuple[KeepRate, ...] = ()
+    tokens: TokenDropping | None = None
 
     @property
     def pooled(self) -> Rate:
@@ -246,6 +266,7 @@ def measure(
     trials_of_kinds = run_trials(problem, mask, seed, trials)
     deletion, insertion, disturbed = _probe(problem, mask, soft_mask)
     figures = _predictions(problem, response)
+    patches = _patches(problem, torch.cat((mask, controls)))
     components, largest = count_components(mask)
     speck_count, speck_share = suspicion.specks(piece_sizes(mask), mask.numel())
     logits = response.logits
@@ -264,13 +285,14 @@ def measure(
         area=mask.mean().item(),
         components=components,
         largest_component=largest,
-        layers=_layer_matches(problem, response),
+        layers=_layer_matches(problem, response, patches),
         keep_rate=tuple(kind.keep_rate for kind in trials_of_kinds),
         deletion=deletion,
         insertion=insertion,
         gain=measured.gain,
         randomized_gain=measured.randomized_gain,
         checks=suspicion.suspicions(measured),
+        tokens=None if patches is None else answers_of_tokens(problem, patches[:1]),
     )
     worst = {kind.kind: kind.worst for kind in trials_of_kinds}
     pictures = Pictures(worst, _divergences(problem, response))
@@ -365,16 +387,37 @@ def _randomized_gain(problem: Problem, masks: Tensor, seed: int) -> float | None
     return suspicion.gain(logits[:1], logits[1:2], logits[2:])
 
 
-def _layer_matches(problem: Problem, response: Response) -> tuple[LayerMatch, ...]:
-    """The match per stage; rows of the response: explanation, complement, random masks."""
+def _patches(problem: Problem, masks: Tensor) -> Tensor | None:
+    """N x h x w bools: the patches that masks keep; None if tokens cannot be dropped."""
+    return kept_patches(problem.classifier, masks) if drops_tokens(problem.classifier) else None
+
+
+def _layer_matches(
+    problem: Problem, response: Response, patches: Tensor | None
+) -> tuple[LayerMatch, ...]:
+    """The match per stage.
+
+    Args:
+        response: rows are of the explanation, the complement and the random masks.
+        patches: kept by the explanation and the random masks, or None.
+    """
     matches = []
     for name, a, stage in _stages(problem, response):
         b = torch.cat((stage[:1], stage[2:]))
-        cosines = losses.similarity(a, b).flatten(1).mean(1)
+        similarities = losses.similarity(a, b)
+        cosines = similarities.flatten(1).mean(1)
         differences = (a - b).square().flatten(1).sum(1) / (a.square().sum() + losses.EPSILON)
         figures = (cosines[0], differences[0], cosines[1:].mean(), differences[1:].mean())
-        matches.append(LayerMatch(name, *torch.stack(figures).tolist()))
+        kept = () if patches is None else _kept_cosines(similarities, patches)
+        matches.append(LayerMatch(name, *torch.stack(figures).tolist(), *kept))
     return tuple(matches)
+
+
+def _kept_cosines(similarities: Tensor, patches: Tensor) -> Iterator[float | None]:
+    """The mean over kept patches of the first row, and of the others together; None without any."""
+    for rows in (slice(1), slice(1, None)):
+        kept = similarities[rows][patches[rows]]
+        yield kept.mean().item() if len(kept) else None
 
 
 def _divergences(problem: Problem, response: Response) -> dict[str, Tensor]:

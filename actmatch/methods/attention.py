@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..classifiers.classifier import Classifier
+from ..classifiers.classifier import Classifier, sharing_copy
 
 
 class NoAttention(ValueError):
@@ -37,24 +36,59 @@ def attention_maps(classifier: Classifier, pixels: Tensor) -> list[Tensor]:
     Raises:
         NoAttention: the classifier is not a transformer, or its attention is limited to windows.
     """
-    tapped, taps = _tapped(classifier)
     with torch.no_grad():
-        stages = tapped(pixels).activations
-    maps = [seen.float().mean(1) for tap in taps for seen in tap.seen if seen.ndim == 4]
+        maps, _ = _attentions(classifier, pixels, "attention rollout")
+    return [part.float().mean(1) for part in maps]
+
+
+def weighted_attention_maps(classifier: Classifier, pixels: Tensor, target: int) -> list[Tensor]:
+    """N x T x T attention of every layer, weighted by its gradient, shallow to deep.
+
+    The mean over heads of (A * dz_y/dA)+, as in arXiv 2103.15679: what attention adds to the
+    target's logit z_y.
+
+    Raises:
+        NoAttention: as `attention_maps`.
+    """
+    with torch.enable_grad():
+        image = pixels.detach().clone().requires_grad_(True)
+        maps, logits = _attentions(classifier, image, "gradient-weighted attention")
+        gradients = torch.autograd.grad(logits[:, target].sum(), maps)
+    return [
+        (part.detach() * gradient).float().relu().mean(1)
+        for part, gradient in zip(maps, gradients, strict=True)
+    ]
+
+
+def _attentions(
+    classifier: Classifier, pixels: Tensor, purpose: str
+) -> tuple[list[Tensor], Tensor]:
+    """N x heads x T x T attention of every layer, and the N x K logits, of one pass.
+
+    Raises:
+        NoAttention: there is none over the whole image; the sentence begins with the purpose.
+    """
+    refused = NoAttention(
+        f"{purpose} needs a transformer whose layers attend to the whole image; "
+        f"{classifier.name} is none."
+    )
+    tapped, taps = _tapped(classifier)
+    if not taps:
+        raise refused
+    response = tapped(pixels)
+    classifier.passes += tapped.passes
+    grid = response.activations[-1].shape[-2:]
+    maps = [seen for tap in taps for seen in tap.seen if seen.ndim == 4]
     maps = [part for part in maps if part.shape[-2] == part.shape[-1]]  # without attention pooling
-    patches = stages[-1].shape[-2] * stages[-1].shape[-1]
-    if not maps or len({part.shape for part in maps}) > 1 or not _whole(maps[0], pixels, patches):
-        raise NoAttention(
-            "attention rollout needs a transformer whose layers attend to the whole image; "
-            f"{classifier.name} is none."
-        )
-    return maps
+    sizes = {part.shape[-1] for part in maps}
+    if len(sizes) != 1 or not _whole(maps[0], pixels, grid.numel()):
+        raise refused
+    return maps, response.logits
 
 
 def _tapped(classifier: Classifier) -> tuple[Classifier, list[Tap]]:
     """A copy of the modules with shared tensors and a tap in every attention, and the taps."""
-    own = [*classifier.parameters(), *classifier.buffers()]
-    copied = copy.deepcopy(classifier, {id(tensor): tensor for tensor in own})
+    copied = sharing_copy(classifier.metered())
     taps: list[Tap] = []
     module: Any
     for module in list(copied.modules()):

@@ -19,7 +19,7 @@ from ..classifiers.classifier import Classifier
 from ..images.superpixels import superpixels
 from ..problem.backgrounds import box_blur
 from ..problem.infill import composite
-from .attention import attention_maps, rollout
+from .attention import attention_maps, rollout, weighted_attention_maps
 
 BATCH = 32  # images in a forward pass
 RISE_MASKS, RISE_CELLS, RISE_SHARE = 1000, 7, 0.5
@@ -34,7 +34,7 @@ LIME_WIDTH, LIME_RIDGE = 0.25, 1.0  # of the kernel over distances, and of the p
 def grad_cam(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
     """Saliency in [0, 1] at the deepest stage (Grad-CAM, arXiv 1610.02391).
 
-    If the deepest stage gets no gradient (transformers that read a class token), the absolute
+    If the deepest stage gets no gradient (in timm's transformers its map is a copy), the absolute
     gradient x input, pooled to the same grid, is used instead.
     """
     with torch.enable_grad():
@@ -219,10 +219,42 @@ def attention_rollout(
     with torch.no_grad():
         height, width = classifier(pixels).activations[-1].shape[-2:]
     walked = rollout(attention_maps(classifier, pixels), hops)
-    patches = walked[:, :, -height * width :]
+    return _of_patches(classifier, walked, (height, width))
+
+
+def attention_gradient(
+    classifier: Classifier, pixels: Tensor, target: int, seed: int = 0
+) -> Tensor:
+    """What the attention that each patch gets adds to the target (arXiv 2103.15679).
+
+    Relevance is walked through the layers, R + A R from R = I, where A is attention weighted by its
+    gradient; what a token is to itself at the start is taken off.
+
+    Raises:
+        NoAttention: the classifier is not a transformer with attention over the whole image.
+    """
+    with torch.no_grad():
+        height, width = classifier(pixels).activations[-1].shape[-2:]
+    maps = weighted_attention_maps(classifier, pixels, target)
+    identity = torch.eye(maps[0].shape[-1], device=pixels.device)
+    walked = identity
+    for attention in maps:
+        walked = walked + attention @ walked
+    return _of_patches(classifier, walked - identity, (height, width))
+
+
+def _of_patches(classifier: Classifier, walked: Tensor, grid: tuple[int, int]) -> Tensor:
+    """1 x 1 x h x w shares of the patches in the tokens that the logits are read from.
+
+    Args:
+        walked: 1 x T x T share of each token in each other one.
+        grid: (h, w).
+    """
+    count = grid[0] * grid[1]
+    patches = walked[:, :, -count:]
     reads_token = getattr(classifier.model, "global_pool", "") == "token"
-    attention = patches[:, 0] if reads_token else patches[:, -height * width :].mean(1)
-    return attention.view(1, 1, height, width)
+    shares = patches[:, 0] if reads_token else patches[:, -count:].mean(1)
+    return shares.view(1, 1, *grid)
 
 
 def random_smooth(classifier: Classifier, pixels: Tensor, target: int, seed: int = 0) -> Tensor:
@@ -252,6 +284,7 @@ METHODS: dict[str, Callable[[Classifier, Tensor, int, int], Tensor]] = {
     "extremal_perturbation": extremal_perturbation,
     "lime": lime,
     "attention_rollout": attention_rollout,
+    "attention_gradient": attention_gradient,
     "random_smooth": random_smooth,
     "center_disc": center_disc,
 }

@@ -212,7 +212,7 @@ class ExplainConfig:
         optional=True,
     )
     generator: str = OF_PRESET
-    start: str = OF_PRESET  # where the mask begins: "gradcam", "window" or "none"
+    start: str = OF_PRESET  # where the mask begins; one of `STARTS`
     estimator: str = OF_PRESET  # of the gradient of a mask; see `mask_generator`
     distances: tuple[str, ...] = OF_PRESET  # one for all stages, or one per stage
     layer_weights: tuple[float, ...] = OF_PRESET  # alpha_l; scaled to sum 1
@@ -325,7 +325,7 @@ class ExplainConfig:
         return asdict(self)
 
 
-STARTS = ("gradcam", "window", "none")
+STARTS = ("gradcam", "window", "attention", "none")
 DEFAULTS: dict[str, Any] = dict(
     generator="pyramid", start="gradcam", estimator="straight_through",
     distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,

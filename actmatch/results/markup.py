@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..classifiers.check import Checked
 from ..evidence.held import POOLED, interval, kind_words, trials_interval
-from ..evidence.scorecard import LayerMatch, Prediction, ScoreCard
+from ..evidence.scorecard import STAGE_COLUMNS, LayerMatch, Prediction, ScoreCard
 from ..evidence.suspicion import Check
 from ..wording import percent
 
@@ -42,7 +42,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.globals.update(LIGHTS=LIGHTS, POOLED=POOLED)
+TEMPLATES.globals.update(LIGHTS=LIGHTS, POOLED=POOLED, STAGE_COLUMNS=STAGE_COLUMNS)
 TEMPLATES.filters.update(
     data_uri=data_uri,
     interval=interval,

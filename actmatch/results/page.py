@@ -23,6 +23,7 @@ from ..problem.config import ExplainConfig
 from ..wording import percent
 from .markup import TEMPLATES
 from .settings import CONFIG_FIELDS, WEIGHT_FIELDS, Question, Settings, to_command, written
+from .table import token_figures
 
 
 class Explained(Protocol):
@@ -136,6 +137,7 @@ def _more_figures(explanation: Explained, card: ScoreCard) -> list[tuple[str, st
     if card.gain is not None and card.randomized_gain is not None:
         randomized = f"{card.randomized_gain:.2f} on a re-initialized classifier"
         rows.append(("gain over random masks", f"{card.gain:.2f}", randomized))
+    rows += token_figures(card)
     if explanation.irreducible:
         found = explanation.irreducible
         rows.append(("tiles found necessary", str(found.necessary), f"of {found.tested} tested"))

@@ -22,7 +22,8 @@ MASK = "mask"  # in a link: the code of a mask, as `mask_code` writes it
 CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.name != "weights")
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
 TUPLES = ("distances", "layer_weights")
-OPTIONS = ("preset", "target", "seed", "fit", "area", "generator", "steps")  # of the command
+# Settings that have options of their own on the command line.
+OPTIONS = ("preset", "target", "seed", "fit", "area", "generator", "start", "steps")
 MOST_PARAMETERS, LONGEST = 100, 500  # of a link, and letters of one of its values
 LARGEST = 1e12  # number that is read as one
 PHOTO, OTHER, OUT = "photo.jpg", "other.jpg", "out"

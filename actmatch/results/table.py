@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..evidence.scorecard import ScoreCard
+from ..evidence.token_dropping import TokenAnswer
 from ..wording import percent
 from .compare import COLUMNS, Comparison
 
@@ -37,7 +38,29 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
     if card.gain is not None and card.randomized_gain is not None:
         rows.append(("gain", f"{card.gain:.2f}",
                      f"{card.randomized_gain:.2f} on a re-initialized classifier"))  # fmt: skip
-    return rows
+    return rows + token_figures(card)
+
+
+def token_figures(card: ScoreCard) -> list[tuple[str, str, str]]:
+    """One row on a transformer that does not see removed patches; none for other networks."""
+    if card.tokens is None:
+        return []
+    patches = f"{card.tokens.kept} of {card.tokens.patches} patches kept"
+    rest = _answered(card.tokens.complement, card.label)
+    return [
+        ("tokens dropped", _answered(card.tokens.explanation, card.label),
+         f"{patches}; the rest alone: {rest}")
+    ]  # fmt: skip
+
+
+def _answered(answer: TokenAnswer | None, target: str) -> str:
+    """A label with its probability, and the target's where it is another class."""
+    if answer is None:
+        return "no answer"
+    words = f"{answer.label} {percent(answer.probability)}"
+    if answer.label == target:
+        return words
+    return f"{words}, {target} {percent(answer.target_probability)}"
 
 
 def _yes(answer: bool) -> str:

@@ -35,6 +35,9 @@ FIGURES = {
     "cosine": "Whether the same features respond at each place: 1 is the same. It means something "
     "only above random masks.",
     "relative L2": "Difference of the responses as a share of the photograph's own: 0 is the same.",
+    "kept patches": "The cosine at the patches that are at least half kept, of transformers alone.",
+    "tokens dropped": "What a transformer answers when it never sees the removed patches: their "
+    "tokens are left out, so that no background is needed.",
     "random": "The same figure for random masks of equal size, on average.",
     "deletion": "Probability of the class while the best ranked pixels are made gray one after the "
     "other, on average. Small is good.",

@@ -70,7 +70,8 @@ def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
         start=gr.Radio(
             list(STARTS), value=usual.start, label="Start",
             info="gradcam begins where Grad-CAM points; window at the smallest disc that keeps the "
-            "label; none begins undecided.",
+            "label; attention, of transformers alone, where it speaks for the class; none begins "
+            "undecided.",
         ),
         resolution=slider(ExplainConfig, "resolution", usual.resolution),
         draws=slider(ExplainConfig, "draws", usual.draws),

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..methods.registry import grad_cam
+from ..methods.attention import NoAttention
+from ..methods.registry import attention_gradient, grad_cam
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem
 from ..problem.promise import Promise
@@ -38,6 +39,10 @@ def find_start(problem: Problem, config: ExplainConfig) -> Start:
 
     With a mask to continue from, it begins there. A start around the smallest disc falls back on
     Grad-CAM where no disc keeps the promise.
+
+    Raises:
+        NoAttention: the start is to come from attention, and the classifier has none over the
+            whole image.
     """
     guidance = problem.guidance
     if guidance.logits is not None:
@@ -51,4 +56,18 @@ def find_start(problem: Problem, config: ExplainConfig) -> Start:
             return Start(saliency[None, None], share, tuple(map(guidance.rank, logits)))
     if config.start == "none":
         return Start(None, SHARE)
+    if config.start == "attention":
+        return Start(_of_attention(problem), SHARE)
     return Start(grad_cam(problem.classifier, problem.pixels, problem.target), SHARE)
+
+
+def _of_attention(problem: Problem) -> Tensor:
+    """1 x 1 x h x w in [0, 1]: what attention adds to the target, the most being 1."""
+    try:
+        saliency = attention_gradient(problem.classifier, problem.pixels, problem.target)
+    except NoAttention as error:
+        raise NoAttention(
+            "start 'attention' needs a transformer whose layers attend to the whole image; "
+            f"{problem.classifier.name} is none, so that gradcam, window or none is accepted."
+        ) from error
+    return saliency / saliency.amax().clamp_min(1e-12)

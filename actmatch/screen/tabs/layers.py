@@ -27,7 +27,7 @@ class Layers(EvidenceTab):
         with gr.Column(elem_classes=EVIDENCE):
             self.layers = gr.Plot(label="Activation match", show_label=False, elem_id="am-layers")
             self.layers_table = gr.HTML(label="Activation match in figures")
-            gr.HTML(how_to_read("cosine", "relative L2", "random"))
+            gr.HTML(how_to_read("cosine", "relative L2", "kept patches", "random"))
             gr.Markdown("#### Where does a stage respond differently?")
             self.stage, self.divergence, self.maps = divergence_map("explained")
 
