@@ -57,18 +57,19 @@ def chromium(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def serving(folder: str | None = None) -> Iterator[tuple[str, subprocess.Popen]]:
+def serving(folder: str | None = None, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """The address of a fresh app, and its process.
 
     Args:
         folder: for its temporary files; None: the usual one.
+        variables: more of its environment.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port)], stdout=subprocess.DEVNULL,
-        env={**os.environ, **({"TMPDIR": folder} if folder else {})},
+        env={**os.environ, **({"TMPDIR": folder} if folder else {}), **variables},
     )  # fmt: skip
     try:
         while True:

@@ -12,11 +12,14 @@ import pytest
 from browsing import (
     MINUTE,
     UNJUDGED,
+    choose_preset,
     needs_browser,
     open_tab,
     served,
+    set_steps,
     sync_api,
     typed,
+    upload_lion,
     upload_unjudged,
 )
 from test_serving import SLOW, STANDINS
@@ -42,6 +45,14 @@ def outcomes(loans):
     return [json.loads(line)["outcome"] for line in loans.read_text().splitlines()]
 
 
+def over(page, loans, count):
+    """So many loans are over."""
+    until = time.monotonic() + 3 * MINUTE / 1000
+    while len(outcomes(loans)) < count and time.monotonic() < until:
+        page.wait_for_timeout(100)
+    assert len(outcomes(loans)) == count
+
+
 def ended(page):
     """The run is over."""
     sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=3 * MINUTE)
@@ -58,13 +69,12 @@ def test_every_tab_goes_through_the_fork(visit, loans):
     page.get_by_role("button", name="Mask priors").click()
     typed(page, "area").fill("20")  # goes on from the mask
     typed(page, "area").press("Tab")
-    page.get_by_text("Going on from there: step").first.wait_for(timeout=3 * MINUTE)
+    over(page, loans, 2)
     page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
     ended(page)
     open_tab(page, "Timeline")
     page.click("#am-take-mask")
-    page.get_by_text("Judging the mask that you picked").first.wait_for()
-    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    over(page, loans, 3)
     sync_api.expect(page.locator("#am-take-mask")).to_be_enabled(timeout=MINUTE)
     open_tab(page, "Judge")
     page.get_by_label("the last explanation", exact=True).check()
@@ -76,6 +86,14 @@ def test_every_tab_goes_through_the_fork(visit, loans):
     page.click("#am-compare-it")
     page.locator("#am-comparison table").wait_for(timeout=3 * MINUTE)
     ended(page)
+    open_tab(page, "Models")
+    page.click("#am-models-ask")
+    page.locator("#am-matrix table").wait_for(timeout=3 * MINUTE)
+    ended(page)
+    page = visit()
+    upload_lion(page)
+    choose_preset(page, "smallest")
+    set_steps(page, 4)
     for tab in ("several", "classes"):
         open_tab(page, tab.capitalize())
         typed(page, f"{tab}-most").fill("1")
@@ -84,21 +102,24 @@ def test_every_tab_goes_through_the_fork(visit, loans):
         page.click(f"#am-{tab}-find")
         page.locator(f"#am-{tab}-status .am-sentence").wait_for(timeout=3 * MINUTE)
         ended(page)
-    open_tab(page, "Models")
-    page.click("#am-models-ask")
-    page.locator("#am-matrix table").wait_for(timeout=3 * MINUTE)
-    ended(page)
     lent = outcomes(loans)
     assert len(lent) >= 8
     assert set(lent) == {"done"}
 
 
-def test_stop_is_heard_within_a_second(visit):
-    page = visit(query=UNJUDGED)
-    upload_unjudged(page, 2000)
+def long_search(visit):
+    """A page on which a long search has just begun."""
+    page = visit()
+    upload_lion(page)
+    set_steps(page, 2000)
     page.wait_for_timeout(1000)  # what is typed reaches the settings
     page.click("#am-explain")
     page.wait_for_selector("img.am-live", timeout=MINUTE)
+    return page
+
+
+def test_stop_is_heard_within_a_second(visit):
+    page = long_search(visit)
     page.click("#am-stop")
     started = time.perf_counter()
     page.get_by_text("Stopped after").first.wait_for()
@@ -107,14 +128,9 @@ def test_stop_is_heard_within_a_second(visit):
 
 
 def test_a_visitor_who_leaves_frees_the_gpu(visit, loans):
-    page = visit(query=UNJUDGED)
-    upload_unjudged(page, 2000)
-    page.wait_for_timeout(1000)  # what is typed reaches the settings
-    page.click("#am-explain")
-    page.wait_for_selector("img.am-live", timeout=MINUTE)
-    before = len(outcomes(loans))
+    page = long_search(visit)
+    before, other = len(outcomes(loans)), visit()
     page.close()
-    until = time.monotonic() + 15
-    while len(outcomes(loans)) == before and time.monotonic() < until:
-        time.sleep(0.1)
-    assert len(outcomes(loans)) == before + 1
+    started = time.monotonic()
+    over(other, loans, before + 1)
+    assert time.monotonic() - started < 15

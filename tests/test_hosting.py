@@ -14,6 +14,7 @@ from toys import quadrant_classifier
 from actmatch.problem.config import ExplainConfig
 from actmatch.screen import busy, hosting, loaded, logs
 from actmatch.screen.asked import allowed
+from actmatch.screen.downloads import zipped
 from actmatch.screen.loaded import Cache, check_offered, classifier_choices, offered
 
 
@@ -242,3 +243,16 @@ def test_a_visitor_who_left_is_told_apart(caplog):
         next(running)
         running.close()
     assert caplog.records[-1].fields["outcome"] == "left"
+
+
+# --- disk ----------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_told_without_a_path_of_the_server():
+    class Unwritable:
+        def save(self, folder):
+            raise OSError(28, "No space left on device", str(folder))
+
+    with pytest.raises(ValueError, match="has no room for the files of this result") as raised:
+        zipped(Unwritable())
+    assert "/" not in str(raised.value)
