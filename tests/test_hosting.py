@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -256,3 +257,9 @@ def test_a_full_disk_is_told_without_a_path_of_the_server():
     with pytest.raises(ValueError, match="has no room for the files of this result") as raised:
         zipped(Unwritable())
     assert "/" not in str(raised.value)
+
+
+def test_the_guide_lists_every_variable():
+    guide = (Path(__file__).parents[1] / "docs" / "hosting.md").read_text(encoding="utf-8")
+    for name in hosting.Hosting.model_fields:
+        assert f"`{hosting.PREFIX}{name.upper()}`" in guide, name

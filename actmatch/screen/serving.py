@@ -60,6 +60,7 @@ def end_on_sigterm() -> None:
 
 
 def _end(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
     timer = threading.Timer(END_SECONDS, _end_now)
     timer.daemon = True
     timer.start()
