@@ -17,7 +17,7 @@ from actmatch import runtime
 
 runtime.prepare(server=True)
 
-from actmatch.screen import zero_gpu  # noqa: I001  (first: before anything touches CUDA)
+from actmatch.server import zero_gpu  # noqa: I001  (first: before anything touches CUDA)
 import gradio as gr
 
 from actmatch.images.examples import example_photographs
@@ -25,14 +25,13 @@ from actmatch.screen import (
     ask_column,
     endpoints,
     explain_runs,
-    hosting,
     result,
-    serving,
     settings_column,
     share_row,
 )
 from actmatch.screen.header import header
-from actmatch.screen.logs import log_lines
+from actmatch.server import hosting, serving
+from actmatch.server.logs import log_lines
 from actmatch.screen.tabs import TABS, Screen
 from actmatch.screen.theme import NAMES, STYLE, theme
 

@@ -50,7 +50,7 @@ from actmatch.results.replay import replay
 from actmatch.results.report import read_report
 from actmatch.results.settings import Settings, from_query, to_command, to_query
 from actmatch.results.transfer import transfer
-from actmatch.screen.stopping import STOPPED, Stopped, StopSignal, stoppable
+from actmatch.server.stopping import STOPPED, Stopped, StopSignal, stoppable
 
 EITHER = "bright|never"
 SHORT = ExplainConfig(preset="smallest", steps=30, resolution=16, target=EITHER)

@@ -13,10 +13,10 @@ import pytest
 from toys import quadrant_classifier
 
 from actmatch.problem.config import ExplainConfig
-from actmatch.screen import busy, hosting, loaded, logs
 from actmatch.screen.asked import allowed
 from actmatch.screen.downloads import zipped
-from actmatch.screen.loaded import Cache, check_offered, classifier_choices, offered
+from actmatch.server import busy, hosting, loaded, logs
+from actmatch.server.loaded import Cache, check_offered, classifier_choices, offered
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ LAYERS = (
     ("search",),
     ("judging",),
     ("results",),
+    ("server",),
     ("cli", "screen"),
     ("__main__",),
 )

@@ -30,16 +30,16 @@ from actmatch.screen import (
     downloads,
     explain_runs,
     html,
-    loaded,
     result,
     share_row,
 )
 from actmatch.screen.asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS
 from actmatch.screen.search_state import Recorder, SearchState, in_bytes
 from actmatch.screen.share_row import ShareAsked
-from actmatch.screen.stopping import StopSignal
 from actmatch.screen.tabs import compare, judge, pieces
 from actmatch.screen.upload import Photograph
+from actmatch.server import loaded
+from actmatch.server.stopping import StopSignal
 
 LITE0 = "tf_efficientnet_lite0"
 

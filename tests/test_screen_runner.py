@@ -9,7 +9,7 @@ import pytest
 
 from actmatch.progress import Steps, drain
 from actmatch.screen.runner import BROKEN, Form, ShownSteps, into, long_run
-from actmatch.screen.stopping import KINDS, MOVED, Stopped, StopSignal
+from actmatch.server.stopping import KINDS, MOVED, Stopped, StopSignal
 
 VISITOR = "visitor of the runner"
 

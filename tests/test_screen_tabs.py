@@ -26,8 +26,8 @@ from actmatch.problem.config import ExplainConfig
 from actmatch.results.settings import CONTRAST, SIMILARITY
 from actmatch.screen import asked as asked_values
 from actmatch.screen import explain_runs, question, share_row
-from actmatch.screen.stopping import KINDS, StopSignal, leave
 from actmatch.screen.tabs import classes, models, several
+from actmatch.server.stopping import KINDS, StopSignal, leave
 
 SMALL = ExplainConfig(preset="smallest", steps=4)
 

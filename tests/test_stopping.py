@@ -12,8 +12,8 @@ from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
 from actmatch.screen import asked, explain_runs
-from actmatch.screen.stopping import LEFT, STOPPED, Stopped, StopSignal, at_work, leave, stoppable
 from actmatch.screen.tabs import compare, judge
+from actmatch.server.stopping import LEFT, STOPPED, Stopped, StopSignal, at_work, leave, stoppable
 
 VISITOR = SimpleNamespace(session_hash="visitor")
 FEW = ExplainConfig(preset="smallest", steps=3)

@@ -11,11 +11,11 @@ import gradio as gr
 import pytest
 import torch
 
-from actmatch.screen import loaded, zero_gpu
-from actmatch.screen.hosting import hosting
 from actmatch.screen.runner import BROKEN, ShownSteps, long_run
-from actmatch.screen.stopping import Stopped, StopSignal, limited
-from actmatch.screen.zero_gpu import Broken, device_here, on_gpu, seconds_needed
+from actmatch.server import loaded, zero_gpu
+from actmatch.server.hosting import hosting
+from actmatch.server.stopping import Stopped, StopSignal, limited
+from actmatch.server.zero_gpu import Broken, device_here, on_gpu, seconds_needed
 
 STANDINS = Path(__file__).parent / "standins"
 VISITOR = "visitor with a GPU"

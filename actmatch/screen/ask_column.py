@@ -18,11 +18,11 @@ from ..images.render import marked
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
 from ..results import markup
+from ..server.hosting import hosting
+from ..server.loaded import classifier_choices, classifier_for, default_classifier
 from . import html, question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .glossary import promises
-from .hosting import hosting
-from .loaded import classifier_choices, classifier_for, default_classifier
 from .pictures import Picture
 from .runner import PRIVATE, QUIET, Frame, in_words, into
 from .upload import REMOVE_BROKEN, Photograph

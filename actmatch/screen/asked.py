@@ -10,8 +10,8 @@ from ..classifiers.classifier import Classifier
 from ..images.photograph import Source
 from ..problem.config import ExplainConfig, Weights
 from ..problem.problem import Problem, pose_photograph
-from .hosting import hosting
-from .loaded import classifier_for
+from ..server.hosting import hosting
+from ..server.loaded import classifier_for
 from .question import CLASS, RIVAL, AskedQuestion
 
 TOP_CLASS = "the top class"

@@ -13,7 +13,7 @@ from ..results.compare import Comparison
 from ..results.explanation import Explanation
 from ..results.judgment import Judgment
 from ..results.several import Explanations
-from .stopping import own_folder
+from ..server.stopping import own_folder
 
 NO_ROOM = "The server has no room for the files of this result; please try again later."
 COPIED_SECONDS = 300  # after which Gradio has its own copy of a download

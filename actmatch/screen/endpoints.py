@@ -39,21 +39,21 @@ from ..results.several import Finding, Limits, explain_several_steps
 from ..results.transfer import spread
 from ..results.transfer import transfer as transfer_masks
 from ..search.optimize import Step
+from ..server.hosting import hosting
+from ..server.loaded import classifier_for, default_classifier, offered
+from ..server.stopping import in_time
+from ..server.zero_gpu import on_gpu
 from ..wording import percent
 from .asked import WEIGHT, WEIGHTS, allowed, class_asked
 from .downloads import zipped
-from .hosting import hosting
-from .loaded import classifier_for, default_classifier, offered
 from .pictures import Picture, Pictures
 from .question import CLASS, QUESTIONS, AskedQuestion
 from .runner import Pace, in_words, program_run
-from .stopping import in_time
 from .tabs.compare import QUICK_METHODS
 from .tabs.judge import ACCEPTED
 from .tabs.models import met_by
 from .tabs.pieces import masks, worst
 from .upload import Photograph
-from .zero_gpu import on_gpu
 
 HIDDEN = "am-endpoints"  # id of the column in which no visitor sees what programs use
 NUMBERS = tuple(entry.name for entry in fields(ExplainConfig) if "bounds" in entry.metadata)

@@ -17,11 +17,13 @@ from ..problem.problem import Problem
 from ..results.explain import adopt, search
 from ..results.explanation import Explanation
 from ..search.optimize import Step
+from ..server.busy import turn
+from ..server.stopping import LEFT, MOVED, StopSignal, clear, leave, stoppable
+from ..server.zero_gpu import on_gpu
 from ..wording import percent
 from . import charts, html, result
 from .ask_column import TUNED, choose_preset
 from .asked import WEIGHT, WEIGHTS, SearchScene
-from .busy import turn
 from .result import CLEARED
 from .runner import (
     BUSY,
@@ -38,11 +40,9 @@ from .runner import (
     long_run,
 )
 from .search_state import Mark, Recorder, SearchState, guidance_of
-from .stopping import LEFT, MOVED, StopSignal, clear, leave, stoppable
 from .tabs import TABS, EvidenceTab, Refine, Screen, Timeline, timeline
 from .tabs.pieces import forming
 from .tabs.refine import NOTHING_MARKED
-from .zero_gpu import on_gpu
 
 CHART_SECONDS = 1.5  # between two streamed charts
 BURST = 20  # steps after a control was moved

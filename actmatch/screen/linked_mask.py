@@ -16,9 +16,9 @@ from ..images.mask_code import decode
 from ..images.photograph import Source, to_image, to_pixels
 from ..images.render import overlay
 from ..results.settings import mask_in
+from ..server.loaded import classifier_for
 from ..wording import percent
 from . import html
-from .loaded import classifier_for
 from .runner import QUICK, QUIET, Frame, into
 from .search_state import SearchState
 from .tabs import Screen

@@ -14,7 +14,7 @@ from ..images.photograph import Source
 from ..problem.config import ExplainConfig
 from ..problem.views import contrast, similarity
 from ..results.settings import CONTRAST, OTHER, SIMILARITY, Question
-from .loaded import classifier_for
+from ..server.loaded import classifier_for
 from .runner import QUICK, QUIET, Frame, in_words, into
 from .upload import Photograph
 

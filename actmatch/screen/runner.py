@@ -19,12 +19,12 @@ from gradio.components import Component
 
 from ..progress import Steps
 from ..runtime import RunThreads
+from ..server.hosting import hosting
+from ..server.loaded import classifier_for
+from ..server.logs import timed
+from ..server.stopping import MOVED, Stopped, StopSignal, at_work, clear, limited
+from ..server.zero_gpu import lends, on_gpu
 from . import html
-from .hosting import hosting
-from .loaded import classifier_for
-from .logs import timed
-from .stopping import MOVED, Stopped, StopSignal, at_work, clear, limited
-from .zero_gpu import lends, on_gpu
 
 Frame = dict[str, Any]  # updates by the names of the parts; all other parts stay as they are
 Asked, Step, Result = TypeVar("Asked"), TypeVar("Step"), TypeVar("Result")

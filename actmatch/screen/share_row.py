@@ -29,10 +29,10 @@ from ..results.settings import (
     to_program,
     to_query,
 )
+from ..server.loaded import local_checkpoints
 from . import linked_mask
 from .ask_column import choosing_class
 from .asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, SearchScene
-from .loaded import local_checkpoints
 from .question import CLASS, RIVAL, AskedQuestion
 from .runner import PRIVATE, QUIET, Form, Frame, in_words, into
 from .search_state import SearchState

@@ -13,10 +13,10 @@ from ...problem.problem import pose_photograph
 from ...results.classes import USUAL, search_classes
 from ...results.explanation import Explanation
 from ...results.gathered import check_most
+from ...server.stopping import LEFT, stoppable
 from ...wording import percent
 from ..asked import SearchScene, whole
 from ..runner import Form, Frame, long_run
-from ..stopping import LEFT, stoppable
 from .base import Screen
 from .findings import CLEARED, LOADING, SHOWN, FindingsTab, Series
 

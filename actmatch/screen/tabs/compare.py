@@ -13,11 +13,11 @@ from ...methods.registry import METHODS
 from ...progress import Steps
 from ...results.compare import CUTS, CompareConfig, Comparison, compare_rows
 from ...results.judgment import ScoreConfig
+from ...server.stopping import LEFT, STOPPED, stoppable
 from .. import html
 from ..asked import class_asked, whole
 from ..glossary import how_to_read
 from ..runner import BUSY, FREE, QUICK, Form, Frame, long_run
-from ..stopping import LEFT, STOPPED, stoppable
 from .base import Screen, Tab
 from .judge import LAST, AskedRegion, Judge
 from .pieces import gallery

@@ -18,15 +18,15 @@ from ...methods.registry import METHODS
 from ...results import markup
 from ...results.compare import region_of_method
 from ...results.judgment import Judgment, ScoreConfig, judge
+from ...server.loaded import classifier_for
+from ...server.stopping import LEFT, STOPPED, stoppable
 from .. import charts, html
 from ..asked import Scene, class_asked, whole
 from ..glossary import how_to_read
-from ..loaded import classifier_for
 from ..pictures import Canvas
 from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, in_words, into, long_run
 from ..search_state import SearchState, last_mask
 from ..sliders import slider
-from ..stopping import LEFT, STOPPED, stoppable
 from .base import Screen, Tab
 from .pieces import (
     divergence,

@@ -21,13 +21,13 @@ from ...problem.problem import pose_photograph
 from ...results.explain import search
 from ...results.explanation import Explanation
 from ...results.transfer import Transfer, spread, transfer
+from ...server.loaded import classifier_for, offered
+from ...server.stopping import LEFT, stoppable
 from ...wording import percent
 from .. import html
 from ..asked import SearchScene
-from ..loaded import classifier_for, offered
 from ..runner import BUSY, Form, Frame, ShownSteps, long_run
 from ..search_state import SearchState, last_mask
-from ..stopping import LEFT, stoppable
 from .base import Screen, Tab
 from .pieces import IDLE, forming, forming_mask, masks, masks_gallery, pictured
 

@@ -12,9 +12,9 @@ import gradio as gr
 from ...images.photograph import to_pixels
 from ...results.gathered import ORDINALS
 from ...results.several import Limits, explain_several_steps
+from ...server.stopping import LEFT, stoppable
 from ..asked import SearchScene, whole
 from ..runner import Form, Frame, long_run
-from ..stopping import LEFT, stoppable
 from .base import Screen
 from .findings import CLEARED, LOADING, SHOWN, FindingsTab, Series
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from functools import wraps
 from typing import Any
@@ -104,7 +104,9 @@ def _outcomes(frames: Iterator[Any]) -> Iterator[tuple[Any, Exception | None]]:
         yield None, Broken(type(error).__name__)
 
 
-def _until_taken_back(lent: Callable[[bytes], Iterator[bytes]], packed: bytes) -> Iterator[bytes]:
+def _until_taken_back(
+    lent: Callable[[bytes], Iterator[bytes]], packed: bytes
+) -> Generator[bytes, None, None]:
     try:
         yield from lent(packed)
     except Exception as error:  # of `spaces` itself: no place, no quota, killed, died
@@ -157,6 +159,8 @@ def _pixels(name: Any) -> int:
     try:
         known = timm.get_pretrained_cfg(str(name), allow_unregistered=False)
     except (RuntimeError, ValueError):
+        return USUAL_PIXELS
+    if known is None:
         return USUAL_PIXELS
     height, width = known.input_size[-2:]
     return height * width
