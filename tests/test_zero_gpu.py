@@ -137,6 +137,26 @@ def test_a_process_that_hangs_is_killed_when_its_time_is_over(spaces, monkeypatc
         os.kill(pid, 0)
 
 
+def test_a_visitor_whose_quota_is_used_up_reads_what_the_space_says(spaces, monkeypatch):
+    def refusing(duration):
+        def lent(packed):
+            raise gr.Error("No quota left for you today.", title="ZeroGPU quota exceeded")
+            yield
+
+        return lambda task: lent
+
+    monkeypatch.setattr(spaces, "GPU", refusing)
+
+    @on_gpu
+    def frames(session):
+        yield "at work"
+
+    with pytest.raises(gr.Error) as raised:
+        next(frames(VISITOR))
+    assert raised.value.message == "No quota left for you today."
+    assert raised.value.title == "ZeroGPU quota exceeded"
+
+
 def test_leaving_ends_the_process(spaces):
     @on_gpu
     def frames(session):

@@ -32,6 +32,7 @@ JUDGING = 10  # seconds before the end of a loan at which a search ends and its 
 A_PASS = 0.05  # seconds of a forward and a backward pass of 224 x 224 pixels, generously
 A_METHOD = 10  # seconds of a compared method, judged
 USUAL_PIXELS = 224**2
+WORKER_ERROR = "ZeroGPU worker error"  # title of the errors of `spaces` where a process ended
 TAKEN_BACK = (
     "The GPU was taken back before there was a result; {seconds} s of it were asked for. Try "
     "again, with fewer steps if it happens twice."
@@ -65,8 +66,9 @@ def device_here(device: str) -> str:
 def on_gpu(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
     """The generator function; on ZeroGPU, run in a process that has a GPU.
 
-    There it raises a `gr.Error` that says so if that process dies or its time runs out, and
-    `Broken` for every error but `Stopped` and `gr.Error`.
+    There it raises a `gr.Error` that says so if that process dies or its time runs out, the
+    `gr.Error` of `spaces` if there is no GPU for this visitor, and `Broken` for every error of the
+    function but `Stopped` and `gr.Error`.
     """
     if not lends():
         return function
@@ -109,7 +111,9 @@ def _until_taken_back(
 ) -> Generator[bytes, None, None]:
     try:
         yield from lent(packed)
-    except Exception as error:  # of `spaces` itself: no place, no quota, killed, died
+    except Exception as error:  # of `spaces` itself
+        if isinstance(error, gr.Error) and error.title != WORKER_ERROR:
+            raise  # there is no GPU for this visitor now, which the message explains
         log.warning("a GPU that was lent ended a run: %s", error)
         words = TAKEN_BACK.format(seconds=_seconds(packed))
         raise gr.Error(words, title="actmatch", print_exception=False) from error

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from multiprocessing.connection import wait
 
+import gradio as gr
 import torch
 
 from . import config
@@ -37,8 +38,9 @@ _one_at_a_time = threading.Lock()
 _forked = False
 
 
-class Aborted(Exception):
-    """The process with the GPU ended without a result."""
+def _aborted(why):
+    """The error of a process that ended without a result, as the real package raises it."""
+    return gr.Error(f"GPU task aborted: {why}", title="ZeroGPU worker error", print_exception=False)
 
 
 def GPU(task=None, *, duration=60):
@@ -74,16 +76,16 @@ def _lend(task, arguments, named, seconds):
         while True:
             if not wait([ours], timeout=max(0.0, end - time.monotonic())):
                 outcome = "out of time"
-                raise Aborted("GPU task aborted: out of time")
+                raise _aborted("out of time")
             try:
                 kind, value = ours.recv()
             except EOFError:
-                raise Aborted("GPU task aborted: the process died") from None
+                raise _aborted("the process died") from None
             if kind == "end":
                 outcome = "done"
                 return
             if kind == "error":
-                raise Aborted(value)
+                raise _aborted(value)
             try:
                 yield value
             except GeneratorExit:
