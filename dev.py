@@ -21,6 +21,8 @@ VENV = HOME / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = HOME / "requirements.txt"
 PROJECT = HOME / "pyproject.toml"
+SLOW = ("real", "browser")  # marks of tests that need both cores, one after the other
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4")
 BROWSER_PACKAGES = ("chromium", "fonts-liberation")
 
 
@@ -48,7 +50,7 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Install what is missing, lint, check types, and run every test."""
+    """Install what is missing, lint, check types, and run every test: the fast ones first."""
     import tomllib  # not before main() has checked the version
 
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -57,7 +59,13 @@ def test(arguments: list[str]) -> int:
     subprocess.run([PYTHON, "-m", "ruff", "check", "--quiet", "."], check=True)
     subprocess.run([PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."], check=True)
     subprocess.run([PYTHON, "-m", "mypy", "--no-error-summary"], check=True)
-    return subprocess.call([PYTHON, "-m", "pytest", *arguments])
+    pytest = [PYTHON, "-m", "pytest"]
+    if arguments:
+        return subprocess.call([*pytest, *arguments])
+    slow = " or ".join(SLOW)
+    return subprocess.call([*pytest, *SIDE_BY_SIDE, "-m", f"not ({slow})"]) or subprocess.call(
+        [*pytest, "-m", slow]
+    )
 
 
 def install(extra: tuple[str, ...] = ()) -> None:
