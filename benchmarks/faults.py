@@ -42,6 +42,8 @@ LEAKS = ("Traceback", "site-packages", 'File "', "/usr/lib", str(Path.cwd()), te
 FILE = {"_type": "gradio.FileData"}
 PATIENCE = 300.0  # seconds until an answer counts as lost
 DISK = "48m"
+WARM = 3  # ordinary requests before memory is looked at
+SETTLE = 25.0  # seconds after which a server has given freed memory back; see actmatch.runtime
 
 
 def main() -> None:
@@ -62,8 +64,9 @@ class Server:
     def __init__(self, url: str, process: subprocess.Popen) -> None:
         self.url, self.process = f"{url}/gradio_api", process
         self.http = httpx.Client(timeout=PATIENCE)
-        self.answered = self.ordinary()  # loads what is loaded once
-        self.before = resident(process.pid)
+        for _ in range(WARM):  # loads what is loaded once
+            self.ordinary()
+        self.before = self.memory()
 
     def upload(self, content: bytes, name: str = "photo.png") -> httpx.Response:
         """The answer to an upload."""
@@ -99,10 +102,15 @@ class Server:
         more = dict(photograph=self.photograph(), preset="smallest", steps=2)
         return "event: complete" in self.call("explain", self.usual("explain", **more))[1]
 
+    def memory(self) -> float:
+        """Resident memory in MB, once freed memory has gone back to the system."""
+        time.sleep(SETTLE)
+        return resident(self.process.pid)
+
     def tell(self, fault: str, what: str) -> None:
         """A line of the table."""
         answered = "answered" if self.ordinary() else "NOT answered"
-        grown = resident(self.process.pid) - self.before
+        grown = self.memory() - self.before
         ended = "" if self.process.poll() is None else ", THE SERVER ENDED"
         print(f"| {fault} | {what} | {answered}{ended} | {grown:+.0f} |", flush=True)
 
