@@ -91,7 +91,8 @@ def main() -> None:
         server_name=options.host, server_port=options.port,
         root_path=options.root_path or hosting.hosting().root_path or None, theme=theme(),
         css_paths=[STYLE], head=NAMES, max_file_size=MAX_UPLOAD, run_history=False,
-        show_error=False, footer_links=["gradio"], app_kwargs=dict(routes=[serving.HEALTH]),
+        show_error=False, state_session_capacity=serving.SESSIONS, footer_links=["gradio"],
+        app_kwargs=dict(routes=[serving.HEALTH]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )  # fmt: skip
 

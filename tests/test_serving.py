@@ -15,11 +15,14 @@ import threading
 import time
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
 from browsing import HOME, LION, served
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+
+from actmatch.server import serving
 
 pytestmark = pytest.mark.real
 STANDINS = Path(__file__).parent / "standins"
@@ -126,6 +129,24 @@ def test_a_full_queue_says_when_to_come_back(url, server):
     finally:
         for job in jobs:
             job.cancel()
+
+
+def test_requests_that_name_no_session_leave_none_behind():
+    """Gradio keeps what it knows of each; without a bound that is 0.7 MB a request."""
+    with gr.Blocks() as blocks:
+        gr.on([], lambda: 1, None, gr.Number(), api_name="one")
+    serving.guard(blocks)
+    blocks.launch(prevent_thread_lock=True, quiet=True)
+    try:
+        call = f"{blocks.local_url}gradio_api/call/one"
+        for _ in range(serving.NAMELESS + 10):
+            event = httpx.post(call, json=dict(data=[])).json()["event_id"]
+            assert "event: complete" in httpx.get(f"{call}/{event}").text
+        queue = blocks._queue
+        for kept in (blocks.state_holder.session_data, queue.pending_messages_per_session):
+            assert 0 < len(kept) <= serving.NAMELESS
+    finally:
+        blocks.close()
 
 
 def test_its_log_is_lines_of_json_with_durations_and_without_pictures_or_names(server, client):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from .busy import refuse_in_words
 from .hosting import hosting
 from .stopping import own_folder
 
+SESSIONS = 300  # visitors whose state is kept; Gradio's own takes 0.7 MB each
+NAMELESS = 16  # sessions of requests without one that are kept
 END_SECONDS = 3.0  # from SIGTERM until the process ends, whatever still runs
 NO_ADDRESSES = "Send the file itself: this server fetches nothing from an address."
 
@@ -34,11 +37,52 @@ HEALTH = Route("/healthz", health)
 
 
 def guard(blocks: gr.Blocks) -> None:
-    """Bound the queue of a screen, and let no visitor make it fetch an address."""
+    """Bound what visitors take up of a screen, and let none of them make it fetch an address."""
     blocks.queue(max_size=hosting().queue)
     refuse_in_words(blocks._queue)
+    Nameless(blocks).watch()
     for block in blocks.blocks.values():
         _fetch_nothing(block)
+
+
+class Nameless:
+    """The sessions of requests that name none: forgotten once they are over, but for the last few.
+
+    Gradio keeps the state of each request as that of a visitor who may come back: 0.7 MB.
+    """
+
+    def __init__(self, blocks: Any) -> None:
+        self.blocks, self.sessions = blocks, deque[str]()
+
+    def watch(self) -> None:
+        """Look at every request that joins the queue, from now on."""
+        queue = self.blocks._queue
+        push = queue.push
+
+        async def pushed(body: Any, *arguments: Any, **named: Any) -> Any:
+            nameless = body.session_hash is None
+            answer = await push(body, *arguments, **named)
+            if nameless and body.session_hash is not None:
+                self.sessions.append(body.session_hash)
+                self.forget()
+            return answer
+
+        queue.push = pushed
+
+    def forget(self) -> None:
+        """Forget the oldest sessions, as far as nothing of them is pending."""
+        queue, holder = self.blocks._queue, self.blocks.state_holder
+        pending = queue.pending_event_ids_session
+        for _ in range(len(self.sessions) - NAMELESS):
+            session = self.sessions.popleft()
+            if pending.get(session):
+                self.sessions.append(session)
+                continue
+            for kept in (
+                pending, queue.pending_messages_per_session, holder.session_data,
+                holder.time_last_used,
+            ):  # fmt: skip
+                kept.pop(session, None)
 
 
 def _fetch_nothing(block: Any) -> None:
