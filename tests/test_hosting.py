@@ -17,6 +17,7 @@ from actmatch.screen.asked import allowed
 from actmatch.screen.downloads import zipped
 from actmatch.server import busy, hosting, loaded, logs
 from actmatch.server.loaded import Cache, check_offered, classifier_choices, offered
+from actmatch.server.stopping import Stopped
 
 
 @pytest.fixture
@@ -225,8 +226,9 @@ def test_a_visitor_reads_how_many_are_before_them_or_when_to_come_back(monkeypat
 
 
 def test_a_run_is_one_line_of_json(caplog):
-    with caplog.at_level(logging.INFO, "actmatch.runs"), logs.timed("an explanation") as fields:
-        fields["outcome"] = "stopped"
+    caplog.set_level(logging.INFO, "actmatch.runs")
+    with pytest.raises(Stopped), logs.timed("an explanation"):
+        raise Stopped
     (record,) = caplog.records
     line = json.loads(logs.Line().format(record))
     assert line["message"] == "an explanation" and line["outcome"] == "stopped"

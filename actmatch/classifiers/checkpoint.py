@@ -155,10 +155,10 @@ def _preprocessing(described: Description, model: nn.Module) -> dict[str, Any]:
     built = described.arguments.get("img_size")
     embedding: Any = getattr(model, "patch_embed", None)
     if getattr(embedding, "strict_img_size", False):
-        given["input_size"] = (3, *embedding.img_size)
+        given["input_size"] = (RGB, *embedding.img_size)
     elif built:
         pair = built if isinstance(built, Sequence) else (built, built)
-        given.setdefault("input_size", (3, *pair))
+        given.setdefault("input_size", (RGB, *pair))
     return given
 
 

@@ -72,17 +72,15 @@ def program_run(action: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[
 
     @wraps(action)
     def run(*arguments: Any, **named: Any) -> Iterator[Any]:
-        with timed(action.__name__) as told:
-            try:
+        try:
+            with timed(action.__name__):
                 load_here(named.get("classifier"))
                 yield from settled(action(*arguments, **named))
-            except gr.Error:
-                told["outcome"] = "refused"
-                raise
-            except Exception as error:
-                told["outcome"] = "failed"
-                log.exception("%s failed", action.__name__)
-                raise _shown(BROKEN) from error
+        except gr.Error:
+            raise
+        except Exception as error:
+            log.exception("%s failed", action.__name__)
+            raise _shown(BROKEN) from error
 
     return run
 
@@ -150,20 +148,18 @@ class LongRun(Generic[Asked]):
         """
         if not self.heeds_earlier:
             clear(session)
-        with at_work(session), limited(session, hosting().max_seconds), timed(self.what) as told:
+        with at_work(session), limited(session, hosting().max_seconds):
             try:
-                load_here(getattr(asked, "classifier", None))
-                yield from settled(self.frames(session, asked))
+                with timed(self.what):
+                    load_here(getattr(asked, "classifier", None))
+                    yield from settled(self.frames(session, asked))
             except Stopped:
-                told["outcome"] = "stopped"
                 words = f"{self.what.capitalize()} was stopped before there was something to show."
                 yield self.failed(words)
             except gr.Error as error:
-                told["outcome"] = "refused"
                 yield self.failed(str(error.message))
                 raise
             except Exception as error:
-                told["outcome"] = "failed"
                 log.exception("%s failed", self.what)
                 yield self.failed(BROKEN)
                 raise _shown(BROKEN) from error

@@ -20,7 +20,7 @@ class Hosting(BaseSettings):
     """What a server offers, and how much of it a visitor may take.
 
     Raises:
-        ValidationError: a variable has a value that is not accepted; see `sentence`.
+        ValidationError: a variable has a value that is not accepted; `hosting` says it in words.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")

@@ -125,9 +125,7 @@ def _bytes(classifier: Classifier) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-loaded = Cache(
-    lambda name, device: load_classifier(name, device), lambda: hosting().classifier_memory
-)
+loaded = Cache(load_classifier, lambda: hosting().classifier_memory)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=loaded.forget_locks)
 

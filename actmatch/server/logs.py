@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import gradio as gr
+
 from .busy import line
+from .stopping import Stopped
 
 runs = logging.getLogger("actmatch.runs")
 
@@ -43,21 +46,23 @@ def log_lines() -> None:
 
 
 @contextmanager
-def timed(what: str) -> Iterator[dict[str, Any]]:
-    """Log a run once it is over: what it made, its outcome and its seconds.
-
-    Yields the fields to log; change `outcome` where the run does not come to its end.
-    """
-    fields: dict[str, Any] = dict(outcome="done")
-    started = time.perf_counter()
+def timed(what: str) -> Iterator[None]:
+    """Log a run once it is over: what it made, how it ended, and its seconds."""
+    outcome, started = "failed", time.perf_counter()
     try:
-        yield fields
+        yield
+        outcome = "done"
     except GeneratorExit:
-        fields["outcome"] = "left"
+        outcome = "left"
+        raise
+    except Stopped:
+        outcome = "stopped"
+        raise
+    except gr.Error:
+        outcome = "refused"
         raise
     finally:
         seconds = time.perf_counter() - started
-        if fields["outcome"] == "done":
+        if outcome == "done":
             line.note(seconds)
-        fields["seconds"] = round(seconds, 2)
-        runs.info(what, extra=dict(fields=fields))
+        runs.info(what, extra=dict(fields=dict(outcome=outcome, seconds=round(seconds, 2))))
