@@ -200,11 +200,11 @@ def build_generator(
     network: nn.Module
     if kind == "autoencoder":
         network, guide_size = Autoencoder(channels), (2 * rows, 2 * columns)
+        guide = F.interpolate(pixels, guide_size, mode="bilinear", antialias=True) * 2 - 1
     elif kind == "unet":
-        network, guide_size = UNet(channels), (height, width)
+        network, guide = UNet(channels), pixels * 2 - 1
     else:
-        network, guide_size = Pyramid(rows, columns), (1, 1)
-    guide = F.interpolate(pixels, guide_size, mode="bilinear", antialias=True) * 2 - 1
+        network, guide = Pyramid(rows, columns), pixels.new_zeros(1, channels, 1, 1)
     if start is None:
         logits = torch.zeros(1, 1, rows, columns)
     else:
