@@ -16,6 +16,7 @@ LAYERS = (
     ("classifiers",),
     ("problem",),
     ("methods", "evidence"),
+    ("generator",),
     ("search",),
     ("judging",),
     ("results",),

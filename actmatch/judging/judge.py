@@ -149,7 +149,7 @@ class Judge:
         """
         if self.promise.gray_alone:
             return step.index == ENOUGH and self.select_best(step.candidates) is not None
-        if step.index % SELECT_EVERY:
+        if not step.index or step.index % SELECT_EVERY:
             return False
         if self.select_best(step.candidates) is None:
             return False

@@ -26,10 +26,10 @@ IMPUTATION_NOISE = 0.002  # published: 0.01, for single pixels; noise adds up ov
 
 
 class Scene(NamedTuple):
-    """The photograph for which a background is drawn.
+    """The photograph for which backgrounds are drawn, or one photograph for each of them.
 
     Attributes:
-        pixels: 1 x C x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1], or one image per background.
         gray: 1 x C x 1 x 1 pixel value that is zero in the classifier's normalized space.
     """
 
@@ -157,18 +157,19 @@ def shuffle_patches(pixels: Tensor, order: Tensor) -> Tensor:
     If a side does not divide by 8, the remaining pixels at the right and the bottom stay.
 
     Args:
-        pixels: 1 x C x H x W.
+        pixels: M x C x H x W; M = N or 1.
         order: N x 64 permutations.
     """
-    grid = SHUFFLE_GRID
-    _, channels, height, width = pixels.shape
+    grid, count = SHUFFLE_GRID, order.shape[0]
+    images, channels, height, width = pixels.shape
     rows, columns = height // grid, width // grid
     whole = pixels[..., : rows * grid, : columns * grid]
-    patches = whole.reshape(channels, grid, rows, grid, columns).permute(1, 3, 0, 2, 4)
-    patches = patches.reshape(grid * grid, channels, rows, columns)[order]  # N x 64 x C x h x w
-    count = order.shape[0]
+    patches = whole.reshape(images, channels, grid, rows, grid, columns).permute(0, 2, 4, 1, 3, 5)
+    patches = patches.reshape(images, grid * grid, channels, rows, columns)
+    image = torch.arange(images, device=order.device)[:, None]
+    patches = patches[image, order]  # N x 64 x C x h x w
     patches = patches.reshape(count, grid, grid, channels, rows, columns)
-    shuffled = pixels.repeat(count, 1, 1, 1)
+    shuffled = pixels.expand(count, -1, -1, -1).clone()
     shuffled[..., : rows * grid, : columns * grid] = patches.permute(0, 3, 1, 4, 2, 5).reshape(
         count, channels, rows * grid, columns * grid
     )
@@ -181,7 +182,7 @@ def scrambled_phases(pixels: Tensor, noise: Tensor) -> Tensor:
     All channels get the same phases, so that the colors stay; values outside [0, 1] are clipped.
 
     Args:
-        pixels: 1 x C x H x W in [0, 1].
+        pixels: M x C x H x W in [0, 1]; M = N or 1.
         noise: N x 1 x H x W.
     """
     phases = torch.fft.rfft2(noise)

@@ -219,11 +219,11 @@ class ExplainConfig:
     weights: Weights = OF_PRESET  # a Weights, or a mapping of the terms to change
     steps: int = bounded(
         None,
-        1,
+        0,
         2000,
         1,
         "Steps at most",
-        "More steps may find a smaller mask; each costs the same.",
+        "More steps may find a smaller mask; each costs the same. 0 judges the start as it is.",
     )
     patience: int = bounded(
         None,
@@ -325,7 +325,7 @@ class ExplainConfig:
         return asdict(self)
 
 
-STARTS = ("gradcam", "window", "attention", "none")
+STARTS = ("gradcam", "window", "attention", "generator", "none")
 DEFAULTS: dict[str, Any] = dict(
     generator="pyramid", start="gradcam", estimator="straight_through",
     distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,

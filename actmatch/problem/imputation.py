@@ -33,7 +33,7 @@ def impute(noise: Tensor, masks: Tensor, pixels: Tensor) -> Tensor:
     Args:
         noise: M x C x H x W, eps; M = N or 1.
         masks: N x 1 x H x W, 1 keeps the pixel.
-        pixels: 1 x C x H x W in [0, 1].
+        pixels: M x C x H x W in [0, 1]; M = N or 1.
     """
     known = (masks > 0.5).to(pixels.dtype)
     known, values, noise = _coarser(known, known * pixels, noise)

@@ -94,7 +94,7 @@ def draw(
 
     Args:
         kind: a name of `BACKGROUNDS`.
-        pixels: 1 x C x H x W in [0, 1].
+        pixels: 1 x C x H x W in [0, 1], or one image per background.
         gray: 1 x C x 1 x 1 pixel value that is zero in the classifier's normalized space.
         generator: on the device of `pixels`.
     """

@@ -149,7 +149,7 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     """The steps towards the smallest mask that keeps the promise, under the problem's guidance.
 
     The same seed gives the same steps on the same device. The classifier and the global random
-    state are never changed.
+    state are never changed. With 0 steps, the start itself is yielded, as step 0.
     """
     device = problem.pixels.device
     start = find_start(problem, config)
@@ -163,12 +163,13 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
     rate = config.learning_rate * (1.0 if guidance.logits is None else CALM)
     descend = Descent(generator, rate)
     control = area_control(config, problem, start.share)
-    for index in range(1, config.steps + 1):
-        with torch.enable_grad(), default_modes():
+    for index in range(min(1, config.steps), config.steps + 1):
+        with torch.set_grad_enabled(index > 0), default_modes():
             logits = control.shift(guidance.rank(generator()))
             mask = control.mask_at(index, logits)
             outcome = objective(mask)
-            descend(mask, outcome)
+            if index:
+                descend(mask, outcome)
         area = mask.hard.mean()
         held = control.update(index, area, outcome)
         candidates.offer(logits.detach(), area, outcome.slack)
@@ -226,7 +227,7 @@ class AreaControl:
     def mask_at(self, index: int, logits: Tensor) -> Mask:
         """The mask of shifted logits at a step, by the estimator of the settings."""
         if self.is_relaxed(index):
-            progress = min(1.0, index / min(self.config.steps, SELECT_EVERY))
+            progress = min(1.0, index / max(1, min(self.config.steps, SELECT_EVERY)))
             sharp = SHARPEST if self.on_gray else SHARP
             return relax(logits, SOFT * (sharp / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
@@ -274,7 +275,7 @@ class KeepPromise(AreaControl):
         if drawn and config.estimator == "relaxed":
             lost = 1 - promise.keep_rate
             self.growing = SHRINKING * promise.keep_rate / (lost if promise.pooled else lost / 2)
-        self.calming = min(config.steps, SELECT_EVERY if drawn else ENOUGH)
+        self.calming = max(1, min(config.steps, SELECT_EVERY if drawn else ENOUGH))
 
     def shift(self, logits: Tensor) -> Tensor:
         """The logits shifted so that about the share is positive.
@@ -327,7 +328,7 @@ class ReachArea(AreaControl):
 
     def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Update the share after a step; False, since an area limit is not a promise."""
-        progress = min(1.0, index / (REACHED_AFTER * self.config.steps))
+        progress = min(1.0, index / (REACHED_AFTER * max(1, self.config.steps)))
         self.share = self.start ** (1 - progress) * self.config.area**progress
         self.note(-outcome.slack, area <= self.config.area)
         return torch.zeros_like(outcome.slack, dtype=torch.bool)

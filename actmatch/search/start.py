@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from ..generator.preview import one_pass, trained_for
 from ..methods.attention import NoAttention
 from ..methods.registry import attention_gradient, grad_cam
 from ..problem.config import ExplainConfig
@@ -16,6 +18,7 @@ from .window import find_discs
 
 SHARE = 0.5  # share of the pixels kept by the first mask, under a promise or an area limit
 AROUND = 1.5  # the same, as a multiple of a disc that holds
+SMALLEST_SHARE = 0.01  # kept by the first mask of a trained generator, at least
 WIDE = 1.2  # standard deviation of the first ranking around a disc, in radii
 
 
@@ -56,9 +59,29 @@ def find_start(problem: Problem, config: ExplainConfig) -> Start:
             return Start(saliency[None, None], share, tuple(map(guidance.rank, logits)))
     if config.start == "none":
         return Start(None, SHARE)
+    if config.start == "generator":
+        return _of_generator(problem, config)
     if config.start == "attention":
         return Start(_of_attention(problem), SHARE)
     return Start(grad_cam(problem.classifier, problem.pixels, problem.target), SHARE)
+
+
+def _of_generator(problem: Problem, config: ExplainConfig) -> Start:
+    """The ranking of a trained generator, and its own share of the pixels.
+
+    Raises:
+        ValueError: there is no checkpoint for the classifier.
+    """
+    trained = trained_for(problem.classifier)
+    if trained is None:
+        raise ValueError(
+            f"start 'generator' needs a generator trained for {problem.classifier.name}, and the "
+            "folder checkpoints holds none; train one with actmatch train-generator, or start at "
+            "gradcam, window or none."
+        )
+    logits = one_pass(problem, trained)
+    share = min(max((logits > 0).float().mean().item(), SMALLEST_SHARE), SHARE)
+    return Start(torch.sigmoid(logits), share, (problem.guidance.rank(logits[0, 0]),))
 
 
 def _of_attention(problem: Problem) -> Tensor:

@@ -1,0 +1,5 @@
+"""A mask generator trained once on many photographs: a mask in one pass of the classifier.
+
+The network reads a frozen classifier's stages; here it is trained, kept in checkpoints, and used
+for previews. May import: `evidence` and what lies below it.
+"""

@@ -1,0 +1,202 @@
+"""Trained generators as files: float16 safetensors that say what they are for.
+
+Nothing but tensors and text is read. A checkpoint fits a classifier whose weights have the hash,
+and whose stages have the sizes, that are written in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..classifiers.classifier import Classifier
+from .network import Layout, TrainedGenerator
+
+FORMAT, VERSION = "actmatch generator", "1"
+FOLDERS = (Path("checkpoints"), Path(__file__).parents[2] / "checkpoints")
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        classifier: its name.
+        weights_sha256: of the classifier; see `origin`.
+        preset: whose promise it was trained for.
+        layout: of the stages it reads.
+        data: the photographs it was trained on, in words.
+        figures: of the validation.
+    """
+
+    classifier: str
+    weights_sha256: str | None
+    preset: str
+    layout: Layout
+    data: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, str]:
+        """As text, for a safetensors file."""
+        return dict(
+            format=FORMAT,
+            version=VERSION,
+            classifier=self.classifier,
+            weights_sha256=self.weights_sha256 or "",
+            preset=self.preset,
+            layout=json.dumps(self.layout.as_dict()),
+            data=self.data,
+            figures=json.dumps(self.figures),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained generator, and what its checkpoint says."""
+
+    network: TrainedGenerator
+    about: About
+
+
+def is_generator(path: Path) -> bool:
+    """Whether a file is a checkpoint of a generator, of any version."""
+    if path.suffix != SUFFIX:
+        return False
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (OSError, SafetensorError):
+        return False
+
+
+def save(network: TrainedGenerator, about: About, path: Path) -> Path:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        ValueError: it cannot be written; the message says why.
+    """
+    weights = {
+        name: value.detach().cpu().to(torch.float16).contiguous()
+        for name, value in network.state_dict().items()
+    }
+    return written(path, lambda aside: save_file(weights, aside, about.metadata()))
+
+
+def written(path: Path, write: Any) -> Path:
+    """A file, put in place when `write(aside)` has made it whole.
+
+    Raises:
+        ValueError: it cannot be written; the message says why.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        os.close(handle)
+        try:
+            write(aside)
+            os.chmod(aside, 0o644)
+            os.replace(aside, path)
+        finally:
+            Path(aside).unlink(missing_ok=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{path.name} cannot be written: {error}.") from error
+    return path
+
+
+def load(path: Path, classifier: Classifier) -> Trained:
+    """The generator of a checkpoint, on the classifier's device.
+
+    Raises:
+        ValueError: the file is missing, damaged, of another version, or for another classifier;
+            the message says which.
+    """
+    trained = load_any(path)
+    misfit = _misfit(trained.about, classifier)
+    if misfit:
+        raise ValueError(f"{path.name} {misfit}")
+    trained.network.to(classifier.device)
+    return trained
+
+
+def load_any(path: Path) -> Trained:
+    """The generator of a checkpoint, whatever classifier it is for, on the CPU.
+
+    Raises:
+        ValueError: the file is missing, damaged or of another version.
+    """
+    about, weights = _read(path)
+    network = TrainedGenerator(about.layout)
+    try:
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path.name} is damaged: its weights do not fit its layout.") from error
+    network.requires_grad_(False).eval()
+    return Trained(network, about)
+
+
+def _read(path: Path) -> tuple[About, dict[str, torch.Tensor]]:
+    if not path.is_file():
+        raise ValueError(f"There is no generator at {str(path)!r}.")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise ValueError(f"{path.name} is no generator that actmatch has trained.")
+            if metadata.get("version") != VERSION:
+                raise ValueError(
+                    f"{path.name} is of version {metadata.get('version')}; version {VERSION} is "
+                    "read here. Train it again, or update actmatch."
+                )
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = About(
+            metadata["classifier"],
+            metadata["weights_sha256"] or None,
+            metadata["preset"],
+            Layout.read(json.loads(metadata["layout"])),
+            metadata.get("data", ""),
+            json.loads(metadata.get("figures", "{}")),
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{path.name} is damaged or cut off.") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path.name} is damaged: its description cannot be read.") from error
+    return about, weights
+
+
+def _misfit(about: About, classifier: Classifier) -> str | None:
+    """Why a checkpoint is not for a classifier, to follow its name; None if it is."""
+    if about.weights_sha256 != classifier.origin.weights_sha256:
+        return f"was trained for {about.classifier}, and {classifier.name} has other weights."
+    if about.layout.size != classifier.size:
+        return "was trained for {} x {} pixels, not {} x {}.".format(
+            *about.layout.size, *classifier.size
+        )
+    return None
+
+
+def find(classifier: Classifier, folders: Iterable[Path]) -> Path | None:
+    """The checkpoint for a classifier in some folders; None if there is none.
+
+    The first by name, of those whose hash of weights and input size are the classifier's.
+    """
+    for folder in folders:
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            if not is_generator(path):
+                continue
+            try:
+                about, _ = _read(path)
+            except ValueError:
+                continue
+            if _misfit(about, classifier) is None:
+                return path
+    return None

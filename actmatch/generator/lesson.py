@@ -1,0 +1,212 @@
+"""What a batch teaches the generator: the objective of the search, for many photographs at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..classifiers.classifier import Classifier, Response
+from ..images.upsampling import upsampling
+from ..problem import losses
+from ..problem.backgrounds import BACKGROUNDS, kinds
+from ..problem.config import ExplainConfig
+from ..problem.infill import composite, draw
+from ..problem.promise import Promise
+from .features import Features
+
+SOFT, SHARP = 2.0, 8.0  # sharpness of the masks shown, at first and at the end
+DRAWS = 3  # backgrounds behind each mask
+OTHER_SHARES = 0.5  # part of the masks that are shown at other shares than their own
+SPREAD = 0.6  # standard deviation of the log of such a share over the mask's own
+SHARES = (0.01, 0.9)  # of such masks
+AIM = 0.9  # share of the composites on which the promise should hold
+AREA_FIRST, AREA_RANGE = 2.0, (0.1, 50.0)  # weight of the area, steered so that it does
+STEERING = 0.05  # change of its logarithm a step, for all composites held or none
+
+
+class Outcome(NamedTuple):
+    """What a batch of masks did.
+
+    Attributes:
+        loss: the weighted objective, with a gradient.
+        terms: unweighted terms; `held` and `excess`, see `Lesson.held`; and `cut_area`, the mean
+            area, if cut, of the masks at their own share.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+
+
+class Shown(NamedTuple):
+    """Masks as they are shown to the classifier.
+
+    Attributes:
+        logits: N x 1 x H x W, at their own share of the pixels.
+        soft: N x 1 x H x W in (0, 1), in the composites; some at another share.
+        own: N, 1 where a mask is shown at its own share, else 0.
+        kinds: of the K N backgrounds; the i-th is behind image i modulo N.
+    """
+
+    logits: Tensor
+    soft: Tensor
+    own: Tensor
+    kinds: list[str]
+
+
+class Lesson:
+    """The objective of a preset for a batch of photographs.
+
+    Half of the masks are shown at their own share of the pixels, whose area counts; the others at
+    shares around it, so that the order of the pixels is learned beyond the outline. The weight of
+    the area is steered so that the promise holds on `AIM` of the composites.
+
+    Args:
+        autocast: a context for the passes of the classifier.
+
+    Attributes:
+        sharpness: of the masks shown.
+        area_weight: a tensor without axes, on the classifier's device.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        preset: str,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> None:
+        self.autocast = autocast
+        self.classifier, config = classifier, ExplainConfig(preset=preset)
+        self.config, self.promise = config, config.promise or Promise()
+        self.names = ("gray",) if self.promise.gray_alone else kinds()
+        self.draws = 1 if self.promise.gray_alone else DRAWS
+        self.floor = math.log(self.promise.confidence) if self.promise.confidence else -math.inf
+        self.sharpness = SOFT
+        self.area_weight = torch.tensor(AREA_FIRST, device=classifier.device)
+
+    def __call__(
+        self, pixels: Tensor, features: Features, logits: Tensor, random: torch.Generator
+    ) -> Outcome:
+        """The outcome of N x 1 x h x w logits for N x C x H x W pixels."""
+        shown = self.shown(full_size(logits, pixels.shape[-2:]), random)
+        batch = composites(pixels, shown.soft, shown.kinds, self.classifier.gray, random)
+        with self.autocast():
+            response = self.classifier(batch)
+        asked = features.targets.repeat(self.draws)
+        cross = -response.logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
+        own = torch.sigmoid(self.sharpness * shown.logits).flatten(1).mean(1)
+        weights, original = self.config.weights, features.response.activations
+        terms = {
+            "cross_entropy": cross.mean(),
+            "activation": losses.activation(
+                [stage.repeat(self.draws, 1, 1, 1) for stage in original],
+                response.activations,
+                self.config.distances,
+                self.config.layer_weights,
+            ),
+            "area": _mean(own, shown.own),
+            "total_variation": losses.total_variation(shown.soft),
+        }
+        scales = {
+            "cross_entropy": weights.robustness or weights.cross_entropy,
+            "activation": weights.activation,
+            "area": self.area_weight,
+            "total_variation": weights.total_variation,
+        }
+        if self.promise.necessary:
+            with self.autocast():
+                rest = self.classifier.logits(
+                    composite(1 - shown.soft, pixels, self.classifier.gray)
+                )
+            terms["necessity"] = F.softplus(margins(rest, features.targets)).mean()
+            scales["necessity"] = weights.necessity
+        loss = torch.stack([scales[name] * term for name, term in terms.items()]).sum()
+        terms["excess"], terms["held"] = self.held(shown, response, features)
+        terms["cut_area"] = _mean((shown.logits > 0).float().flatten(1).mean(1), shown.own)
+        return Outcome(loss, {name: term.detach() for name, term in terms.items()})
+
+    @torch.no_grad()
+    def held(self, shown: Shown, response: Response, features: Features) -> tuple[Tensor, Tensor]:
+        """The share of the composites on which the promise holds, less `AIM`; and the share itself.
+
+        Of masks at their own share, and of photographs whose top class is asked for: no mask need
+        hold where the whole photograph does not. Both are 0 if there are none in the batch.
+        """
+        asked = features.targets.repeat(self.draws)
+        log_p = response.logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
+        sure = log_p - features.log_probability.repeat(self.draws) >= self.floor
+        elsewhere = torch.tensor([kind != "gray" for kind in shown.kinds], device=log_p.device)
+        kept = ((margins(response.logits, asked) >= 0) & (sure | elsewhere)).float()
+        counted = shown.own * (margins(features.response.logits, features.targets) >= 0)
+        counted = counted.repeat(self.draws)
+        return _mean(kept - AIM, counted), _mean(kept, counted)
+
+    def steer(self, excess: Tensor) -> None:
+        """Move the weight of the area after a step with this much held beyond `AIM`."""
+        change = (STEERING * excess).exp()
+        self.area_weight = (self.area_weight * change).clamp(*AREA_RANGE)
+
+    def shown(self, logits: Tensor, random: torch.Generator) -> Shown:
+        """Masks of N x 1 x H x W logits, and what stands behind them."""
+        count, device = len(logits), logits.device
+        sample = logits.detach()[..., ::4, ::4].flatten(1).sort(1, descending=True).values
+        share = (sample > 0).float().mean(1).clamp_min(SHARES[0])
+        spread = SPREAD * torch.randn(count, generator=random, device=device)
+        place = ((share * spread.exp()).clamp(*SHARES) * sample.shape[1]).long()
+        level = sample.gather(1, place[:, None])[:, 0]
+        own = (torch.rand(count, generator=random, device=device) >= OTHER_SHARES).float()
+        shift = (level * (1 - own)).view(-1, 1, 1, 1)
+        soft = torch.sigmoid(self.sharpness * (logits - shift))
+        lots = torch.Generator().manual_seed(random.initial_seed())  # the device is not waited for
+        order = torch.randperm(self.draws * count, generator=lots).tolist()
+        return Shown(logits, soft, own, [self.names[place % len(self.names)] for place in order])
+
+
+def full_size(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """N x 1 x h x w logits smoothly upsampled to N x 1 x H x W."""
+    rows, columns = (
+        upsampling(cells, side, logits.device)
+        for cells, side in zip(logits.shape[-2:], size, strict=True)
+    )
+    return rows @ logits.float() @ columns.T
+
+
+def composites(
+    pixels: Tensor, masks: Tensor, named: Sequence[str], gray: Tensor, random: torch.Generator
+) -> Tensor:
+    """K N x C x H x W composites of N masked images, each on its own background, drawn anew.
+
+    Args:
+        pixels: N x C x H x W in [0, 1].
+        masks: N x 1 x H x W.
+        named: the kind of each of K N backgrounds; the i-th is behind image i modulo N.
+    """
+    places: list[int] = []
+    parts = []
+    for kind in dict.fromkeys(named):
+        rows = [row for row, name in enumerate(named) if name == kind]
+        images = torch.tensor([row % len(pixels) for row in rows], device=pixels.device)
+        shown, mask = pixels[images], masks[images]
+        behind = draw(kind, shown, gray, len(rows), random).values
+        fill = BACKGROUNDS[kind].fill
+        if fill is not None:
+            behind = fill(behind, mask.detach(), shown)
+        parts.append(composite(mask, shown, behind))
+        places += rows
+    return torch.cat(parts)[torch.tensor(places, device=pixels.device).argsort()]
+
+
+def margins(logits: Tensor, targets: Tensor) -> Tensor:
+    """N margins of each row's target over the strongest other class, in logits."""
+    own = logits.gather(1, targets[:, None])[:, 0]
+    return own - logits.scatter(1, targets[:, None], -torch.inf).amax(1)
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The weighted mean; 0 where all weights are."""
+    return (values * weights).sum() / weights.sum().clamp_min(1)

@@ -1,0 +1,123 @@
+"""A mask before any search: one pass of the classifier, tried on every kind of background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from ..classifiers.classifier import Classifier
+from ..evidence.answers import evidence_on
+from ..evidence.keep_rate import infills
+from ..images.ranking import cut
+from ..images.shape import Shape
+from ..problem.backgrounds import kinds
+from ..problem.problem import Problem
+from ..problem.promise import Promise
+from ..torch_modes import default_modes
+from ..wording import percent
+from .checkpoint import FOLDERS, Trained, find, load
+from .features import features_of
+from .lesson import full_size
+
+SEED = 404_404
+HALVINGS = 5  # of the range of areas in which a repaired mask is looked for
+REPAIR_DRAWS = 2  # of each random kind, in a repair
+
+_found: WeakKeyDictionary[nn.Module, Trained | None] = WeakKeyDictionary()
+
+
+def trained_for(classifier: Classifier) -> Trained | None:
+    """The generator trained for a classifier, on its device; None if there is no checkpoint.
+
+    Looked for once in `FOLDERS`, for as long as the classifier lives.
+    """
+    if classifier.model not in _found:
+        path = find(classifier, FOLDERS)
+        _found[classifier.model] = None if path is None else load(path, classifier)
+    return _found[classifier.model]
+
+
+@default_modes()
+@torch.no_grad()
+def one_pass(problem: Problem, trained: Trained) -> Tensor:
+    """1 x 1 x H x W logits of the generator's mask; positive keeps a pixel."""
+    target = torch.tensor([problem.target], device=problem.pixels.device)
+    features = features_of(problem.classifier, problem.pixels, lambda logits: target)
+    return full_size(trained.network(features), problem.pixels.shape[-2:])
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A mask as it comes from a generator.
+
+    Attributes:
+        mask: 1 x 1 x H x W, 0 or 1, in shape.
+        logits: 1 x 1 x H x W, from which it was cut.
+        kept: whether the label is kept, for each kind of background, on one draw.
+        label: the name of the class.
+    """
+
+    mask: Tensor
+    logits: Tensor
+    kept: dict[str, bool]
+    label: str
+
+    @property
+    def area(self) -> float:
+        """Share of the pixels."""
+        return self.mask.mean().item()
+
+    @property
+    def sentence(self) -> str:
+        """What was seen, in words."""
+        return (
+            f"Preview: {percent(self.area)} of the pixels, still {self.label} on "
+            f"{sum(self.kept.values())} of {len(self.kept)} backgrounds."
+        )
+
+
+@default_modes()
+@torch.no_grad()
+def preview(problem: Problem, trained: Trained, shape: Shape) -> Preview:
+    """The generator's mask of a problem, with every kind of background tried once, in one batch."""
+    logits = one_pass(problem, trained)
+    mask = shape.of((logits > 0).float())
+    drawn = infills(problem, 1, SEED)
+    margins = evidence_on(problem, mask, drawn).margins[:, 0]
+    kept = dict(zip(drawn.kinds, (margins >= 0).tolist(), strict=True))
+    return Preview(mask, logits, kept, problem.label)
+
+
+@default_modes()
+@torch.no_grad()
+def repaired(problem: Problem, seen: Preview, promise: Promise, shape: Shape) -> Preview:
+    """A preview grown along its own logits until the promise holds on a few backgrounds.
+
+    The area is halved in on between that of the mask, if the promise fails there, and the whole
+    picture, with one batch of backgrounds a size; at most `HALVINGS` + 1 of them.
+    """
+    names = ("gray",) if promise.gray_alone else kinds()
+    drawn = infills(problem, REPAIR_DRAWS, SEED + 1, names)
+
+    def holds(mask: Tensor) -> bool:
+        evidence = evidence_on(problem, mask, drawn, promise.necessary)
+        return bool(promise.slack(evidence)[0] >= 0)
+
+    if holds(seen.mask):
+        return seen
+    low, high, best = max(seen.area, 0.01), 1.0, torch.ones_like(seen.mask)
+    for _ in range(HALVINGS):
+        area = (low * high) ** 0.5
+        mask = shape.of((cut(seen.logits[0, 0], area) > 0).float()[None, None])
+        if holds(mask):
+            high, best = area, mask
+        else:
+            low = area
+    margins = evidence_on(problem, best, drawn).margins[:, 0]
+    kept = {kind: True for kind in drawn.kinds}
+    for kind, margin in zip(drawn.kinds, margins.tolist(), strict=True):
+        kept[kind] &= margin >= 0
+    return Preview(best, seen.logits, kept, seen.label)

@@ -1,0 +1,390 @@
+"""Training of a generator for a frozen classifier on a folder of photographs without labels."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..bounds import bounded, check_bounds, choice
+from ..classifiers.classifier import Classifier
+from ..problem.config import PRESETS
+from .card import write_card
+from .checkpoint import About, Trained, save, written
+from .features import Features, features_of, top_1
+from .folder import Photographs, crops, files_in, is_held_out, mosaics, read
+from .lesson import SHARP, SOFT, Lesson
+from .network import Layout, TrainedGenerator
+from .validation import Figures, Validation
+
+MOSAICS = 0.25  # part of a batch that are mosaics, asked for the class of one of their cells
+SECOND = 0.15  # part of the rest that is asked for the second most probable class
+AVERAGE = 0.995  # decay of the running average of the weights, which is what is kept
+DECAY, LARGEST_GRADIENT = 1e-4, 1.0
+WARM, LAST_RATE = 0.03, 0.02  # part of the steps in which the rate rises; the last over the most
+SHARPENED = 0.6  # part of the steps after which the masks are as sharp as they get
+SAVE_EVERY = 30.0  # seconds between two states on disk
+CHECKS = 5  # validations in a training
+LOG_EVERY = 10  # steps between two rows of metrics
+STATE_SUFFIX, METRICS_SUFFIX = ".state", ".csv"
+METRICS = ("step", "loss", "cross_entropy", "activation", "area", "total_variation", "necessity",
+           "held", "cut_area", "area_weight", "rate", "seconds", "val_kept", "val_held",
+           "val_area")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a generator is trained.
+
+    Attributes:
+        preset: whose objective and promise.
+        validation: share of the photographs that are held out, by their names; or the names.
+    """
+
+    preset: str = "recognizable"
+    steps: int = bounded(3000, 1, 1_000_000, 1, "Steps", "More give smaller masks that hold.")
+    batch: int = bounded(16, 2, 4096, 1, "Photographs a step", "More make the steps steadier.")
+    learning_rate: float = bounded(
+        2e-3, 1e-6, 1.0, 1e-6, "Learning rate", "More learns faster and less surely."
+    )
+    seed: int = bounded(0, 0, 2**31 - 1, 1, "Seed", "Another seed draws other crops.")
+    validation: float | tuple[str, ...] = 0.15
+
+    def __post_init__(self) -> None:
+        choice("preset", self.preset, [name for name, preset in PRESETS.items() if preset.promise])
+        check_bounds(self)
+
+    def is_held_out(self, name: str) -> bool:
+        """Whether a photograph is for validation."""
+        if isinstance(self.validation, tuple):
+            return name in self.validation
+        return is_held_out(name, self.validation)
+
+
+class Progress(NamedTuple):
+    """A step of a training: its number, and its metrics if they were looked at."""
+
+    step: int
+    metrics: Mapping[str, float]
+
+
+class Data(NamedTuple):
+    """Photographs to learn from, and to validate on; the latter as the classifier sees them."""
+
+    training: Photographs
+    validation: Photographs
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """A sentence on each file that could not be read."""
+        return (*self.training.skipped, *self.validation.skipped)
+
+
+def read_data(folder: Path, classifier: Classifier, config: TrainingConfig) -> Data:
+    """The photographs of a folder, split.
+
+    Raises:
+        ValueError: there are none, or too few.
+    """
+    files = files_in(folder)
+    held = [path for path in files if config.is_held_out(path.name)]
+    learned = [path for path in files if path not in set(held)]
+    data = Data(read(learned, classifier.data_config), read(held, classifier.data_config, room=1.0))
+    if len(data.training) < 2:
+        raise ValueError(
+            f"{len(data.training) or 'No'} photograph{'' if len(data.training) else 's'} of "
+            f"{str(folder)!r} can be learned from, beside {len(data.validation)} held out; at "
+            f"least 2 are needed. {len(data.skipped)} could not be read."
+        )
+    return data
+
+
+class Training:
+    """The training of one generator: every step follows from the seed and its number alone.
+
+    So a training that was interrupted goes on from its last state as if nothing had happened.
+
+    Args:
+        first: a generator whose weights are the first ones; None begins with random ones.
+        accelerator: of Hugging Face accelerate, for the classifier's device; None computes there in
+            full precision.
+
+    Raises:
+        ValueError: the first generator reads other stages than the classifier has.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        data: Data,
+        config: TrainingConfig,
+        first: Trained | None = None,
+        accelerator: Any = None,
+    ) -> None:
+        self.classifier, self.data, self.config = classifier, data, config
+        self.accelerator, device = accelerator, classifier.device
+        self.photographs = data.training.pixels
+        if device.type == "cuda":
+            self.photographs = self.photographs.to(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(config.seed)
+            probe = torch.zeros(1, classifier.channels, *classifier.size, device=device)
+            self.layout = Layout.of(features_of(classifier, probe), classifier.size)
+            self.network = TrainedGenerator(self.layout).to(device)
+        if first is not None:
+            if first.about.layout != self.layout:
+                raise ValueError(
+                    f"The generator of {first.about.classifier} reads stages of other sizes than "
+                    f"{classifier.name} has, so that training cannot begin from it."
+                )
+            self.network.load_state_dict(first.network.state_dict())
+            self.network.shift.zero_()
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), config.learning_rate, weight_decay=DECAY
+        )
+        self.shared = accelerator.prepare(self.network) if accelerator else self.network
+        autocast = accelerator.autocast if accelerator else nullcontext
+        self.lesson = Lesson(classifier, config.preset, autocast)
+        self.validation = Validation(classifier, data.validation, config.preset)
+        self.step, self.seconds = 0, 0.0
+
+    # --- one step -------------------------------------------------------------------------------
+
+    def learn(self) -> dict[str, Any]:
+        """One step; its metrics, on the device."""
+        random = torch.Generator(device=self.classifier.device)
+        random.manual_seed(self.config.seed + 1_000_003 * (self.step + 1) + self._offset)
+        pixels, features = self.batch(random)
+        part = self.step / self.config.steps
+        self.lesson.sharpness = SOFT * (SHARP / SOFT) ** min(1.0, part / SHARPENED)
+        rate = self.rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.enable_grad():
+            outcome = self.lesson(pixels, features, self.shared(features), random)
+            self._backward(outcome.loss)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        excess = outcome.terms.pop("excess")
+        self.lesson.steer(self.accelerator.reduce(excess, "mean") if self.accelerator else excess)
+        self.step += 1
+        self._average()
+        loss, weight = outcome.loss.detach(), self.lesson.area_weight
+        return dict(loss=loss, **outcome.terms, area_weight=weight, rate=rate)
+
+    def rate(self) -> float:
+        """The learning rate of the next step: a short rise, then a cosine down to a fiftieth."""
+        part = self.step / self.config.steps
+        risen = min(1.0, (self.step + 1) / max(1.0, WARM * self.config.steps))
+        fallen = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * part)) / 2
+        return self.config.learning_rate * risen * fallen
+
+    @property
+    def _offset(self) -> int:
+        """What tells the random numbers of this process from those of the others."""
+        return 7_919 * self.accelerator.process_index if self.accelerator else 0
+
+    def _backward(self, loss: Tensor) -> None:
+        if self.accelerator:
+            self.accelerator.backward(loss)
+        else:
+            loss.backward()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        weight = 1 - min(AVERAGE, self.step / (self.step + 10))
+        for mean, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(new, weight)
+
+    def batch(self, random: torch.Generator) -> tuple[Tensor, Features]:
+        """Pixels of a batch and their features: photographs, and mosaics of four."""
+        config, size = self.config, self.classifier.size
+        joined = round(MOSAICS * config.batch)
+        alone = config.batch - joined
+        lots = torch.Generator().manual_seed(random.initial_seed())
+        count = alone + 4 * joined
+        rounds = -(-count // len(self.photographs))
+        order = torch.cat(
+            [torch.randperm(len(self.photographs), generator=lots) for _ in range(rounds)]
+        )[:count]
+        images = crops(
+            self.photographs[order.to(self.photographs.device)].to(random.device), size, random
+        )
+        whole, cells = images[:alone], images[alone:]
+        second = torch.rand(alone, generator=random, device=random.device) < SECOND
+        if not joined:
+            return whole, features_of(self.classifier, whole, lambda z: _chosen(z, second))
+        place = torch.randint(4, (joined,), generator=random, device=random.device)
+        asked = cells[4 * torch.arange(joined, device=random.device) + place]
+        with torch.no_grad():
+            targets = top_1(self.classifier.logits(asked))
+        pixels = torch.cat((whole, mosaics(cells)))
+        features = features_of(
+            self.classifier,
+            pixels,
+            lambda logits: torch.cat((_chosen(logits[:alone], second), targets)),
+        )
+        return pixels, features
+
+    # --- all of them ----------------------------------------------------------------------------
+
+    def run(self, out: Path) -> Generator[Progress, None, Figures]:
+        """Train to the end, from the state beside `out` if there is one; the validation's figures.
+
+        The state and the metrics lie beside the checkpoint; the state goes when it is written.
+
+        Raises:
+            ValueError: the loss is not finite, or a file cannot be written. What was written last
+                stays.
+        """
+        state, table = out.with_suffix(STATE_SUFFIX), Metrics(out.with_suffix(METRICS_SUFFIX))
+        if state.is_file():
+            self.restore(state)
+        table.rewind(self.step)
+        saved = started = time.monotonic()
+        before = self.seconds
+        every = max(1, self.config.steps // CHECKS)
+        while self.step < self.config.steps:
+            metrics = self.learn()
+            self.seconds = before + time.monotonic() - started
+            row: dict[str, float] = {}
+            if self.step % LOG_EVERY == 0 or self.step == self.config.steps:
+                row = {name: float(value) for name, value in metrics.items()}
+                self._check(row["loss"], state)
+                row["seconds"] = self.seconds
+            if self.step % every == 0 and self.step < self.config.steps:
+                row |= self.validation.figures(self.average).row()
+            if row and self._first:
+                table.add(dict(step=self.step, **row))
+            yield Progress(self.step, row)
+            if time.monotonic() - saved > SAVE_EVERY and self._first:
+                self.store(state)
+                saved = time.monotonic()
+        self.validation.settle(self.average, self.crops_to_settle_on())
+        figures = self.validation.figures(self.average)
+        if self._first:
+            table.add(dict(step=self.step, seconds=self.seconds, **figures.row()))
+            about = self.about(figures)
+            save(self.average, about, out)
+            write_card(about, PRESETS[about.preset].sentence, out)
+            state.unlink(missing_ok=True)
+        return figures
+
+    @property
+    def _first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.accelerator is None or self.accelerator.is_main_process
+
+    def _check(self, loss: float, state: Path) -> None:
+        if loss == loss and abs(loss) != float("inf"):
+            return
+        kept = f"the state of {state.name} is kept" if state.is_file() else "nothing was kept yet"
+        raise ValueError(
+            f"The loss became {loss} at step {self.step}, so training stopped; {kept}. "
+            f"Try a learning rate below {self.config.learning_rate:g}."
+        )
+
+    def crops_to_settle_on(self) -> Tensor:
+        """Photographs that were learned from, as the classifier sees them, bytes."""
+        height, width = self.classifier.size
+        stored = self.data.training.pixels
+        down, right = (
+            (a - b) // 2 for a, b in zip(stored.shape[-2:], (height, width), strict=True)
+        )
+        return stored[..., down : down + height, right : right + width]
+
+    def about(self, figures: Figures) -> About:
+        """What the checkpoint says of itself."""
+        training, validation = len(self.data.training), len(self.data.validation)
+        return About(
+            self.classifier.name,
+            self.classifier.origin.weights_sha256,
+            self.config.preset,
+            self.layout,
+            f"{training} photographs without labels; {validation} others for validation",
+            figures.as_dict() | dict(steps=self.step, batch=self.config.batch),
+        )
+
+    def store(self, path: Path) -> None:
+        """Write the state of the training, whole or not at all."""
+        state = dict(
+            step=self.step,
+            seconds=self.seconds,
+            config=repr(self.config),
+            network=self.network.state_dict(),
+            average=self.average.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            area_weight=self.lesson.area_weight,
+        )
+        written(path, lambda aside: torch.save(state, aside))
+
+    def restore(self, path: Path) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: it is damaged, or of a training with other settings.
+        """
+        try:
+            state = torch.load(path, map_location=self.classifier.device, weights_only=True)
+            same = state["config"] == repr(self.config)
+            if same:
+                self.network.load_state_dict(state["network"])
+                self.average.load_state_dict(state["average"])
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.lesson.area_weight = state["area_weight"]
+                self.step, self.seconds = state["step"], state["seconds"]
+        except Exception as error:  # torch.load raises many kinds for damaged files
+            raise ValueError(f"{path.name} is damaged; delete it to start anew.") from error
+        if not same:
+            raise ValueError(
+                f"{path.name} is of a training with other settings; delete it to start anew."
+            )
+
+
+class Metrics:
+    """A table of metrics on disk, one row at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rewind(self, step: int) -> None:
+        """Drop the rows after a step, which will be made again."""
+        rows = [row for row in self._rows() if int(row["step"]) <= step]
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, METRICS)
+                writer.writeheader()
+                writer.writerows(rows)
+        except OSError as error:
+            raise ValueError(f"{self.path.name} cannot be written: {error}.") from error
+
+    def _rows(self) -> Iterator[dict[str, str]]:
+        if self.path.is_file():
+            with self.path.open(newline="") as file:
+                yield from [row for row in csv.DictReader(file) if (row["step"] or "").isdigit()]
+
+    def add(self, row: Mapping[str, float]) -> None:
+        """One more row."""
+        try:
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, METRICS).writerow(row)
+        except OSError as error:
+            raise ValueError(f"{self.path.name} cannot be written: {error}.") from error
+
+
+def _chosen(logits: Tensor, second: Tensor) -> Tensor:
+    """The most probable class of each row, or the second where so marked."""
+    best = logits.topk(2, dim=-1).indices
+    return torch.where(second, best[:, 1], best[:, 0])

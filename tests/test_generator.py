@@ -1,0 +1,352 @@
+"""The trained generator: what it reads, how it learns, its checkpoints, and previews."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from toys import linear_classifier, quadrant_classifier, quadrant_pixels
+
+from actmatch import ExplainConfig, explain
+from actmatch.classifiers.classifier import Classifier
+from actmatch.generator import checkpoint, preview, training
+from actmatch.generator.checkpoint import find, is_generator, load, load_any, save
+from actmatch.generator.features import features_of
+from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
+from actmatch.generator.lesson import SHARP, composites, full_size
+from actmatch.generator.network import Layout, TrainedGenerator
+from actmatch.generator.training import Training, TrainingConfig, read_data
+from actmatch.images.photograph import to_image
+from actmatch.problem.backgrounds import kinds
+from actmatch.problem.problem import pose
+from actmatch.problem.promise import Promise
+from actmatch.progress import drain
+from actmatch.search import start
+
+SHORT = TrainingConfig(steps=30, batch=8, validation=0.25)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Sixteen photographs of a white square somewhere in the upper left, as files."""
+    home = tmp_path / "photographs"
+    home.mkdir()
+    lots = np.random.default_rng(0)
+    for number in range(16):
+        image = lots.integers(90, 160, (48, 48, 3), dtype=np.uint8)
+        top, left = lots.integers(0, 6, 2)
+        image[top : top + 20, left : left + 20] = 255
+        Image.fromarray(image).save(home / f"photo{number}.png")
+    return home
+
+
+def trained_on(folder, config=SHORT, **more) -> Training:
+    classifier = quadrant_classifier()
+    return Training(classifier, read_data(folder, classifier, config), config, **more)
+
+
+# --- what it reads ------------------------------------------------------------------------------
+
+
+def test_the_evidence_of_the_toy_is_its_gradient_times_its_map(quadrant):
+    pixels = quadrant_pixels()
+    found = features_of(quadrant, pixels)
+    stage = quadrant(pixels).activations[-1]
+    assert found.targets.tolist() == [0]
+    # the logit is gain * 4 * mean(pooled) - 1 over 3 x 8 x 8 values, and the gain is 2
+    torch.testing.assert_close(found.evidence, 2 * 4 * stage / stage[0].numel())
+
+
+def test_the_evidence_is_of_the_class_that_is_chosen():
+    classifier = linear_classifier()
+    pixels = torch.rand(2, 3, 32, 32)
+    chosen = features_of(classifier, pixels, lambda logits: torch.tensor([1, 0]))
+    assert chosen.targets.tolist() == [1, 0]
+    assert chosen.evidence[0, ..., 0].abs().sum() == 0  # the left half says nothing of class 1
+    assert chosen.evidence[1, ..., 1].abs().sum() == 0
+
+
+def test_a_transformer_whose_map_has_no_gradient_gives_one_channel():
+    model = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=3)
+    classifier = Classifier(model, "vit", ("a", "b", "c"))
+    found = features_of(classifier, torch.rand(2, 3, 32, 32))
+    assert found.evidence.shape[0] == 2
+    assert found.evidence.shape[-2:] == found.response.activations[-1].shape[-2:]
+    network = TrainedGenerator(Layout.of(found, (32, 32)))
+    assert network(found).shape == (2, 1, *found.response.activations[-1].shape[-2:])
+
+
+def test_the_decoder_reads_grids_from_coarse_to_fine():
+    layout = Layout((8, 16, 24, 32), ((56, 56), (28, 28), (14, 14), (14, 14)), 32, (224, 224))
+    assert layout.levels() == [((14, 14), [2, 3]), ((28, 28), [1])]
+    assert Layout.read(json.loads(json.dumps(layout.as_dict()))) == layout
+
+
+# --- photographs --------------------------------------------------------------------------------
+
+
+def test_files_that_cannot_be_read_are_skipped_and_named(folder, quadrant):
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "notes.txt").write_text("no photograph")
+    found = read(files_in(folder), quadrant.data_config)
+    assert len(found) == 16 and found.pixels.dtype == torch.uint8
+    (sentence,) = found.skipped
+    assert sentence.startswith("broken.jpg: ")
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_a_folder_without_photographs_is_refused(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=name):
+        files_in(tmp_path / name)
+
+
+def test_one_photograph_is_too_few(tmp_path, photograph, quadrant):
+    photograph.save(tmp_path / "only.png")
+    with pytest.raises(ValueError, match=r"1 photograph of .* at least 2 are needed"):
+        read_data(tmp_path, quadrant, replace(SHORT, validation=0.0))
+
+
+def test_the_split_depends_on_the_name_alone():
+    held = [is_held_out(f"photo{number}.png", 0.25) for number in range(1000)]
+    assert 200 < sum(held) < 300
+    assert not is_held_out("any.png", 0.0) and is_held_out("any.png", 1.0)
+
+
+def test_crops_are_of_the_photographs_and_repeatable():
+    stored = torch.randint(0, 256, (5, 3, 40, 40), dtype=torch.uint8)
+    one, same = (crops(stored, (32, 32), torch.Generator().manual_seed(1)) for _ in range(2))
+    assert one.shape == (5, 3, 32, 32) and one.min() >= 0 and one.max() <= 1
+    torch.testing.assert_close(one, same)
+    plain = crops(torch.full_like(stored, 51), (32, 32), torch.Generator().manual_seed(1))
+    torch.testing.assert_close(plain, torch.full_like(plain, 0.2))
+
+
+def test_a_mosaic_shows_four_images_row_by_row():
+    images = torch.arange(8).view(8, 1, 1, 1).expand(8, 3, 6, 6) / 10
+    first, second = mosaics(images)
+    assert first.shape == (3, 6, 6)
+    torch.testing.assert_close(first[0, [0, 0, 5, 5], [0, 5, 0, 5]], images[:4, 0, 0, 0])
+    torch.testing.assert_close(second[0, [0, 0, 5, 5], [0, 5, 0, 5]], images[4:, 0, 0, 0])
+
+
+def test_every_composite_keeps_its_own_image_where_the_mask_is():
+    pixels, masks = torch.rand(3, 3, 16, 16), torch.zeros(3, 1, 16, 16)
+    masks[..., :8, :] = 1
+    named = [*kinds(), *kinds()[:2]]  # 12 = 4 for each image
+    made = composites(pixels, masks, named, torch.full((1, 3, 1, 1), 0.5), torch.Generator())
+    for row in range(len(named)):
+        torch.testing.assert_close(made[row, :, :8], pixels[row % 3, :, :8])
+    gray = named.index("gray")
+    torch.testing.assert_close(made[gray, :, 8:], torch.full((3, 8, 16), 0.5))
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def test_the_loss_falls_and_the_mask_lies_where_the_toy_looks(folder, tmp_path):
+    out = tmp_path / "toy.safetensors"
+    run = trained_on(folder, replace(SHORT, steps=150))
+
+    def loss() -> float:
+        """Of the same masks on the same backgrounds, the area weighing the same."""
+        run.lesson.area_weight = torch.tensor(1.0)
+        pixels, features = run.batch(torch.Generator().manual_seed(5))
+        logits = run.average(features)
+        return run.lesson(pixels, features, logits, torch.Generator().manual_seed(5)).loss.item()
+
+    run.lesson.sharpness = SHARP
+    before = loss()
+    figures = drain(run.run(out))
+    assert loss() < 0.8 * before
+    assert figures.photographs == len(run.data.validation) > 0
+    classifier = quadrant_classifier()
+    problem = pose(classifier, quadrant_pixels(), None)
+    logits = preview.one_pass(problem, load(out, classifier))[0, 0]
+    assert logits[:16, :16].mean() > logits[16:, 16:].mean()
+    assert not out.with_suffix(".state").exists()
+    card = out.with_suffix(".md").read_text()
+    assert card.startswith("---\n") and "base_model: timm/quadrant" in card
+
+
+def test_a_training_that_was_interrupted_ends_as_one_that_was_not(folder, tmp_path, monkeypatch):
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    drain(trained_on(folder).run(whole))
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    for step in trained_on(folder).run(cut):
+        if step.step == 13:
+            break  # as a kill would: the state is that of an earlier step
+    assert cut.with_suffix(".state").is_file() and not cut.exists()
+    drain(trained_on(folder).run(cut))
+    with safe_open(whole, "pt") as one, safe_open(cut, "pt") as other:
+        assert set(one.keys()) == set(other.keys())
+        for name in one.keys():  # noqa: SIM118
+            assert torch.equal(one.get_tensor(name), other.get_tensor(name)), name
+
+    def steps(path):
+        with path.with_suffix(".csv").open() as file:
+            return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
+
+    assert steps(whole) == steps(cut)
+
+
+def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
+    out = tmp_path / "toy.safetensors"
+    state = out.with_suffix(".state")
+    trained_on(folder).store(state)
+    with pytest.raises(ValueError, match="other settings"):
+        drain(trained_on(folder, replace(SHORT, seed=1)).run(out))
+    state.write_bytes(state.read_bytes()[:200])
+    with pytest.raises(ValueError, match="damaged"):
+        drain(trained_on(folder).run(out))
+    assert not out.exists()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(folder, tmp_path, monkeypatch):
+    out = tmp_path / "toy.safetensors"
+    run = trained_on(folder)
+    run.store(out.with_suffix(".state"))
+    learn = run.learn
+    monkeypatch.setattr(run, "learn", lambda: learn() | dict(loss=torch.tensor(torch.nan)))
+    with pytest.raises(ValueError, match=r"loss became nan at step 10.*toy\.state is kept"):
+        drain(run.run(out))
+    assert not out.exists() and out.with_suffix(".state").is_file()
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    run = trained_on(folder, replace(SHORT, steps=2))
+    with pytest.raises(ValueError, match=r"toy\.safetensors cannot be written.*No space left"):
+        drain(run.run(tmp_path / "toy.safetensors"))
+    assert not list(tmp_path.glob("*safetensors*"))
+
+
+def test_it_begins_from_another_generator(folder, tmp_path):
+    out = tmp_path / "first.safetensors"
+    drain(trained_on(folder, replace(SHORT, steps=2)).run(out))
+    first = load_any(out)
+    run = trained_on(folder, first=first)
+    torch.testing.assert_close(run.network.head.weight, first.network.head.weight)
+    layout = replace(first.about.layout, channels=(7,))
+    with pytest.raises(ValueError, match="stages of other sizes"):
+        trained_on(folder, first=replace(first, about=replace(first.about, layout=layout)))
+
+
+@pytest.mark.parametrize("changes", [dict(preset="paper"), dict(steps=0), dict(batch=1)])
+def test_settings_out_of_range_are_refused(changes):
+    with pytest.raises(ValueError):
+        TrainingConfig(**changes)
+
+
+# --- checkpoints --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(quadrant, tmp_path):
+    """A checkpoint for the toy whose mask is everything."""
+    layout = Layout.of(features_of(quadrant, quadrant_pixels()), quadrant.size)
+    network = TrainedGenerator(layout)
+    torch.nn.init.constant_(network.head.bias, 1.0)
+    about = checkpoint.About("quadrant", quadrant.origin.weights_sha256, "recognizable", layout)
+    return save(network, about, tmp_path / "checkpoints" / "quadrant.safetensors")
+
+
+def test_a_checkpoint_is_found_and_half_as_large_as_its_weights(kept, quadrant):
+    assert is_generator(kept) and find(quadrant, [kept.parent]) == kept
+    trained = load(kept, quadrant)
+    assert trained.about.preset == "recognizable"
+    weights = sum(value.numel() for value in trained.network.state_dict().values())
+    assert kept.stat().st_size < 2 * weights + 20_000
+
+
+def test_a_checkpoint_for_another_classifier_is_refused(kept):
+    other = linear_classifier()
+    assert find(other, [kept.parent]) is None
+    with pytest.raises(ValueError, match="was trained for quadrant, and linear has other weights"):
+        load(kept, other)
+
+
+def test_a_checkpoint_cut_off_of_another_version_or_none_is_refused(kept, quadrant):
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="damaged or cut off"):
+        load(kept, quadrant)
+    assert find(quadrant, [kept.parent]) is None
+    save_file({"a": torch.zeros(1)}, kept, dict(format=checkpoint.FORMAT, version="99"))
+    with pytest.raises(ValueError, match="version 99"):
+        load(kept, quadrant)
+    save_file({"a": torch.zeros(1)}, kept)
+    with pytest.raises(ValueError, match="no generator that actmatch has trained"):
+        load(kept, quadrant)
+    with pytest.raises(ValueError, match="There is no generator"):
+        load(kept.with_name("missing.safetensors"), quadrant)
+
+
+# --- previews -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_hand(kept, monkeypatch):
+    """The checkpoint lies where checkpoints are looked for."""
+    monkeypatch.setattr(preview, "FOLDERS", (kept.parent,))
+    preview._found.clear()
+    yield load
+    preview._found.clear()
+
+
+def test_a_preview_counts_the_backgrounds(at_hand, problem):
+    trained = preview.trained_for(problem.classifier)
+    metered = problem.metered()
+    seen = preview.preview(metered, trained, ExplainConfig().shape)
+    assert seen.area == 1 and all(seen.kept.values()) and set(seen.kept) == set(kinds())
+    assert seen.sentence.endswith(f"still bright on {len(kinds())} of {len(kinds())} backgrounds.")
+    assert metered.classifier.passes == pytest.approx(1 + len(kinds()) / 3)
+
+
+def test_a_mask_that_misses_its_promise_is_grown_until_it_holds(problem):
+    logits = -torch.arange(32.0).view(1, 1, 32, 1).expand(1, 1, 32, 32) + 1.5  # two rows
+    shape = ExplainConfig(pieces=0, grain=1).shape
+    mask = (logits > 0).float()
+    seen = preview.Preview(mask, logits, {}, "bright")
+    promise = Promise(keep_rate=0.9)
+    grown = preview.repaired(problem, seen, promise, shape)
+    assert seen.area < grown.area < 1 and all(grown.kept.values())
+    again = preview.repaired(problem, grown, promise, shape)
+    assert again is grown  # what holds is left as it is
+
+
+def test_no_steps_judge_the_start_alone(at_hand, quadrant, photograph, monkeypatch):
+    rows = torch.arange(32.0)
+    logits = (18 - torch.maximum(rows[:, None], rows))[None, None]  # the quadrant, two pixels more
+    monkeypatch.setattr(start, "one_pass", lambda problem, trained: logits)
+    found = explain(quadrant, photograph, ExplainConfig(start="generator", steps=0))
+    assert found.promise_kept and 0.1 < found.card.area < 0.35
+    assert len(found.history) == 1
+
+
+def test_a_start_without_a_checkpoint_is_refused(monkeypatch, tmp_path, photograph):
+    monkeypatch.setattr(preview, "FOLDERS", (tmp_path,))
+    with pytest.raises(ValueError, match="generator trained for quadrant"):
+        explain(quadrant_classifier(), photograph, ExplainConfig(start="generator"))
+
+
+def test_logits_grow_to_full_size_smoothly():
+    grown = full_size(torch.ones(2, 1, 4, 4), (32, 24))
+    torch.testing.assert_close(grown, torch.ones(2, 1, 32, 24))
+
+
+def test_a_picture_keeps_its_values_through_bytes(quadrant, tmp_path):
+    to_image(quadrant_pixels()[0]).save(tmp_path / "photo.png")
+    found = read([tmp_path / "photo.png"], quadrant.data_config, room=1.0)
+    torch.testing.assert_close(found.pixels[0] / 255.0, quadrant_pixels()[0], atol=3e-3, rtol=0)
