@@ -15,10 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from toys import linear_classifier, quadrant_classifier, quadrant_pixels
 
-from actmatch import ExplainConfig, explain
+from actmatch import ExplainConfig, cli, explain, load_classifier
+from actmatch.classifiers import zoo
+from actmatch.classifiers.checkpoint import GENERATOR, is_generator
 from actmatch.classifiers.classifier import Classifier
 from actmatch.generator import checkpoint, preview, training
-from actmatch.generator.checkpoint import find, is_generator, load, load_any, save
+from actmatch.generator.checkpoint import find, load, load_any, save
 from actmatch.generator.features import features_of
 from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
 from actmatch.generator.lesson import SHARP, composites, full_size
@@ -30,6 +32,7 @@ from actmatch.problem.problem import pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
 from actmatch.search import start
+from actmatch.server import loaded
 
 SHORT = TrainingConfig(steps=30, batch=8, validation=0.25)
 
@@ -249,6 +252,57 @@ def test_settings_out_of_range_are_refused(changes):
         TrainingConfig(**changes)
 
 
+# --- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def train(folder, tmp_path, monkeypatch, capsys):
+    """Run the command on the folder, with the toy; its status, and what it printed."""
+    monkeypatch.setattr(zoo, "load_classifier", lambda name, device: quadrant_classifier())
+
+    def run(*options: str) -> tuple[int, str]:
+        out = str(tmp_path / "made" / "toy.safetensors")
+        words = ["train-generator", str(folder), "--out", out, "--steps", "4", "--batch", "4"]
+        status = cli.main([*words, "--device", "cpu", "--quiet", *options])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return run
+
+
+def test_the_command_writes_a_checkpoint_its_card_and_its_metrics(train, folder, tmp_path):
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    status, printed = train("--validation", "0.25")
+    assert status == 0
+    assert "1 could not be read: broken.jpg" in printed
+    assert "of the masks keep the promise as they come" in printed
+    made = {path.name for path in (tmp_path / "made").iterdir()}
+    assert {"toy.safetensors", "toy.md", "toy.csv"} <= made and "toy.state" not in made
+
+
+def test_the_command_holds_out_the_names_of_a_file(train, tmp_path):
+    (tmp_path / "names.txt").write_text("photo3.png\nphoto5.png\n")
+    status, printed = train("--validation", str(tmp_path / "names.txt"))
+    assert status == 0 and "14 photographs to learn from, 2 held out." in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--out", "toy.pth"), "--out must end with .safetensors"),
+        (("--validation", "2"), "--validation takes a share from 0 to 0.9"),
+        (("--validation", "missing.txt"), "'missing.txt' cannot be read"),
+        (("--steps", "0"), "steps"),
+        (("--preset", "paper"), "preset must be one of"),
+        (("--first", "missing.safetensors"), "There is no generator at"),
+    ],
+)
+def test_bad_options_are_one_sentence(train, tmp_path, options, sentence):
+    status, printed = train(*options)
+    assert status == 2 and printed.count("actmatch: ") == 1 and sentence in printed
+    assert not (tmp_path / "made").exists()
+
+
 # --- checkpoints --------------------------------------------------------------------------------
 
 
@@ -257,7 +311,7 @@ def kept(quadrant, tmp_path):
     """A checkpoint for the toy whose mask is everything."""
     layout = Layout.of(features_of(quadrant, quadrant_pixels()), quadrant.size)
     network = TrainedGenerator(layout)
-    torch.nn.init.constant_(network.head.bias, 1.0)
+    torch.nn.init.constant_(network.shift, 9.0)
     about = checkpoint.About("quadrant", quadrant.origin.weights_sha256, "recognizable", layout)
     return save(network, about, tmp_path / "checkpoints" / "quadrant.safetensors")
 
@@ -283,7 +337,7 @@ def test_a_checkpoint_cut_off_of_another_version_or_none_is_refused(kept, quadra
     with pytest.raises(ValueError, match="damaged or cut off"):
         load(kept, quadrant)
     assert find(quadrant, [kept.parent]) is None
-    save_file({"a": torch.zeros(1)}, kept, dict(format=checkpoint.FORMAT, version="99"))
+    save_file({"a": torch.zeros(1)}, kept, dict(format=GENERATOR, version="99"))
     with pytest.raises(ValueError, match="version 99"):
         load(kept, quadrant)
     save_file({"a": torch.zeros(1)}, kept)
@@ -291,6 +345,15 @@ def test_a_checkpoint_cut_off_of_another_version_or_none_is_refused(kept, quadra
         load(kept, quadrant)
     with pytest.raises(ValueError, match="There is no generator"):
         load(kept.with_name("missing.safetensors"), quadrant)
+
+
+def test_a_generator_is_no_classifier(kept, monkeypatch):
+    with pytest.raises(ValueError, match=r"quadrant\.safetensors is a mask generator"):
+        load_classifier(kept, "cpu")
+    monkeypatch.setattr(loaded, "CHECKPOINTS", kept.parent)
+    assert loaded.local_checkpoints() == []
+    (kept.parent / "birds.pth").touch()
+    assert loaded.local_checkpoints() == [str(kept.parent / "birds.pth")]
 
 
 # --- previews -----------------------------------------------------------------------------------

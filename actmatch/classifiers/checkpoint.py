@@ -24,6 +24,7 @@ from .description import Description, check_keys, check_layout, check_preprocess
 from .origin import shown_path
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".bin")
+GENERATOR = "actmatch generator"  # the format named by files of mask generators
 CONTAINERS = ("state_dict", "model_state_dict", "model", "model_ema")  # of weights, in a checkpoint
 WRAPPERS = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.")  # key prefixes
 COUNTERS = ("n_averaged", "total_ops", "total_params")  # keys of averaging and profiling
@@ -34,6 +35,17 @@ SHOWN_KEYS = 3  # in a message about keys that do not fit
 def is_checkpoint(name: str | os.PathLike) -> bool:
     """Whether a name is that of a file of weights, by its suffix."""
     return str(name).lower().endswith(CHECKPOINT_SUFFIXES)
+
+
+def is_generator(path: Path) -> bool:
+    """Whether a file holds a trained mask generator, and no classifier."""
+    if path.suffix.lower() != ".safetensors":
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == GENERATOR
+    except (OSError, SafetensorError):
+        return False
 
 
 def from_file(
@@ -49,6 +61,11 @@ def from_file(
 
     if not path.is_file():
         raise ValueError(f"There is no checkpoint at {str(path)!r}; give its path, folder and all.")
+    if is_generator(path):
+        raise ValueError(
+            f"{path.name} is a mask generator, not a classifier; it is used by itself where its "
+            "classifier is explained."
+        )
     beside = beside or _beside(path)
     weights, described, taken = _read_checkpoint(path, beside)
     architecture = described.architecture or _architecture_in(beside.stem) or ""

@@ -18,10 +18,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ..classifiers.checkpoint import GENERATOR, is_generator
 from ..classifiers.classifier import Classifier
 from .network import Layout, TrainedGenerator
 
-FORMAT, VERSION = "actmatch generator", "1"
+VERSION = "1"
 FOLDERS = (Path("checkpoints"), Path(__file__).parents[2] / "checkpoints")
 SUFFIX = ".safetensors"
 
@@ -49,7 +50,7 @@ class About:
     def metadata(self) -> dict[str, str]:
         """As text, for a safetensors file."""
         return dict(
-            format=FORMAT,
+            format=GENERATOR,
             version=VERSION,
             classifier=self.classifier,
             weights_sha256=self.weights_sha256 or "",
@@ -66,17 +67,6 @@ class Trained:
 
     network: TrainedGenerator
     about: About
-
-
-def is_generator(path: Path) -> bool:
-    """Whether a file is a checkpoint of a generator, of any version."""
-    if path.suffix != SUFFIX:
-        return False
-    try:
-        with safe_open(path, "pt") as file:
-            return (file.metadata() or {}).get("format") == FORMAT
-    except (OSError, SafetensorError):
-        return False
 
 
 def save(network: TrainedGenerator, about: About, path: Path) -> Path:
@@ -150,7 +140,7 @@ def _read(path: Path) -> tuple[About, dict[str, torch.Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") != GENERATOR:
                 raise ValueError(f"{path.name} is no generator that actmatch has trained.")
             if metadata.get("version") != VERSION:
                 raise ValueError(

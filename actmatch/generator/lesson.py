@@ -21,13 +21,13 @@ from ..problem.promise import Promise
 from .features import Features
 
 SOFT, SHARP = 2.0, 8.0  # sharpness of the masks shown, at first and at the end
-DRAWS = 3  # backgrounds behind each mask
-OTHER_SHARES = 0.5  # part of the masks that are shown at other shares than their own
-SPREAD = 0.6  # standard deviation of the log of such a share over the mask's own
-SHARES = (0.01, 0.9)  # of such masks
-AIM = 0.9  # share of the composites on which the promise should hold
+DRAWS = 1  # backgrounds behind each mask
+OTHER_SHARES = 0.6  # part of the masks that are shown at other shares than their own
+SHARES = (0.06, 0.6)  # of the pixels, of such masks
+WHOLE = 5.0  # weight of the total variation, at least: nothing else keeps a mask in one piece here
+AIM = 0.8  # share of the composites on which the promise should hold
 AREA_FIRST, AREA_RANGE = 2.0, (0.1, 50.0)  # weight of the area, steered so that it does
-STEERING = 0.05  # change of its logarithm a step, for all composites held or none
+STEERING = 0.15  # change of its logarithm a step, for all composites held or none
 
 
 class Outcome(NamedTuple):
@@ -62,8 +62,8 @@ class Shown(NamedTuple):
 class Lesson:
     """The objective of a preset for a batch of photographs.
 
-    Half of the masks are shown at their own share of the pixels, whose area counts; the others at
-    shares around it, so that the order of the pixels is learned beyond the outline. The weight of
+    Some masks are shown at their own share of the pixels, whose area counts; the others at any
+    share, so that the order of the pixels is learned, not an outline alone. The weight of
     the area is steered so that the promise holds on `AIM` of the composites.
 
     Args:
@@ -116,7 +116,7 @@ class Lesson:
             "cross_entropy": weights.robustness or weights.cross_entropy,
             "activation": weights.activation,
             "area": self.area_weight,
-            "total_variation": weights.total_variation,
+            "total_variation": max(weights.total_variation, WHOLE),
         }
         if self.promise.necessary:
             with self.autocast():
@@ -155,15 +155,14 @@ class Lesson:
         """Masks of N x 1 x H x W logits, and what stands behind them."""
         count, device = len(logits), logits.device
         sample = logits.detach()[..., ::4, ::4].flatten(1).sort(1, descending=True).values
-        share = (sample > 0).float().mean(1).clamp_min(SHARES[0])
-        spread = SPREAD * torch.randn(count, generator=random, device=device)
-        place = ((share * spread.exp()).clamp(*SHARES) * sample.shape[1]).long()
+        lots = torch.rand(count, generator=random, device=device)
+        place = (SHARES[0] * (SHARES[1] / SHARES[0]) ** lots * sample.shape[1]).long()
         level = sample.gather(1, place[:, None])[:, 0]
         own = (torch.rand(count, generator=random, device=device) >= OTHER_SHARES).float()
         shift = (level * (1 - own)).view(-1, 1, 1, 1)
         soft = torch.sigmoid(self.sharpness * (logits - shift))
-        lots = torch.Generator().manual_seed(random.initial_seed())  # the device is not waited for
-        order = torch.randperm(self.draws * count, generator=lots).tolist()
+        seeded = torch.Generator().manual_seed(random.initial_seed())  # the device need not wait
+        order = torch.randperm(self.draws * count, generator=seeded).tolist()
         return Shown(logits, soft, own, [self.names[place % len(self.names)] for place in order])
 
 

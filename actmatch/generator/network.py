@@ -1,6 +1,7 @@
 """The trained generator: a decoder over a frozen classifier's own stages.
 
-    deepest stage, evidence for the target -> up, joined with the stages of finer grids -> logits
+    deepest stage, evidence for the target -> up, joined with the stages of finer grids
+        -> a ranking of the cells, and the level from which on they are kept -> logits
 
 The classifier is the encoder of the autoencoder of arXiv 2509.23051, as in arXiv 1705.07857; what
 makes the mask one of a class is the evidence for that class, so that any class can be asked for.
@@ -20,6 +21,7 @@ from .features import Features
 
 WIDTHS = (128, 96, 64)  # channels of the decoder, from the coarsest grid to the finest
 CELLS = 28  # on the longer side of the finest grid that is read, at most
+HIGHEST = 1.5  # level of an image, in standard deviations of its ranking
 GROUPS = 8  # of the group normalization
 EPSILON = 1e-6
 
@@ -85,6 +87,10 @@ class Layout:
 class TrainedGenerator(nn.Module):
     """N x 1 x h x w logits of masks from `Features`; positive keeps a pixel.
 
+    The logits of an image are a ranking with standard deviation 1, less the image's level, which is
+    bounded. Were they free, the network would blow them up until nothing is undecided, and stop
+    learning.
+
     Attributes:
         shift: added to all logits, so that about the promised share of the masks keeps its promise
             as they come; found after training.
@@ -105,9 +111,10 @@ class TrainedGenerator(nn.Module):
             self.entries.append(nn.Conv2d(inputs, width, 1))
             self.blocks.append(nn.Sequential(_block(before + width, width), _block(width, width)))
             before = width
-        self.head = nn.Conv2d(before, 1, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = nn.Conv2d(before, 1, 1, bias=False)
+        self.level = nn.Linear(before, 1)
+        nn.init.zeros_(self.level.weight)
+        nn.init.zeros_(self.level.bias)
         self.register_buffer("shift", torch.zeros(()))
 
     def forward(self, features: Features) -> Tensor:
@@ -127,7 +134,9 @@ class TrainedGenerator(nn.Module):
                 level = torch.cat((finer, level), 1)
             decoded = block(level)
         assert decoded is not None  # there is at least one level
-        return self.head(decoded) + self.shift
+        ranking = F.layer_norm(self.head(decoded), decoded.shape[-2:])
+        level = HIGHEST * torch.tanh(self.level(decoded.mean((2, 3))))
+        return ranking - level[..., None, None] + self.shift
 
 
 def _scaled(maps: Tensor) -> Tensor:

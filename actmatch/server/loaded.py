@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from ..classifiers.checkpoint import is_checkpoint
+from ..classifiers.checkpoint import is_checkpoint, is_generator
 from ..classifiers.classifier import Classifier
 from ..classifiers.zoo import (
     DEFAULT_CLASSIFIER,
@@ -29,8 +29,9 @@ MEGABYTE = 1e6
 
 
 def local_checkpoints() -> list[str]:
-    """Checkpoint files in the folder of that name."""
-    return sorted(str(path) for path in CHECKPOINTS.glob("*") if is_checkpoint(path))
+    """Files of classifiers in the folder checkpoints; those of mask generators are none."""
+    files = (path for path in CHECKPOINTS.glob("*") if is_checkpoint(path))
+    return sorted(str(path) for path in files if not is_generator(path))
 
 
 def offered() -> list[str]:
