@@ -92,7 +92,7 @@ def main() -> None:
         root_path=options.root_path or hosting.hosting().root_path or None, theme=theme(),
         css_paths=[STYLE], head=NAMES, max_file_size=MAX_UPLOAD, run_history=False,
         show_error=False, state_session_capacity=serving.SESSIONS, footer_links=["gradio"],
-        app_kwargs=dict(routes=[serving.HEALTH]),
+        app_kwargs=dict(routes=[serving.HEALTH], middleware=[serving.COMPRESSION]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )  # fmt: skip
 
