@@ -15,7 +15,7 @@ from actmatch.images.examples import example_photographs
 from benchmarks.screen import PATIENCE, chromium, serving
 
 SIZES = ((1440, 900), (1280, 720), (390, 844))
-PARTS = ("am-photograph", "am-explain", "am-forming")
+PARTS = ("am-photograph", "am-explain", "am-hero")
 LINK = "/?preset=smallest&steps=40&patience=40"
 FRAMEWORK = ("/assets/", "/static/", "data:", "blob:")  # what Gradio serves of its own
 SHIFTS = """() => {
@@ -67,8 +67,9 @@ def weigh(browser: Browser, url: str) -> None:
     session.send("Network.enable")
     session.on("Network.responseReceived", learn)
     session.on("Network.loadingFinished", weigh_one)
-    page.goto(url, wait_until="networkidle")
-    page.wait_for_timeout(3000)
+    page.goto(url)
+    page.wait_for_selector("#am-explain")
+    page.wait_for_timeout(5000)  # pictures and fonts come later
     own = sum(size for one, size in sizes.items() if not paths.get(one, "").startswith(FRAMEWORK))
     total = sum(sizes.values())
     print(f"page: {total / 1000:.0f} kB in all, {own / 1000:.0f} kB beside Gradio's files")

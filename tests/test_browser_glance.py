@@ -180,7 +180,7 @@ def test_the_page_weighs_hardly_more_than_the_parts_of_gradio_that_it_is_made_of
     session.send("Network.setCacheDisabled", dict(cacheDisabled=True))
     session.on("Network.responseReceived", learn)
     session.on("Network.loadingFinished", weigh)
-    page.reload(wait_until="networkidle")
+    page.reload()
     page.wait_for_selector("#am-examples img")
     page.wait_for_timeout(2000)
     assert "/" in own

@@ -141,6 +141,7 @@ def test_a_visitor_shows_masks_to_several_classifiers(visit):
 
 def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit):
     page = small(visit, "light")
+    page.get_by_role("button", name="Classifier and question").click()
     page.get_by_label("Why this class rather than another?").check()
     rival = page.locator("#am-rival input")
     page.wait_for_timeout(3000)  # the rivals come from the classifier

@@ -23,6 +23,7 @@ from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .examples_row import choose_on_click, examples_row
 from .glossary import promises
 from .runner import PRIVATE, QUICK, QUIET, Frame, in_words, into
+from .search_state import SearchState
 from .upload import REMOVE_BROKEN, Photograph
 
 TUNED = (*PRESET_SETTINGS, *(WEIGHT + name for name in WEIGHTS))  # controls that a preset sets
@@ -122,7 +123,9 @@ def connect(controls: dict[str, Component], result: dict[str, Component]) -> Non
     looking = dict(concurrency_id="look", concurrency_limit=2, **QUIET)
     waiting = {name: result[name] for name in ("status", "live", "legend", "suggestions")}
     seen = into(named("seen", "top5") | waiting, look)
-    seen["inputs_kwargs"] = named("photograph", "classifier", "fit") | dict(code=result["code"])
+    seen["inputs_kwargs"] = named("photograph", "classifier", "fit") | dict(
+        code=result["code"], state=result["state"]
+    )
     looked = controls["photograph"].change(**seen, **looking)
     emptied = into(waiting, show_example)
     controls["photograph"].clear(**emptied, inputs=result["code"], **QUICK)
@@ -150,11 +153,18 @@ def choosing_class(controls: dict[str, Component]) -> dict[str, Any]:
 
 
 @in_words
-def look(photograph: Source | None, classifier: str, fit: str, code: str = "") -> Frame:
+def look(
+    photograph: Source | None,
+    classifier: str,
+    fit: str,
+    code: str = "",
+    state: SearchState | None = None,
+) -> Frame:
     """What the classifier sees of the photograph and says of it, until there is an explanation.
 
     Args:
         code: of the mask in the page's address, which then stands where the result will stand.
+        state: of the search; where it is about this photograph, its result stays.
     """
     if photograph is None:
         return dict(seen="", top5=NO_TOP5)
@@ -168,7 +178,7 @@ def look(photograph: Source | None, classifier: str, fit: str, code: str = "") -
         seen = html.seen_frame(whole.size, seen_box(whole.size, loaded.data_config))
     said = markup.top5(predictions) + (html.note(whole.note) if whole.note else "")
     frame = dict(seen=seen, top5=said)
-    if not code:
+    if not code and not (state and state.shows(loaded, photograph, fit)):
         frame |= example.unexplained(to_image(pixels[0]), loaded.name, predictions[0])
     return frame
 
