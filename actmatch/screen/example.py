@@ -89,7 +89,9 @@ def unexplained(seen: Image.Image, classifier: str, top: Prediction) -> Frame:
     """A photograph as the classifier sees it, and the question that Explain answers."""
     said = f"{classifier} says {top.name}, {percent(top.probability)}."
     return dict(
-        status=html.start(f"{said} Which few pixels are enough for that?", "Press Explain, and watch."),
+        status=html.start(
+            f"{said} Which few pixels are enough for that?", "Press Explain, and watch."
+        ),
         live=gr.update(
             value=html.still_picture(html.enlarged(seen), f"The photograph as it is seen. {said}"),
             visible=True,
