@@ -32,7 +32,7 @@ from actmatch.screen import (
 from actmatch.screen.header import header
 from actmatch.server import hosting, serving
 from actmatch.server.logs import log_lines
-from actmatch.screen.tabs import TABS, Screen
+from actmatch.screen.tabs import Screen, lay_out
 from actmatch.screen.theme import NAMES, STYLE, theme
 
 gc.freeze()  # what was imported stays: no later collection looks through it
@@ -50,21 +50,21 @@ def build() -> gr.Blocks:
         with gr.Row(elem_id="am-layout"):
             with gr.Column(elem_id="am-ask"):
                 ask = ask_column.ask_column()
+            with gr.Column(elem_id="am-asked"):
+                asked = ask_column.asked_column()
             with gr.Column(elem_id="am-answer"):
                 shown = result.result_parts()
-                with gr.Tabs(elem_id="am-tabs", overflow_behavior="wrap"):
-                    tabs = {tab: tab() for tab in TABS}
+                tabs = lay_out()
                 shown["save"] = result.download_button()
                 share = share_row.share_row()
             with gr.Column(elem_id="am-settings"):
                 settings = settings_column.settings_column()
         endpoints.connect()  # first: names are given out in the order of the events
-        screen = Screen(blocks, ask | settings, shown, tabs)
-        ask_column.connect(screen.controls)
+        screen = Screen(blocks, ask | asked | settings, shown, tabs)
+        ask_column.connect(screen.controls, shown)
         for tab in tabs.values():
             tab.connect(screen)
         explain_runs.connect(screen)
-        result.connect(explain_runs.result_parts(screen))
         share_row.connect(share, screen)
         blocks.load(None, js=settings_column.RENDER_FOLDED, api_visibility="private")
     return blocks
@@ -92,7 +92,7 @@ def main() -> None:
         root_path=options.root_path or hosting.hosting().root_path or None, theme=theme(),
         css_paths=[STYLE], head=NAMES, max_file_size=MAX_UPLOAD, run_history=False,
         show_error=False, state_session_capacity=serving.SESSIONS, footer_links=["gradio"],
-        app_kwargs=dict(routes=[serving.HEALTH]),
+        app_kwargs=dict(routes=[serving.HEALTH], middleware=[serving.COMPRESSION]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )  # fmt: skip
 

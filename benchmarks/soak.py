@@ -19,7 +19,8 @@ from actmatch.images.examples import example_photographs
 from benchmarks.screen import PATIENCE, chromium, load, serving
 
 SETTLED = 3  # visits after which the server should stop growing
-TABS = ("Refine", "Timeline", "Predictions", "Layers", "Robustness", "Curves")
+TABS = ("What if?", "Refine", "Why?", "Timeline", "Predictions", "Layers", "Curves",
+        "Can I trust it?", "Robustness")  # fmt: skip
 PAGE = 4096  # bytes
 
 

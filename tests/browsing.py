@@ -20,6 +20,7 @@ import pytest
 
 from actmatch.images.examples import example_photographs
 from actmatch.problem.config import PRESETS
+from actmatch.screen.tabs import QUESTIONS
 
 try:
     from playwright import sync_api
@@ -153,10 +154,11 @@ def choose_preset(page, preset):
     sync_api.expect(said).to_contain_text(PRESETS[preset].sentence, timeout=MINUTE)
 
 
-def open_tab(page, name):
-    tab = page.get_by_role("tab", name=name)
-    if not tab.count():  # a phone has room for some tabs; the others are in a menu
-        page.locator(".overflow-menu > button").first.click()
-        tab = page.locator(".overflow-dropdown button", has_text=name)
-    tab.first.click()
+def open_tab(page, title):
+    """Open the tab of this title, and before it that of the question it answers."""
+    question = next(
+        asked for asked, tabs in QUESTIONS.items() if title in [tab.title for tab in tabs]
+    )
+    for name in (question, title):
+        page.get_by_role("tab", name=name, exact=True).click()
     page.wait_for_timeout(1000)  # what is shown only now takes on its values first

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
+from shown import picture_in
 from test_channels import QUICK, SIDE, classifier_of, colorful, network, save
 from toys import random_pixels
 
@@ -303,7 +304,7 @@ def test_the_screen_keeps_the_transparency_of_an_upload(tmp_path, monkeypatch):
     payload = SimpleNamespace(path=str(tmp_path / "photo.png"))
     photograph = upload.Photograph().preprocess(payload)
     assert isinstance(photograph, Photograph)
-    assert ask_column.look(photograph, "bands", "crop")["seen"].mode == "RGB"
+    assert picture_in(ask_column.look(photograph, "bands", "crop")["live"]["value"]).mode == "RGB"
     problem = pose_photograph(classifier, photograph, ExplainConfig(fit="squash"))
     alpha = torch.from_numpy(np.array(translucent())[..., 3]) / 255
     assert torch.equal(problem.pixels[0, 3], alpha)
@@ -336,7 +337,7 @@ def test_how_it_was_scaled_is_said_wherever_the_photograph_is(tmp_path, capsys, 
     found = explain(classifier, photo, ExplainConfig(**QUICK))
     assert found.note.startswith(TWELVE) and found.report()["note"] == found.note
     assert TWELVE in html_report(found)
-    assert TWELVE in html.result(found)
+    assert TWELVE in html.result(html.ResultWords.of(found))
     judged = judge(classifier, photo, np.eye(SIDE, dtype=np.uint8))
     assert judged.report()["note"] == found.note
     monkeypatch.setattr(ask_column, "classifier_for", lambda name: classifier)

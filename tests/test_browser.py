@@ -46,10 +46,11 @@ def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):
     assert re.match(
         r"Keeping [\d.]+ % of the pixels, tf_efficientnet_lite0 still says lion", sentence
     )
-    sync_api.expect(page.locator("#am-slider img")).to_have_count(2, timeout=MINUTE)
     page.wait_for_selector("#am-mask img")
     screenshot(page, "desktop")
-    page.get_by_role("tab", name="Layers").click()
+    open_tab(page, "Before and after")
+    sync_api.expect(page.locator("#am-slider img")).to_have_count(2, timeout=MINUTE)
+    open_tab(page, "Layers")
     page.wait_for_selector("#am-layers .vega-embed canvas, #am-layers .vega-embed svg")
     rows = page.locator("#am-answer table >> nth=0").locator("tbody tr")
     sync_api.expect(rows).to_have_count(5, timeout=MINUTE)
@@ -211,7 +212,7 @@ def test_an_earlier_report_restores_the_settings(visit, tmp_path):
 
 
 def open_judge(page):
-    open_tab(page, "Judge")
+    open_tab(page, "Judge a region")
     page.wait_for_selector("#am-canvas canvas")
 
 
@@ -282,9 +283,9 @@ def test_a_visitor_compares_a_painted_region_with_other_methods(visit, viewport)
     upload_lion(page)
     open_judge(page)
     paint(page)
-    open_tab(page, "Compare")
-    page.get_by_label("the region of the Judge tab").check()
-    page.get_by_label("occlusion").uncheck()
+    open_tab(page, "Other methods")
+    page.get_by_label("the judged region").check()
+    page.get_by_label("Occlusion").uncheck()
     page.click("#am-compare-it")
     page.locator("#am-compared").get_by_text("2 other methods").wait_for(timeout=3 * MINUTE)
     page.locator("#am-side-by-side").scroll_into_view_if_needed()
@@ -295,6 +296,7 @@ def test_a_visitor_compares_a_painted_region_with_other_methods(visit, viewport)
 
 EVIDENCE = {  # tabs of the result, and what is there once they are drawn
     "Mask and overlay": "#am-complement img",
+    "Before and after": "#am-slider img",
     "Predictions": ".am-bar",
     "Layers": "#am-layers .vega-embed canvas, #am-layers .vega-embed svg",
     "Robustness": "#am-explained-worst img",
@@ -310,7 +312,8 @@ def test_every_tab_of_a_result_fits_every_window_and_scheme(visit):
     page.wait_for_selector(".am-badges")
     for name, drawn in EVIDENCE.items():
         open_tab(page, name)
-        part = page.locator("[role=tabpanel]").filter(visible=True).locator(drawn).first
+        panel = page.locator("[role=tabpanel] [role=tabpanel]").filter(visible=True)
+        part = panel.locator(drawn).first
         part.scroll_into_view_if_needed()
         part.wait_for()
         looks(page, f"result-{name.split()[0].lower()}")

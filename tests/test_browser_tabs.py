@@ -53,7 +53,7 @@ def test_a_visitor_looks_for_several_explanations(visit):
     upload_lion(page)
     choose_preset(page, "smallest")
     set_steps(page, 8)
-    open_tab(page, "Several")
+    open_tab(page, "Other explanations")
     set_number(page, "several-most", "2")
     set_number(page, "several-overlap", "0.5")  # without, so few steps do not always find a second
     page.click("#am-several-find")
@@ -66,7 +66,7 @@ def test_a_visitor_looks_for_several_explanations(visit):
 
 def test_a_visitor_sees_what_each_of_the_top_classes_rests_on(visit):
     page = small(visit, "dark", steps=60)  # long enough to be seen at work
-    open_tab(page, "Classes")
+    open_tab(page, "Other classes")
     set_number(page, "classes-most", "2")
     page.click("#am-classes-find")
     page.locator("#am-classes-live img").wait_for()
@@ -93,16 +93,16 @@ def test_a_visitor_sees_what_each_of_the_top_classes_rests_on(visit):
 def test_a_region_of_another_method_is_judged_and_rollout_has_hops(visit):
     page = visit()
     upload_lion(page)
-    open_tab(page, "Judge")
+    open_tab(page, "Judge a region")
     page.get_by_label("another method", exact=True).check()
     set_number(page, "judge-share", "0.2")
     page.locator("#am-canvas").wait_for(state="hidden")
     page.click("#am-judge-it")
     figures = page.locator("#am-figures")
     figures.get_by_text("20\u00a0%").first.wait_for(timeout=3 * MINUTE)
-    open_tab(page, "Compare")
+    open_tab(page, "Other methods")
     page.locator("#am-hops").wait_for(state="hidden")
-    page.get_by_label("attention_rollout").check()
+    page.get_by_label("Attention rollout").check()
     page.locator("#am-hops").wait_for()
 
 
@@ -110,7 +110,7 @@ def test_stop_ends_the_search_for_several(visit):
     page = visit()
     upload_lion(page)
     set_steps(page, 2000)
-    open_tab(page, "Several")
+    open_tab(page, "Other explanations")
     page.click("#am-several-find")
     page.locator("#am-several-live img").wait_for()
     page.click("#am-stop")
@@ -120,7 +120,7 @@ def test_stop_ends_the_search_for_several(visit):
 
 def test_a_visitor_shows_masks_to_several_classifiers(visit):
     page = small(visit, "dark")
-    open_tab(page, "Models")
+    open_tab(page, "Other classifiers")
     page.click("#am-models-ask")
     page.locator("#am-models-status").get_by_text("There is no explanation yet").wait_for()
     page.click("#am-explain")
@@ -141,6 +141,7 @@ def test_a_visitor_shows_masks_to_several_classifiers(visit):
 
 def test_a_visitor_asks_why_not_another_class_and_what_is_similar(visit):
     page = small(visit, "light")
+    page.get_by_role("button", name="Classifier and question").click()
     page.get_by_label("Why this class rather than another?").check()
     rival = page.locator("#am-rival input")
     page.wait_for_timeout(3000)  # the rivals come from the classifier

@@ -127,6 +127,7 @@ def test_a_suggestion_moves_its_slider_and_goes_on_and_removed_pixels_can_be_fad
     said.get_by_text("All checks").wait_for()
     said.get_by_text("All checks").click()
     sync_api.expect(said.locator("details li")).to_have_count(6, timeout=MINUTE)
+    open_tab(page, "Before and after")
     after = page.locator("#am-slider img").last
     gray = after.get_attribute("src")
     page.get_by_label("faded", exact=True).check()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shown import picture_in
 from torch import nn
 from toys import random_pixels, tiny_model
 
@@ -268,7 +269,7 @@ def test_the_screen_shows_what_a_gray_classifier_sees_in_color(tmp_path, monkeyp
     monkeypatch.setattr(ask_column, "classifier_for", lambda name: classifier)
     for fit in ("crop", "squash"):
         shown = ask_column.look(read_photograph(colorful()), "gray", fit)
-        assert shown["seen"].mode == "RGB"
+        assert picture_in(shown["live"]["value"]).mode == "RGB"
 
 
 def test_a_group_and_a_contrast_see_as_many_channels():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html as html_module
+
 import gradio as gr
 import pytest
 
 import app
+from actmatch.methods.registry import METHODS
 from actmatch.problem.config import PRESETS
 from actmatch.results.compare import COLUMNS
 from actmatch.screen import glossary, html
@@ -55,8 +58,19 @@ def test_a_meaning_unfolds_and_names_are_escaped(monkeypatch):
     assert "less &lt; more" in shown
 
 
-def test_all_promises_are_told_where_one_is_chosen():
-    assert all(preset.sentence in glossary.promises() for preset in PRESETS.values())
+def test_all_promises_are_told_where_one_is_chosen_each_with_an_example():
+    told = html_module.unescape(glossary.promises())
+    assert set(glossary.EXAMPLES) == set(PRESETS)
+    for name, preset in PRESETS.items():
+        assert f"{preset.sentence} {glossary.EXAMPLES[name]}" in told
+
+
+def test_methods_are_named_as_people_know_them():
+    assert set(glossary.METHOD_NAMES) == set(METHODS)
+    assert ("Grad-CAM", "grad_cam") in glossary.method_choices()
+    assert glossary.method_named("grad_cam, 9.2 %") == "Grad-CAM, 9.2 %"
+    assert glossary.method_named("lime is left out: why") == "LIME is left out: why"
+    assert glossary.method_named("this mask, 9.2 %") == "this mask, 9.2 %"
 
 
 def test_badges_of_a_result_unfold_into_what_they_mean():

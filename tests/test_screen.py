@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shown import picture_in
 from toys import QuadrantModel, quadrant_classifier
 
 from actmatch.classifiers.classifier import Classifier
@@ -28,15 +29,15 @@ from actmatch.results import markup
 from actmatch.screen import (
     ask_column,
     downloads,
+    examples_row,
     explain_runs,
     html,
-    result,
     share_row,
 )
 from actmatch.screen.asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS
 from actmatch.screen.search_state import Recorder, SearchState, in_bytes
 from actmatch.screen.share_row import ShareAsked
-from actmatch.screen.tabs import compare, judge, pieces
+from actmatch.screen.tabs import before_after, compare, judge, pieces
 from actmatch.screen.upload import Photograph
 from actmatch.server import loaded
 from actmatch.server.stopping import StopSignal
@@ -147,8 +148,27 @@ def test_choosing_a_preset_moves_every_control_to_its_values():
 
 def test_looking_shows_what_the_classifier_sees_and_says(lion):
     shown = ask_column.look(lion, LITE0, "crop")
-    assert isinstance(shown["seen"], Image.Image)
+    assert "--ratio: 1.0" in shown["seen"]
+    assert "inset: 6.25%" in shown["seen"]  # 7/8 of a square is seen
     assert "lion" in shown["top5"]
+    assert f"{LITE0} says lion" in shown["status"]
+    assert picture_in(shown["live"]["value"]).size == (html.ENLARGED, html.ENLARGED)
+    assert not ask_column.look(lion, LITE0, "squash")["seen"]
+
+
+def test_looking_leaves_the_mask_of_a_link_and_a_result_without_a_photograph_alone(lion):
+    assert set(ask_column.look(lion, LITE0, "crop", "code")) == {"seen", "top5"}
+    assert set(ask_column.look(None, LITE0, "crop")) == {"seen", "top5"}
+    mine, other = (SimpleNamespace(shows=lambda *_, shown=shown: shown) for shown in (True, False))
+    assert "status" not in ask_column.look(lion, LITE0, "crop", state=mine)
+    assert "status" in ask_column.look(lion, LITE0, "crop", state=other)
+    assert ask_column.show_example("code") == {}
+    assert "An example" in ask_column.show_example("")["status"]
+
+
+def test_an_example_is_chosen_by_its_name_and_an_unknown_one_is_none():
+    assert examples_row.choose(SimpleNamespace(example="lion")) == example_photographs()["lion"]
+    assert examples_row.choose(SimpleNamespace(example="../secret")) == gr.skip()
 
 
 def test_a_run_streams_pictures_and_ends_with_everything(lion):
@@ -160,13 +180,15 @@ def test_a_run_streams_pictures_and_ends_with_everything(lion):
     assert Path(final["save"]["value"]).suffix == ".zip"
     assert final["stage"]["value"] == list(final["maps"])[-1]
     assert len(final["worst"]) == len(BACKGROUNDS) + 1  # and other photographs
-    assert "confidence ratio" in final["figures"]
+    assert "of the probability on the photograph" in final["figures"]
     assert "Not tested: only one seed was run." in final["checks"]
     assert final["ranking"]["visible"]
     assert any("img" in str(frame.get("live")) for frame in frames)
     assert "Promised: holds on gray. Measured: " in final["status"]
     mask = final["state"].mask
-    assert final["legend"] == final["outlines"] == markup.outlines(mask, mask)
+    assert final["outlines"] == markup.outlines(mask, mask)
+    assert final["legend"] == html.legend(mask, mask) == html.PLAIN_LEGEND
+    assert picture_in(final["live"]["value"]).size == (html.ENLARGED, html.ENLARGED)
     assert final["suggestions"].count("<li") >= 6  # every check at least
 
 
@@ -357,9 +379,9 @@ def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_tab
     *working, last = compare.comparison_run(None, compare_asked(lion))
     assert working[0]["stop"]["interactive"]
     assert not last["stop"]["interactive"]
-    assert "center_disc: 2 of 3" in working[1]["status"]
+    assert "Disc in the middle (control): 2 of 3" in working[1]["status"]
     assert "1 other method" in last["status"]
-    assert "attention_rollout is left out" in last["status"]
+    assert "Attention rollout is left out" in last["status"]
     assert [title for _, title in last["pictures"]] == [
         "photograph", "this mask, 20 %", "center_disc, 20 %",
     ]  # fmt: skip
@@ -390,12 +412,12 @@ def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sente
 def test_removed_pixels_are_shown_as_chosen_and_not_drawn_twice_on_gray():
     gray, faded = np.full((8, 8, 3), 127, dtype=np.uint8), np.full((8, 8, 3), 200, dtype=np.uint8)
     state = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
-    for chosen, value in ((result.GRAY, 127), (result.FADED, 200)):
-        before, after = result.show_removed(chosen, state, faded, gray)
+    for chosen, value in ((before_after.GRAY, 127), (before_after.FADED, 200)):
+        before, after = before_after.show_removed(chosen, state, faded, gray)
         assert before.size == after.size
         assert (before.getpixel((4, 4))[0], after.getpixel((4, 4))[0]) == (0, value)
-    assert result.show_removed(result.FADED, None, None, None) == gr.skip()
-    again = result.show_removed_again(result.GRAY, state, faded, gray)
+    assert before_after.show_removed(before_after.FADED, None, None, None) == gr.skip()
+    again = before_after.show_removed_again(before_after.GRAY, state, faded, gray)
     assert again == gr.skip()
 
 

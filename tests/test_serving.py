@@ -192,6 +192,15 @@ def test_a_variable_that_is_not_accepted_ends_it_with_a_sentence():
     assert "Traceback" not in done.stderr
 
 
+def test_the_page_is_compressed_and_nothing_else_is_by_us(url):
+    asked = dict(headers={"accept-encoding": "gzip"}, timeout=SECONDS)
+    page = httpx.get(f"{url}/", **asked)
+    assert page.headers["content-encoding"] == "gzip"
+    assert "window.gradio_config" in page.text
+    for path in ("/healthz", "/gradio_api/info"):
+        assert "content-encoding" not in httpx.get(f"{url}{path}", **asked).headers
+
+
 def test_behind_a_proxy_the_page_asks_for_its_parts_under_the_path():
     with served("--root-path", "/tools/actmatch") as (url, _):
         assert '"root":"' in (page := httpx.get(url).text)

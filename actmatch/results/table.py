@@ -26,18 +26,21 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
     largest = f", the largest {percent(card.largest_component)} of it" if card.components else ""
     rows = [
         ("area", percent(card.area), f"{pieces}{largest}"),
-        ("label kept", _yes(card.label_kept), f"confidence ratio {card.confidence_ratio:.2f}"),
-        ("necessary", _yes(card.necessary), f"leftover {card.leftover:.2f}"),
-        ("leftover entropy", f"{card.leftover_entropy:.2f}",
-         f"{percent(card.leftover_entropy_share)} of log K"),
+        ("label kept", _yes(card.label_kept),
+         f"{percent(card.confidence_ratio)} of the probability on the photograph"),
+        ("necessary", _yes(card.necessary),
+         f"{percent(card.leftover)} of the probability is left without it"),
+        ("leftover entropy", f"{card.leftover_entropy:.2f} nats",
+         f"{percent(card.leftover_entropy_share)} of the most there can be"),
     ]  # fmt: skip
-    for name in ("deletion", "insertion"):
+    for name, good in (("deletion", "small"), ("insertion", "large")):
         curve = getattr(card, name)
-        rows.append((name, f"{curve.area:.2f}" if curve else "–",
-                     "area under the curve" if curve else "the mask has no ranking"))  # fmt: skip
+        meaning = f"area under the curve; {good} is good" if curve else "the mask has no ranking"
+        rows.append((name, f"{curve.area:.2f} of 1" if curve else "–", meaning))
     if card.gain is not None and card.randomized_gain is not None:
-        rows.append(("gain", f"{card.gain:.2f}",
-                     f"{card.randomized_gain:.2f} on a re-initialized classifier"))  # fmt: skip
+        randomized = f"{100 * card.randomized_gain:.0f} % on a re-initialized classifier"
+        rows.append(("gain", f"{100 * card.gain:.0f} %",
+                     f"of the way from random masks to the photograph; {randomized}"))  # fmt: skip
     return rows + token_figures(card)
 
 

@@ -1,4 +1,4 @@
-"""The ask column: a photograph, what is to be explained, and the buttons."""
+"""The ask column: a photograph and the buttons, and below them what is to be explained."""
 
 from __future__ import annotations
 
@@ -12,88 +12,95 @@ from PIL import Image
 from ..classifiers.check import check
 from ..classifiers.groups import grouped
 from ..evidence.scorecard import Prediction
-from ..images.examples import example_photographs
 from ..images.photograph import Source, open_photograph, seen_box, to_image, to_pixels
-from ..images.render import marked
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
 from ..results import markup
 from ..server.hosting import hosting
 from ..server.loaded import classifier_choices, classifier_for, default_classifier
-from . import html, question
+from . import example, html, question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
+from .examples_row import choose_on_click, examples_row
 from .glossary import promises
-from .pictures import Picture
-from .runner import PRIVATE, QUIET, Frame, in_words, into
+from .runner import PRIVATE, QUICK, QUIET, Frame, in_words, into
+from .search_state import SearchState
 from .upload import REMOVE_BROKEN, Photograph
 
 TUNED = (*PRESET_SETTINGS, *(WEIGHT + name for name in WEIGHTS))  # controls that a preset sets
+
+NO_TOP5 = html.note("Once there is a photograph, what the classifier says of it stands here.")
 
 
 # --- layout --------------------------------------------------------------------------------------
 
 
 def ask_column() -> dict[str, Component]:
-    """All parts, by name."""
-    return photograph_parts() | question_parts() | promise_parts() | about_parts()
+    """The photograph, the buttons and the examples, by name."""
+    return photograph_parts() | button_parts() | dict(examples=examples_row())
+
+
+def asked_column() -> dict[str, Component]:
+    """What is asked of the photograph, by name."""
+    return class_and_promise() | asking_parts() | about_parts()
 
 
 def photograph_parts() -> dict[str, Component]:
-    """The photograph, and what a classifier sees of it."""
-    photograph = Photograph(
-        type="pil", label="Photograph", height=240, sources=["upload", "clipboard", "webcam"],
-        elem_id="am-photograph", buttons=["fullscreen"],
-        placeholder="Drop a photograph here, paste one,\nor start with one of these below.",
-    )  # fmt: skip
-    gr.Examples(
-        [[str(path)] for path in example_photographs().values()], [photograph],
-        example_labels=None, examples_per_page=8, label="Examples", elem_id="am-examples",
-        api_visibility="private",
-    )  # fmt: skip
-    with gr.Row(elem_id="am-look", visible=False) as look_row:
-        seen = Picture(
-            label="What it sees", height=132, interactive=False, format="jpeg",
-            buttons=["fullscreen"], elem_id="am-seen", min_width=100,
-            alt_text="The photograph; what lies outside the classifier's crop is darkened.",
-        )  # fmt: skip
-        top5 = gr.HTML(elem_id="am-top5", label="What the classifier says", min_width=100)
-    classifier = gr.Dropdown(
-        classifier_choices(), value=default_classifier(), label="Classifier",
-        info="Type to search; any timm name or hf-hub: tag can be entered."
-        if hosting().hub_allowed else "Those offered here.",
-        allow_custom_value=True, filterable=True, elem_id="am-classifier",
-    )  # fmt: skip
-    return dict(photograph=photograph, look=look_row, seen=seen, top5=top5, classifier=classifier)
+    """The photograph, the part of it that a classifier sees, and what that one says of it."""
+    with gr.Row(elem_id="am-look"):
+        with gr.Column(elem_id="am-frame", min_width=180):
+            photograph = Photograph(
+                type="pil", label="Photograph", height=224, elem_id="am-photograph",
+                sources=["upload", "clipboard", "webcam"], buttons=["fullscreen"],
+                placeholder="Drop a photograph here,\nor paste one.",
+            )  # fmt: skip
+            seen = gr.HTML(elem_id="am-seen", label="What the classifier sees")
+        top5 = gr.HTML(NO_TOP5, elem_id="am-top5", label="What the classifier says")
+    return dict(photograph=photograph, seen=seen, top5=top5)
 
 
-def question_parts() -> dict[str, Component]:
-    """What is asked, and of which class."""
-    return dict(
-        question=question.question_radio(),
-        target=gr.Dropdown(
-            [TOP_CLASS], value=TOP_CLASS, label="Class to explain",
-            allow_custom_value=True, filterable=True, elem_id="am-target",
-            info="The top one is what the classifier says; any other, or several: lion | hyena.",
-        ),
-        rival=question.rival_dropdown(),
-        reference=question.reference_upload(),
-    )  # fmt: skip
+def button_parts() -> dict[str, Component]:
+    """What starts a search and ends it."""
+    with gr.Row(elem_id="am-buttons"):
+        return dict(
+            explain=gr.Button("Explain", variant="primary", min_width=110, elem_id="am-explain"),
+            stop=gr.Button("Stop", interactive=False, min_width=80, elem_id="am-stop"),
+            reset=gr.Button("Reset", min_width=80, elem_id="am-reset"),
+        )
 
 
-def promise_parts() -> dict[str, Component]:
-    """What the kept pixels must do, and the buttons."""
+def class_and_promise() -> dict[str, Component]:
+    """Which class is explained, and what the kept pixels must do."""
     usual = ExplainConfig().preset
-    preset = gr.Radio(
-        list(PRESETS), value=usual, label="Promise", elem_id="am-preset",
-        info="What the kept pixels must do on their own; a harder promise takes more of them.",
+    target = gr.Dropdown(
+        [TOP_CLASS], value=TOP_CLASS, label="Class to explain", elem_id="am-target",
+        allow_custom_value=True, filterable=True,
+        info="Any class, or several: lion | hyena.",
     )  # fmt: skip
-    promise = gr.Markdown(PRESETS[usual].sentence, elem_id="am-promise")
-    gr.HTML(promises())
-    with gr.Row():
-        explain = gr.Button("Explain", variant="primary", min_width=110, elem_id="am-explain")
-        stop = gr.Button("Stop", interactive=False, min_width=80, elem_id="am-stop")
-        reset = gr.Button("Reset", min_width=80, elem_id="am-reset")
-    return dict(preset=preset, promise=promise, explain=explain, stop=stop, reset=reset)
+    with gr.Column(elem_id="am-promises"):
+        preset = gr.Radio(
+            list(PRESETS), value=usual, label="Promise", elem_id="am-preset",
+            info="What the kept pixels must do on their own.",
+        )  # fmt: skip
+        promise = gr.Markdown(PRESETS[usual].sentence, elem_id="am-promise")
+        gr.HTML(promises(), elem_id="am-other-promises")
+    return dict(target=target, preset=preset, promise=promise)
+
+
+def asking_parts() -> dict[str, Component]:
+    """Who is asked, and another question than why this class."""
+    with gr.Accordion("Classifier and question", open=False, elem_id="am-asking") as asking:
+        return dict(
+            asking=asking,
+            classifier=gr.Dropdown(
+                classifier_choices(), value=default_classifier(), label="Classifier",
+                info="Type to search; any timm name or hf-hub: tag can be entered."
+                if hosting().hub_allowed else "Those offered here.",
+                allow_custom_value=True, filterable=True, elem_id="am-classifier",
+            ),
+            question=question.question_radio(),
+            rival=question.rival_dropdown(),
+            reference=question.reference_upload(),
+        )  # fmt: skip
 
 
 def about_parts() -> dict[str, Component]:
@@ -103,16 +110,26 @@ def about_parts() -> dict[str, Component]:
     return dict(about=about, understood=understood)
 
 
-def connect(controls: dict[str, Component]) -> None:
-    """Events: looking is quick and open to all; a preset sets its own values."""
+def connect(controls: dict[str, Component], result: dict[str, Component]) -> None:
+    """Events: looking is quick and open to all; a preset sets its own values.
+
+    Args:
+        result: parts that show, until there is a result, what the classifier sees.
+    """
 
     def named(*names: str) -> dict[str, Component]:
         return {name: controls[name] for name in names}
 
     looking = dict(concurrency_id="look", concurrency_limit=2, **QUIET)
-    seen = into(named("look", "seen", "top5"), look)
-    seen["inputs_kwargs"] = named("photograph", "classifier", "fit")
+    waiting = {name: result[name] for name in ("status", "live", "legend", "suggestions")}
+    seen = into(named("seen", "top5") | waiting, look)
+    seen["inputs_kwargs"] = named("photograph", "classifier", "fit") | dict(
+        code=result["code"], state=result["state"]
+    )
     looked = controls["photograph"].change(**seen, **looking)
+    emptied = into(waiting, show_example)
+    controls["photograph"].clear(**emptied, inputs=result["code"], **QUICK)
+    choose_on_click(controls["examples"], controls["photograph"])
     looked.failure(None, None, None, js=REMOVE_BROKEN, **PRIVATE)
     controls["fit"].change(**seen, **looking)
     telling = dict(fn=understand, inputs=controls["classifier"], outputs=controls["understood"])
@@ -136,20 +153,39 @@ def choosing_class(controls: dict[str, Component]) -> dict[str, Any]:
 
 
 @in_words
-def look(photograph: Source | None, classifier: str, fit: str) -> Frame:
-    """What the classifier sees of the photograph and says of it."""
+def look(
+    photograph: Source | None,
+    classifier: str,
+    fit: str,
+    code: str = "",
+    state: SearchState | None = None,
+) -> Frame:
+    """What the classifier sees of the photograph and says of it, until there is an explanation.
+
+    Args:
+        code: of the mask in the page's address, which then stands where the result will stand.
+        state: of the search; where it is about this photograph, its result stays.
+    """
     if photograph is None:
-        return dict(look=gr.update(visible=False), seen=None, top5="")
+        return dict(seen="", top5=NO_TOP5)
     loaded = classifier_for(classifier)
     whole = open_photograph(photograph)
     pixels = to_pixels(whole, loaded.data_config, fit).to(loaded.device)
     logits = pose(loaded, pixels, None).response.logits[0]
     predictions = [Prediction(*row) for row in loaded.top(logits)]
-    seen = to_image(pixels[0])
+    seen = ""
     if fit == "crop":
-        seen = marked(whole.picture, seen_box(whole.size, loaded.data_config))
+        seen = html.seen_frame(whole.size, seen_box(whole.size, loaded.data_config))
     said = markup.top5(predictions) + (html.note(whole.note) if whole.note else "")
-    return dict(look=gr.update(visible=True), seen=seen, top5=said)
+    frame = dict(seen=seen, top5=said)
+    if not code and not (state and state.shows(loaded, photograph, fit)):
+        frame |= example.unexplained(to_image(pixels[0]), loaded.name, predictions[0])
+    return frame
+
+
+def show_example(code: str) -> Frame:
+    """The stored example again, unless the mask of a link is shown."""
+    return {} if code else example.frame()
 
 
 def warm_up() -> None:

@@ -53,6 +53,14 @@ SCENE = ("photograph", "classifier", "fit", "reference")  # controls that make i
 RUNNING = BUSY | dict(reset=gr.update(interactive=False))  # the buttons with a run
 OVER = FREE | dict(reset=gr.update(interactive=True))  # and without one
 NOTHING_YET = dict(state=None, marks=(), words=NOTHING_MARKED)
+# Pressing Explain brings the picture in which the mask forms into view, where it is out of sight.
+BRING_INTO_VIEW = """() => {
+    const hero = document.getElementById('am-forming');
+    const {top, bottom} = hero.getBoundingClientRect();
+    if (top >= 0 && bottom <= innerHeight) return;
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    hero.scrollIntoView({block: 'start', behavior: calm ? 'auto' : 'smooth'});
+}"""
 CHANGED = (
     "The photograph, the classifier or the class is no longer that of this mask; "
     "press Explain first."
@@ -91,6 +99,7 @@ def connect(screen: Screen) -> None:
         buttons["explain"].click(**into(pressed, begin), **at_once),
         buttons["reset"].click(**into(again, reset), inputs=screen.controls["preset"], **at_once),
     )
+    buttons["explain"].click(None, js=BRING_INTO_VIEW, **at_once)
     for event in started:
         run = search_run.connect(event.success, form, shown)
         for over in (run.success, run.failure):
@@ -294,7 +303,7 @@ class Watch:
         frame = dict(
             status=html.status(text, step.index / self.config.steps),
             live=forming(self.pixels, step, text),
-            slider=gr.update(visible=False),
+            legend=html.PLAIN_LEGEND,
         )
         if self.chart_pace.due():
             frame["progress"] = charts.progress_chart(self.history)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from ..evidence.held import POOLED
+from ..methods.registry import METHODS
 from ..problem.backgrounds import BACKGROUNDS
 from ..problem.config import PRESETS
 
@@ -66,6 +68,40 @@ BUTTONS = {
 }
 
 
+METHOD_NAMES = {
+    "grad_cam": "Grad-CAM",
+    "rise": "RISE",
+    "integrated_gradients": "Integrated gradients",
+    "occlusion": "Occlusion",
+    "extremal_perturbation": "Extremal perturbation",
+    "lime": "LIME",
+    "attention_rollout": "Attention rollout",
+    "attention_gradient": "Attention × gradient",
+    "random_smooth": "Random blobs (control)",
+    "center_disc": "Disc in the middle (control)",
+}
+EXAMPLES = {  # of what a promise means
+    "recognizable": "Cut a lion's face out and lay it on ten other backgrounds: on nine of them "
+    "it is still called a lion.",
+    "smallest": "An eye and a bit of mane on plain gray may do, as long as it still says lion.",
+    "confident": "If it was 90 % sure of the lion, it is at least 81 % sure of these pixels alone.",
+    "robust": "On noise, on stripes, on blur: each time at least 19 of 20 still say lion.",
+    "necessary": "Cover these pixels, and what is left is no longer called a lion.",
+    "paper": "For comparing with published figures: read what came out, nothing is guaranteed.",
+}
+
+
+def method_choices() -> list[tuple[str, str]]:
+    """All compared methods, each as people know it and as programs do."""
+    return [(method_named(name), name) for name in METHODS]
+
+
+def method_named(words: str) -> str:
+    """The same words, the name of a method at their beginning as people know it."""
+    name, *_ = re.split(r"\W", words, maxsplit=1)
+    return METHOD_NAMES.get(name, name) + words[len(name) :]
+
+
 def meanings() -> dict[str, str]:
     """What every figure means, the kinds of background as they are registered."""
     ways = "; ".join(
@@ -84,7 +120,8 @@ def how_to_read(*names: str, summary: str = "How do I read this?") -> str:
 def promises() -> str:
     """A line that unfolds into what every preset promises."""
     return _unfolding(
-        "What do the others promise?", {name: PRESETS[name].sentence for name in PRESETS}
+        "What do they promise? Examples",
+        {name: f"{preset.sentence} {EXAMPLES[name]}" for name, preset in PRESETS.items()},
     )
 
 

@@ -15,18 +15,18 @@ SCRIPT = Path(__file__).with_name("header.js")
 TOUR = (
     ("am-photograph", "A photograph",
      "Drop one here, paste one, or take one of the examples. Beside it you see at once what the "
-     "classifier says of it."),
+     "classifier says of it; a frame marks the part that it sees."),
+    ("am-explain", "Explain",
+     "Watch the mask form. Stop ends the search with the best mask so far; Reset starts over."),
     ("am-preset", "A promise",
      "How much must the kept pixels hold on their own? A result that breaks its promise is never "
      "passed off as one that keeps it."),
-    ("am-explain", "Explain",
-     "Watch the mask form. Stop ends the search with the best mask so far; Reset starts over."),
     ("am-status", "One sentence",
      "It says how few pixels are enough and how sure the classifier is of them alone. Where there "
-     "is a reason to distrust the mask, a button below the picture says what to try."),
-    ("am-tabs", "Evidence on demand",
-     "One question a tab: does the network respond alike, does another background break it, would "
-     "another method find the same? You can also paint a region and have it judged."),
+     "is a reason to distrust the mask, a button below it says what to try."),
+    ("am-tabs", "Three questions",
+     "Why these pixels? Can I trust it, on other backgrounds and beside other methods? And what if "
+     "you keep a spot, ask another classifier, or paint a region of your own?"),
     ("am-settings", "Go on from here",
      "Move a slider and the search goes on from the present mask. Below the tabs you take it all "
      "with you: a ZIP, a link, a command."),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from typing import Any, NamedTuple
 
+import torch
 from PIL import Image
+from torch import Tensor
 
 from ..evidence.held import POOLED, held, held_sentences
 from ..evidence.remedy import remedy
@@ -17,7 +22,7 @@ from ..results.markup import LIGHTS, checks, data_uri, unbroken
 from ..results.table import compared_figures, figures
 from ..results.transfer import Transfer
 from ..wording import percent
-from .glossary import how_to_read
+from .glossary import how_to_read, method_named
 
 ENLARGED = 672  # pixels of a shown picture's longer side; three times most classifiers' input
 
@@ -49,7 +54,60 @@ def enlarged(picture: Image.Image) -> Image.Image:
 
 def live_picture(picture: Image.Image, alt_text: str) -> str:
     """The forming mask as one JPEG inside the page: nothing is written to disk."""
-    return f"<img class='am-live' alt='{escape(alt_text)}' src='{data_uri(picture)}'>"
+    return _picture(data_uri(picture), alt_text, "am-live")
+
+
+def still_picture(picture: Image.Image, alt_text: str) -> str:
+    """The same of a photograph on which nothing forms yet."""
+    return _picture(data_uri(picture), alt_text, "am-still")
+
+
+def example_picture(jpeg: bytes, words: ResultWords) -> str:
+    """The stored overlay, marked as an example."""
+    data = base64.b64encode(jpeg).decode()
+    source = f"data:image/jpeg;base64,{data}"
+    shown = _picture(source, f"An example. {words.sentence}", "am-still")
+    return f"<div class='am-example'>{shown}<b aria-hidden='true'>Example</b></div>"
+
+
+def _picture(source: str, alt_text: str, kind: str) -> str:
+    return f"<img class='{kind}' alt='{escape(alt_text)}' src='{source}'>"
+
+
+def legend(mask: Tensor, core: Tensor | None = None) -> str:
+    """One line that says what color, gray and dashes mean in an overlay.
+
+    Args:
+        mask: H x W, 0 or 1; `core` is a part of it, if one was looked for.
+    """
+    words = PLAIN_LEGEND[: -len("</p>")]
+    if core is not None and not torch.equal(core, mask):
+        words += " <span class='am-dashed'>Dashed: enough on plain gray.</span>"
+    return f"{words}</p>"
+
+
+PLAIN_LEGEND = (
+    "<p class='am-outlines'><span class='am-solid'>In color: kept.</span> "
+    "<span class='am-grayed'>Gray: taken away.</span></p>"
+)
+
+
+def seen_frame(size: tuple[int, int], box: Sequence[int]) -> str:
+    """A frame around what the classifier sees, to lie over the photograph; nothing if that is all.
+
+    Args:
+        size: (width, height) of the photograph.
+        box: (left, top, right, bottom) of what is seen, in its pixels.
+    """
+    (width, height), (left, top, right, bottom) = size, box
+    if (left, top, right, bottom) == (0, 0, width, height):
+        return ""
+    edges = (top / height, 1 - right / width, 1 - bottom / height, left / width)
+    inset = " ".join(f"{100 * edge:.2f}%" for edge in edges)
+    return (
+        f"<div style='--ratio: {width / height:.4f}'><i role='img' style='inset: {inset}' "
+        "aria-label='The classifier sees what lies within this frame.'></i></div>"
+    )
 
 
 def status(text: str, share: float) -> str:
@@ -71,33 +129,99 @@ def refused(text: str) -> str:
     return EMPTY_STATUS + failure(text)
 
 
-def result(explanation: Explanation) -> str:
-    """The sentence, and the badges under it."""
+class Badge(NamedTuple):
+    """A figure in a frame; `kind` is a class of style.css, and `title` says what it means."""
+
+    text: str
+    title: str
+    kind: str = ""
+
+    def __str__(self) -> str:
+        title, text = escape(self.title), unbroken(self.text)
+        return f"<span class='am-badge {self.kind}' title='{title}'>{text}</span>"
+
+
+@dataclass(frozen=True)
+class ResultWords:
+    """What a result says in words and figures.
+
+    Attributes:
+        measured: what was promised, and what was found.
+        notes: what else has to be known, such as a broken promise.
+    """
+
+    sentence: str
+    badges: tuple[Badge, ...]
+    measured: str
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> ResultWords:
+        """What an explanation says."""
+        broken = explanation.promise_sentence if explanation.promise_kept is False else ""
+        notes = (note for note in (broken, explanation.note) if note)
+        measured = held_sentences(explanation.card, explanation.config.promise)
+        return cls(explanation.sentence, badges_of(explanation), measured, tuple(notes))
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> ResultWords:
+        """The same from what `dataclasses.asdict` made of it."""
+        badges = tuple(Badge(*badge) for badge in stored["badges"])
+        return cls(stored["sentence"], badges, stored["measured"], tuple(stored["notes"]))
+
+
+def badges_of(explanation: Explanation) -> tuple[Badge, ...]:
+    """The promise, the match, the pieces and the time."""
     card = explanation.card
     deepest = card.layers[-1]
-    promise = explanation.config.promise
-    badges = [
+    return (
         _promise_badge(explanation),
-        _badge(
-            f"match {deepest.cosine:.2f}, random masks {deepest.random_cosine:.2f}",
+        Badge(
+            f"match {deepest.cosine:.2f} of 1, random masks {deepest.random_cosine:.2f}",
             f"Cosine of the deepest stage's activations ({deepest.name}) with those of the whole "
             "photograph; beside it random masks of the same area.",
         ),
-        _badge(
+        Badge(
             f"{card.components} piece{'s' if card.components != 1 else ''}",
             f"The largest holds {percent(card.largest_component)} of the kept pixels.",
         ),
-        _badge(f"{explanation.seconds:.1f} s", f"Wall time on {explanation.device}."),
-    ]
-    note = f"<p class='am-units'>{unbroken(held_sentences(card, promise))}</p>"
-    if explanation.promise_kept is False:
-        note += f"<p class='am-note'>{unbroken(explanation.promise_sentence)}</p>"
-    if explanation.note:
-        note += f"<p class='am-note'>{unbroken(explanation.note)}</p>"
-    return (
-        f"<p class='am-sentence' role='status'>{unbroken(explanation.sentence)}</p>"
-        f"<div class='am-badges'>{''.join(badges)}</div>{note}{HOW_TO_READ}"
+        Badge(f"{explanation.seconds:.1f} s", f"Wall time on {explanation.device}."),
     )
+
+
+def result(words: ResultWords) -> str:
+    """The sentence, and the badges and notes under it."""
+    notes = "".join(f"<p class='am-note'>{unbroken(note)}</p>" for note in words.notes)
+    return (
+        f"<p class='am-sentence' role='status'>{unbroken(words.sentence)}</p>"
+        f"<div class='am-badges'>{''.join(map(str, words.badges))}</div>"
+        f"{notes}{_measured(words)}{HOW_TO_READ}"
+    )
+
+
+def example(label: str, words: ResultWords) -> str:
+    """The same of a stored explanation, marked as an example."""
+    invitation = start(
+        f"An example: what the classifier saw in a photograph of {_article(label)} {label}.",
+        "Choose a photograph of your own, then press Explain.",
+    )
+    badges = "".join(map(str, words.badges[:-1]))  # its time was that of another machine
+    return (
+        f"{invitation}<p class='am-said'>{unbroken(words.sentence)}</p>"
+        f"<div class='am-facts'>{badges}</div>{_measured(words)}{HOW_TO_READ}"
+    )
+
+
+def _measured(words: ResultWords) -> str:
+    """A line that unfolds into what was promised and measured."""
+    return (
+        "<details class='am-how'><summary>What was promised, and what was measured?</summary>"
+        f"<p class='am-units'>{unbroken(words.measured)}</p></details>"
+    )
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0].lower() in "aeiou" else "a"
 
 
 HOW_TO_READ = how_to_read(
@@ -149,25 +273,21 @@ element.addEventListener('click', (event) => {
 """
 
 
-def _promise_badge(explanation: Explanation) -> str:
+def _promise_badge(explanation: Explanation) -> Badge:
     config, title = explanation.config, explanation.promise_sentence
     measured = held(explanation.card, config.promise)
     if explanation.promise_kept is None:
-        return _badge(f"no promise: {measured}", title)
+        return Badge(f"no promise: {measured}", title)
     if explanation.promise_kept:
-        return _badge(f"✓ {config.preset} promise kept: {measured}", title, "am-good")
-    return _badge(f"✗ {config.preset} promise not kept: {measured}", title, "am-bad")
-
-
-def _badge(text: str, title: str, kind: str = "") -> str:
-    return f"<span class='am-badge {kind}' title='{escape(title)}'>{escape(text)}</span>"
+        return Badge(f"✓ {config.preset} promise kept: {measured}", title, "am-good")
+    return Badge(f"✗ {config.preset} promise not kept: {measured}", title, "am-bad")
 
 
 def judged(sentences: Sequence[str], seconds: float) -> str:
     """What a judgment, a comparison or a search says in words, the first sentence large."""
     first, *more = [sentence for sentence in sentences if sentence]
     notes = "".join(f"<p class='am-note'>{unbroken(sentence)}</p>" for sentence in more)
-    badge = _badge(f"{seconds:.1f} s", "Wall time.")
+    badge = Badge(f"{seconds:.1f} s", "Wall time.")
     return (
         f"<p class='am-sentence' role='status'>{unbroken(first)}</p>"
         f"<div class='am-badges'>{badge}</div>{notes}"
@@ -186,7 +306,9 @@ def figures_table(card: ScoreCard) -> str:
 
 def comparison_table(comparison: Comparison) -> str:
     """One column a method; the best figure of a line is marked."""
-    names = "".join(f"<th scope='col'>{escape(row.method)}</th>" for row in comparison.rows)
+    names = "".join(
+        f"<th scope='col'>{escape(method_named(row.method))}</th>" for row in comparison.rows
+    )
     lines = ""
     for title, cells in compared_figures(comparison):
         marked = "".join(_compared(*cell) for cell in cells)
@@ -209,7 +331,7 @@ def answer(made: Transfer, row: int, column: int) -> str:
     if kept is None:
         return "no such class"
     sign, verb = ("✓", "kept") if kept else ("✗", "lost")
-    return f"{sign} {made.labels[row]} {verb}, confidence ratio {ratio:.2f}"
+    return f"{sign} {made.labels[row]} {verb}, {percent(ratio)} of the probability"
 
 
 def transfer_matrix(made: Transfer, rows: int | None = None) -> str:
@@ -225,7 +347,7 @@ def transfer_matrix(made: Transfer, rows: int | None = None) -> str:
         lines += f"<tr>{_mask_name(whose, made.labels[row])}{cells}</tr>"
     caption = (
         "Framed: the mask's own classifier. ✓ the label is kept, ✗ it is lost; beside it the "
-        "confidence with the mask as a share of that with the whole photograph."
+        "probability with the mask as a share of that with the whole photograph."
     )
     return _matrix("Who is convinced by whose mask", made.classifiers, lines, caption)
 
@@ -252,7 +374,7 @@ def _convinced(made: Transfer, row: int, column: int) -> str:
     if kept is None:
         words = "no such class"
     else:
-        words = f"{'✓' if kept else '✗'} {ratio:.2f}"
+        words = f"{'✓' if kept else '✗'} {percent(ratio)}"
         kinds.append("am-yes" if kept else "am-no")
     return _cell(words, answer(made, row, column), " ".join(kinds))
 

@@ -23,15 +23,17 @@ from .runner import QUICK, QUIET, Frame, into
 from .search_state import SearchState
 from .tabs import Screen
 
+WHITE_LEGEND = "<p class='am-outlines'>White: kept. Black: taken away.</p>"
 
-def connect(screen: Screen) -> tuple[gr.State, dict[str, Any]]:
+
+def connect(screen: Screen) -> dict[str, Any]:
     """Events: the mask is shown as the page opens, then on what is chosen, until there is a result.
 
     Returns:
-        The code, and an event that shows the mask again, for when the settings are restored.
+        An event that shows the mask again, for when the settings are restored.
     """
-    code, state = gr.State(""), screen.result["state"]
-    shown = dict(code=code, **{name: screen.result[name] for name in ("status", "live")})
+    code, state = screen.result["code"], screen.result["state"]
+    shown = {name: screen.result[name] for name in ("code", "status", "live", "legend")}
     chosen = screen.named("photograph", "classifier", "fit")
     again = dict(
         **into(shown, on_photograph), inputs_kwargs=dict(code=code, **chosen),
@@ -41,7 +43,7 @@ def connect(screen: Screen) -> tuple[gr.State, dict[str, Any]]:
     for control in chosen.values():
         control.change(**again)
     state.change(forget, state, code, **QUICK)
-    return code, again
+    return again
 
 
 def opened(request: gr.Request) -> Frame:
@@ -70,18 +72,20 @@ def on_photograph(code: str, photograph: Source | None, classifier: str, fit: st
             f"The mask in this link was made for {width} × {height} pixels, but {loaded.name} "
             f"takes {columns} × {rows}, so it cannot be shown on a photograph for this classifier."
         )
-        return dict(status=html.refused(words), live=picture(to_image(mask), words))
+        return dict(
+            status=html.refused(words), live=picture(to_image(mask), words), legend=WHITE_LEGEND
+        )
     if photograph is None:
         return alone(mask)
     pixels = to_pixels(photograph, loaded.data_config, fit)[0]
     hint = "Shown on your photograph without a search. Press Explain to find a new mask."
-    return shown(mask, overlay(pixels, mask), hint)
+    return shown(mask, overlay(pixels, mask), hint) | dict(legend=html.PLAIN_LEGEND)
 
 
 def alone(mask: Tensor) -> Frame:
     """The mask without a photograph, white where it keeps."""
     hint = "White pixels are kept. Choose the photograph it was made for to see the mask on it."
-    return shown(mask, to_image(mask), hint)
+    return shown(mask, to_image(mask), hint) | dict(legend=WHITE_LEGEND)
 
 
 def shown(mask: Tensor, image: Image.Image, hint: str) -> Frame:

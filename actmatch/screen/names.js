@@ -1,7 +1,6 @@
 // What Gradio and Vega leave out for those who hear the page or have no mouse: names of controls,
 // the role without which a name is not heard, and lists that only the arrow keys should reach.
 const MISSING = [
-    ["#am-examples .gallery-item", "aria-label", (place) => `Example photograph ${place + 1}`],
     [".vega-embed summary", "aria-label", () => "Save this chart"],
     [".empty[aria-label]", "role", () => "img"],
     ["ul.options", "tabindex", () => "-1"],

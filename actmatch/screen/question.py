@@ -77,7 +77,7 @@ def question_radio() -> gr.Radio:
     """What is asked."""
     return gr.Radio(
         [(words, kind) for kind, words in QUESTIONS.items()], value=CLASS, label="Question",
-        info="Explain and Several answer it; the other tabs are about the class.",
+        info="Explain and Other explanations answer it; all else is about the class.",
         elem_id="am-question",
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ def reference_upload() -> Photograph:
 
 def connect(controls: dict[str, gr.components.Component]) -> None:
     """Events: what a question needs is shown with it; the rivals are those of the classifier."""
-    needs = {name: controls[name] for name in ("target", "rival", "reference")}
+    needs = {name: controls[name] for name in ("target", "rival", "reference", "asking")}
     rivals = dict(
         fn=choose_rivals,
         inputs_kwargs={name: controls[name] for name in ("question", "classifier", "rival")},
@@ -119,9 +119,13 @@ def connect(controls: dict[str, gr.components.Component]) -> None:
 
 
 def choose_question(kind: str) -> Frame:
-    """The class, the rival and the other photograph, whichever the question needs."""
+    """The class, the rival and the other photograph, whichever the question needs.
+
+    What it needs besides the class is folded out.
+    """
     needed = dict(target=kind != SIMILARITY, rival=kind == CONTRAST, reference=kind == SIMILARITY)
-    return {name: gr.update(visible=visible) for name, visible in needed.items()}
+    frame = {name: gr.update(visible=visible) for name, visible in needed.items()}
+    return frame if kind == CLASS else frame | dict(asking=gr.update(open=True))
 
 
 @in_words

@@ -17,10 +17,11 @@ GROUPS = {
     "shape": ("Shape", "What every returned mask looks like, whatever it promises."),
     "abductive": ("Abductive", "Enough on any background, and nothing left behind."),
 }
-# Sliders in a folded section are made when it unfolds and then take on their values from before, so
-# that what is typed at once would be lost: unfolding and folding every section makes them all.
+# Controls in a folded section are made when it unfolds and then take on their values from before,
+# so that what is typed at once would be lost: unfolding and folding every section makes them all.
 RENDER_FOLDED = """async () => {
-    for (const fold of document.querySelectorAll('#am-settings .label-wrap')) {
+    for (const fold of document.querySelectorAll(
+        '#am-asking .label-wrap, #am-settings .label-wrap')) {
         fold.click();
         await new Promise((resume) => setTimeout(resume));
         fold.click();

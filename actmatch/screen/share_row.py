@@ -94,10 +94,10 @@ def connect(parts: dict[str, Component], screen: Screen) -> None:
 
     A link holds the mask of the result as well, and shows it where the result stands.
     """
-    linked, show_linked = linked_mask.connect(screen)
+    show_linked = linked_mask.connect(screen)
     scene = screen.search_scene() | screen.named("question", "rival")
     del scene["photograph"], scene["reference"]
-    form = Form(ShareAsked, state=screen.result["state"], linked=linked, **scene)
+    form = Form(ShareAsked, state=screen.result["state"], linked=screen.result["code"], **scene)
     copied = parts["copied"]
     for name in TEXTS:
         said = parts[name].click(

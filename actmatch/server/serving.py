@@ -14,9 +14,12 @@ from typing import Any
 
 import gradio as gr
 from gradio_client.utils import is_http_url_like
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from .busy import refuse_in_words
 from .hosting import hosting
@@ -34,6 +37,20 @@ def health(_: Request) -> PlainTextResponse:
 
 
 HEALTH = Route("/healthz", health)
+
+
+class PageCompression(GZipMiddleware):
+    """Compresses the page itself, 0.7 MB of settings of its parts, which Gradio sends as it is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, root = (scope.get(name, "").rstrip("/") for name in ("path", "root_path"))
+        if scope["type"] == "http" and path in ("", root):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+COMPRESSION = Middleware(PageCompression)
 
 
 def guard(blocks: gr.Blocks) -> None:

@@ -31,7 +31,7 @@ MOST = 5  # classes offered
 class Classes(FindingsTab):
     """A mask for each class."""
 
-    title = "Classes"
+    title = "Other classes"
 
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)

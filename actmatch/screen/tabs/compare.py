@@ -9,20 +9,19 @@ from typing import Any
 import gradio as gr
 
 from ...bounds import bounds_of
-from ...methods.registry import METHODS
 from ...progress import Steps
 from ...results.compare import CUTS, CompareConfig, Comparison, compare_rows
 from ...results.judgment import ScoreConfig
 from ...server.stopping import LEFT, STOPPED, stoppable
 from .. import html
 from ..asked import class_asked, whole
-from ..glossary import how_to_read
+from ..glossary import how_to_read, method_choices, method_named
 from ..runner import BUSY, FREE, QUICK, Form, Frame, long_run
 from .base import Screen, Tab
 from .judge import LAST, AskedRegion, Judge
 from .pieces import gallery
 
-JUDGED_REGION = "the region of the Judge tab"
+JUDGED_REGION = "the judged region"
 SOURCES = (LAST, JUDGED_REGION)
 CUT_NAMES = dict(zip(("the area of the mask", "the promise"), CUTS, strict=True))
 CLEARED = dict(pictures=None, table=None, **FREE)
@@ -36,14 +35,14 @@ INTRODUCTION = (
 class Compare(Tab):
     """Methods side by side."""
 
-    title = "Compare"
+    title = "Other methods"
 
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             self.whose = gr.Radio(
                 list(SOURCES), value=LAST, label="Mask", min_width=280, elem_id="am-whose",
-                info="That of Explain, or whatever the Judge tab judges.",
+                info="That of Explain, or whatever Judge a region judges.",
             )  # fmt: skip
             self.cut = gr.Radio(
                 list(CUT_NAMES), value=next(iter(CUT_NAMES)), min_width=280,
@@ -51,8 +50,8 @@ class Compare(Tab):
                 info="As many pixels as the mask has, or as few as keep the promise chosen above.",
             )  # fmt: skip
         self.methods = gr.CheckboxGroup(
-            list(METHODS), value=list(QUICK_METHODS), label="Methods", elem_id="am-methods",
-            info="On a CPU rise, lime and extremal_perturbation take half a minute or more each.",
+            method_choices(), value=list(QUICK_METHODS), label="Methods", elem_id="am-methods",
+            info="On a CPU RISE, LIME and extremal perturbation take half a minute or more each.",
         )  # fmt: skip
         hops = bounds_of(CompareConfig, "hops")
         self.hops = gr.Slider(
@@ -130,17 +129,20 @@ def comparison_run(session: str | None, asked: CompareAsked) -> Iterator[Frame]:
     rows = Steps(compare_rows(classifier, asked.photograph, region, config))
     count = len(config.methods) + 1
     for done, name in enumerate(rows):
-        text = f"{name}: {done + 1} of {count} …"
+        text = f"{method_named(name)}: {done + 1} of {count} …"
         yield dict(status=html.status(text, done / count), **BUSY)
     yield show(rows.result)
 
 
 def show(comparison: Comparison) -> Frame:
     """Everything there is to show of a comparison."""
-    sentences = (comparison.sentence, *comparison.left_out)
+    sentences = (comparison.sentence, *map(method_named, comparison.left_out))
     return dict(
         status=html.judged(sentences, comparison.seconds),
-        pictures=[(html.enlarged(picture), title) for title, picture in comparison.pictures()],
+        pictures=[
+            (html.enlarged(picture), method_named(title))
+            for title, picture in comparison.pictures()
+        ],
         table=html.comparison_table(comparison),
         **FREE,
     )

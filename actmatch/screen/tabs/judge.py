@@ -14,7 +14,6 @@ from ...evidence.threshold import ThresholdCurve
 from ...images.photograph import Source, read_photograph, seen_box
 from ...images.region import Region, read_strokes
 from ...images.render import marked, overlay
-from ...methods.registry import METHODS
 from ...results import markup
 from ...results.compare import region_of_method
 from ...results.judgment import Judgment, ScoreConfig, judge
@@ -22,7 +21,7 @@ from ...server.loaded import classifier_for
 from ...server.stopping import LEFT, STOPPED, stoppable
 from .. import charts, html
 from ..asked import Scene, class_asked, whole
-from ..glossary import how_to_read
+from ..glossary import how_to_read, method_choices
 from ..pictures import Canvas
 from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, in_words, into, long_run
 from ..search_state import SearchState, last_mask
@@ -62,7 +61,7 @@ CLEARED = dict.fromkeys(CARD) | dict(
 class Judge(Tab):
     """A region and its card."""
 
-    title = "Judge"
+    title = "Judge a region"
 
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)
@@ -98,9 +97,9 @@ class Judge(Tab):
             type="filepath", height=160, elem_id="am-mask-file",
         )  # fmt: skip
         self.method = gr.Dropdown(
-            list(METHODS), value=USUAL_METHOD, label="Method", visible=False,
-            elem_id="am-judge-method", info="Whose ranking of the pixels is taken; rise, lime and "
-            "extremal_perturbation are slow.",
+            method_choices(), value=USUAL_METHOD, label="Method", visible=False,
+            elem_id="am-judge-method", info="Whose ranking of the pixels is taken; RISE, LIME and "
+            "the extremal perturbation are slow.",
         )  # fmt: skip
         self.share = gr.Slider(
             0.01, 1, value=USUAL_SHARE, step=0.01, label="Share of the pixels", visible=False,

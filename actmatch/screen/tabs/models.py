@@ -42,7 +42,7 @@ CLEARED = dict(matrix=None, overlaps=None, pictures=pictured())  # of an earlier
 class Models(Tab):
     """Who is convinced by whose mask."""
 
-    title = "Models"
+    title = "Other classifiers"
 
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)

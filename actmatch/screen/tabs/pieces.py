@@ -145,7 +145,7 @@ def caption(explanation: Explanation) -> str:
     card = explanation.card
     kept = {True: "promise kept", False: "promise not kept", None: "no promise"}
     return (
-        f"{percent(card.area)} of the pixels, confidence ratio {card.confidence_ratio:.2f}, "
+        f"{percent(card.area)} of the pixels, {percent(card.confidence_ratio)} of the probability, "
         f"{kept[explanation.promise_kept]}"
     )
 

@@ -29,7 +29,7 @@ MOST, USUAL = 5, 3  # explanations
 class Several(FindingsTab):
     """One explanation after the other."""
 
-    title = "Several"
+    title = "Other explanations"
 
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)

@@ -142,7 +142,7 @@ def moment_words(moment: Moment, label: str) -> tuple[str, Figures]:
     return moment.name, (
         ("kept", percent(moment.area)),
         (label, percent(moment.probability)),
-        ("match", f"{moment.match:.2f}"),
+        ("match", f"{moment.match:.2f} of 1"),
     )
 
 
@@ -150,8 +150,8 @@ def point_words(point: FrontierPoint) -> tuple[str, Figures]:
     """The name and the figures of a point of the frontier."""
     return "Point of the curve", (
         ("kept", percent(point.area)),
-        ("confidence", percent(point.confidence_ratio)),
+        ("of the probability", percent(point.confidence_ratio)),
         ("label", "kept" if point.label_kept else "lost"),
         ("backgrounds held", f"{percent(point.keep_rate)} ({interval(point)})"),
-        ("match", f"{point.match:.2f}"),
+        ("match", f"{point.match:.2f} of 1"),
     )

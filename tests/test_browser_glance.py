@@ -1,0 +1,199 @@
+"""The screen at a glance: everything needed stands together, nothing is empty, nothing jumps."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from browsing import (
+    DESKTOP,
+    LION,
+    MINUTE,
+    PHONE,
+    UNJUDGED,
+    looks,
+    needs_browser,
+    overflow,
+    sync_api,
+    upload,
+    upload_lion,
+)
+
+from actmatch.images.examples import example_photographs
+
+pytestmark = [pytest.mark.browser, needs_browser]
+LAPTOP = dict(width=1280, height=720)
+SIZES = [pytest.param(DESKTOP, id="desktop"), pytest.param(LAPTOP, id="laptop")]
+TOGETHER = ("#am-photograph", "#am-explain", "#am-target", "#am-preset", "#am-promise",
+            "#am-forming", "#am-legend")  # fmt: skip
+SHORT = "/?preset=smallest&steps=40&patience=40"
+MOST_SHIFT = 0.05
+MOST_BYTES = 150_000  # of a page, beyond those that Gradio takes itself
+WATCH_SHIFTS = """() => {
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries())
+            if (!entry.hadRecentInput) window.shifted += entry.value;
+    }).observe({type: 'layout-shift', buffered: false});
+}"""
+
+
+def out_of_sight(page, *parts):
+    """Those of the parts that are not wholly within the window as it is scrolled."""
+    window = page.viewport_size
+    boxes = {part: page.locator(part).bounding_box() for part in parts}
+    return {
+        part: box
+        for part, box in boxes.items()
+        if box is None
+        or min(box["x"], box["y"]) < 0
+        or box["x"] + box["width"] > window["width"]
+        or box["y"] + box["height"] > window["height"]
+    }
+
+
+def settings_are_there(page):
+    """The settings of the link `SHORT`."""
+    smallest = page.get_by_label("smallest", exact=True)
+    sync_api.expect(smallest).to_be_checked(timeout=MINUTE)
+
+
+def is_over(page):
+    """The result is there."""
+    page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
+    sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+
+
+@pytest.mark.parametrize("viewport", SIZES)
+def test_photograph_class_promise_explain_and_result_stand_together(visit, viewport):
+    page = visit(viewport, query=SHORT)
+    settings_are_there(page)
+    assert not out_of_sight(page, *TOGETHER)
+    page.click("#am-examples [data-example=lion]")  # the first click
+    page.locator("#am-status").get_by_text("lite0 says lion").wait_for()
+    assert not out_of_sight(page, *TOGETHER, "#am-top5")
+    page.click("#am-explain")  # and the second
+    page.wait_for_selector("img.am-live")
+    assert not out_of_sight(page, *TOGETHER, "#am-status")
+    is_over(page)
+    assert not out_of_sight(page, *TOGETHER, "#am-status .am-sentence")
+    assert page.evaluate("scrollY") == 0
+    assert page.locator("#am-ask img:visible").count() == 1 + len(example_photographs())
+
+
+def test_on_a_phone_explain_follows_the_photograph_and_shows_the_forming_mask(visit):
+    page = visit(PHONE, query=SHORT)
+    settings_are_there(page)
+    upload_lion(page)
+    photograph, explain = (
+        page.locator(part).bounding_box() for part in ("#am-photograph", "#am-explain")
+    )
+    assert 0 < explain["y"] - photograph["y"] - photograph["height"] < 24
+    assert not out_of_sight(page, "#am-explain", "#am-forming")
+    page.set_viewport_size(dict(width=390, height=600))  # too low for both
+    page.evaluate("scrollTo(0, 0)")
+    assert out_of_sight(page, "#am-forming")
+    page.click("#am-explain")
+    page.wait_for_selector("img.am-live")
+    page.wait_for_timeout(1000)  # it is scrolled smoothly
+    assert not out_of_sight(page, "#am-forming")
+    assert not overflow(page)
+    is_over(page)
+
+
+@pytest.mark.parametrize("viewport", [*SIZES, pytest.param(PHONE, id="phone")])
+def test_hardly_anything_moves_during_a_run(visit, viewport):
+    page = visit(viewport, query=SHORT)
+    settings_are_there(page)
+    upload_lion(page)
+    page.wait_for_timeout(1000)
+    page.evaluate(WATCH_SHIFTS)
+    page.click("#am-explain")
+    is_over(page)
+    page.wait_for_timeout(1000)
+    assert page.evaluate("shifted") <= MOST_SHIFT
+
+
+def test_an_example_is_explained_until_there_is_a_photograph(visit):
+    page = visit()
+    status, picture = page.locator("#am-status"), page.locator("#am-forming img")
+    status.get_by_text("An example: what the classifier saw").wait_for()
+    status.get_by_text("Choose a photograph of your own").wait_for()
+    page.locator("#am-forming").get_by_text("Example", exact=True).wait_for()
+    example = picture.get_attribute("src")
+    looks(page, "example")
+    upload(page, LION)
+    status.get_by_text("tf_efficientnet_lite0 says lion, 90\u00a0%.").wait_for()
+    assert not page.get_by_text("An example").count()
+    assert picture.get_attribute("src") != example
+    looks(page, "photograph")
+    page.get_by_label("Remove Image").click()
+    status.get_by_text("An example: what the classifier saw").wait_for()
+    assert picture.get_attribute("src") == example
+    page.wait_for_function("!document.querySelector('#am-seen i, #am-top5 .am-bar')")
+
+
+def test_a_frame_marks_the_part_of_the_photograph_that_the_classifier_sees(visit):
+    page = visit()
+    page.click("#am-examples [data-example=cheetah]")  # 640 x 436
+    page.locator("#am-status").get_by_text("lite0 says cheetah").wait_for()
+    drawn = page.locator("#am-photograph img").evaluate(
+        "({naturalWidth, naturalHeight}) => [naturalWidth, naturalHeight]"
+    )
+    frame, whole = (
+        page.locator(part).bounding_box() for part in ("#am-seen i", "#am-seen div:has(> i)")
+    )
+    assert whole["width"] / whole["height"] == pytest.approx(drawn[0] / drawn[1], rel=0.02)
+    assert frame["width"] == pytest.approx(frame["height"], abs=2)
+    assert frame["height"] == pytest.approx(0.875 * whole["height"], abs=2)
+    shown = page.locator("#am-photograph img").bounding_box()
+    for start, length in (("x", "width"), ("y", "height")):
+        middle, expected = (box[start] + box[length] / 2 for box in (whole, shown))
+        assert middle == pytest.approx(expected, abs=2)
+
+
+def test_every_question_has_its_tabs_and_the_keyboard_walks_them(visit):
+    page = visit()
+    outer = page.locator("#am-tabs > .tab-wrapper [role=tab]")
+    assert outer.all_inner_texts() == ["Why?", "Can I trust it?", "What if?"]
+    outer.nth(1).click()
+    page.get_by_role("tab", name="Robustness", exact=True).wait_for()
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(500)
+    focused = page.evaluate("document.activeElement.getAttribute('role')")
+    assert focused == "tab"
+
+
+def test_the_page_weighs_hardly_more_than_the_parts_of_gradio_that_it_is_made_of(visit, address):
+    page = visit()
+    session, own, paths = page.context.new_cdp_session(page), {}, {}
+
+    def learn(event):
+        paths[event["requestId"]] = event["response"]["url"].removeprefix(address)
+
+    def weigh(event):
+        path = paths.get(event["requestId"], "")
+        if not path.startswith(("/assets/", "/static/", "data:")):
+            own[path] = own.get(path, 0) + event["encodedDataLength"]
+
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", dict(cacheDisabled=True))
+    session.on("Network.responseReceived", learn)
+    session.on("Network.loadingFinished", weigh)
+    page.reload()
+    page.wait_for_selector("#am-examples img")
+    page.wait_for_timeout(2000)
+    assert "/" in own
+    assert sum(own.values()) <= MOST_BYTES, own
+
+
+def test_a_run_that_is_asked_for_by_a_link_ends_in_one_sentence(visit):
+    page = visit(query=UNJUDGED + "&steps=3")
+    settings_are_there(page)
+    upload_lion(page)
+    page.click("#am-explain")
+    is_over(page)
+    said = page.inner_text("#am-status .am-sentence").replace("\u00a0", " ")
+    assert re.match(r"Keeping [\d.]+ % of the pixels", said)
+    legend = page.inner_text("#am-legend")
+    assert "In color: kept." in legend and "Gray: taken away." in legend
