@@ -249,7 +249,7 @@ def test_eight_programs_at_once_each_get_what_is_made_of_their_own_photograph(ad
     ("changes", "sentence"),
     [
         (dict(preset="tiny"), "tiny"),
-        (dict(steps=0), "steps must be a whole number from 1 to 2000"),
+        (dict(steps=-1), "steps must be a whole number from 0 to 2000"),
         (dict(pieces=21), "pieces must be a whole number from 0 to 20"),
         (dict(target="zebu"), "no class named 'zebu'"),
         (dict(target="bright|"), "two or more classes"),

@@ -383,7 +383,7 @@ def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_tab
     assert "1 other method" in last["status"]
     assert "Attention rollout is left out" in last["status"]
     assert [title for _, title in last["pictures"]] == [
-        "photograph", "this mask, 20 %", "center_disc, 20 %",
+        "photograph", "this mask, 20 %", "Disc in the middle (control), 20 %",
     ]  # fmt: skip
     assert "★" in last["table"]
 
@@ -456,7 +456,7 @@ def test_an_address_without_settings_leaves_the_controls_alone(query):
 
 def test_a_link_that_makes_no_sense_is_refused_in_words():
     with pytest.warns(UserWarning, match="steps must be a whole number"):
-        assert share_row.from_link(visited("?steps=0")) == {}
+        assert share_row.from_link(visited("?steps=-1")) == {}
 
 
 def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
