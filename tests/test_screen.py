@@ -383,7 +383,7 @@ def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_tab
     assert "1 other method" in last["status"]
     assert "Attention rollout is left out" in last["status"]
     assert [title for _, title in last["pictures"]] == [
-        "photograph", "this mask, 20 %", "center_disc, 20 %",
+        "photograph", "this mask, 20 %", "Disc in the middle (control), 20 %",
     ]  # fmt: skip
     assert "★" in last["table"]
 
