@@ -25,6 +25,7 @@ from actmatch.screen import (
     ask_column,
     endpoints,
     explain_runs,
+    keepsake,
     result,
     settings_column,
     share_row,
@@ -57,6 +58,7 @@ def build() -> gr.Blocks:
                 tabs = lay_out()
                 shown["save"] = result.download_button()
                 share = share_row.share_row()
+                keep = keepsake.keepsake_row()
             with gr.Column(elem_id="am-settings"):
                 settings = settings_column.settings_column()
         endpoints.connect()  # first: names are given out in the order of the events
@@ -65,7 +67,9 @@ def build() -> gr.Blocks:
         for tab in tabs.values():
             tab.connect(screen)
         explain_runs.connect(screen)
-        share_row.connect(share, screen)
+        sharing = share_row.share_form(screen)
+        share_row.connect(share, screen, sharing)
+        keepsake.connect(keep, screen, sharing)
         blocks.load(None, js=settings_column.RENDER_FOLDED, api_visibility="private")
     return blocks
 

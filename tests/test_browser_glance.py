@@ -197,3 +197,47 @@ def test_a_run_that_is_asked_for_by_a_link_ends_in_one_sentence(visit):
     assert re.match(r"Keeping [\d.]+ % of the pixels", said)
     legend = page.inner_text("#am-legend")
     assert "In color: kept." in legend and "Gray: taken away." in legend
+
+
+def test_earlier_results_come_back_and_stand_beside_each_other(visit):
+    page = visit(query="/?preset=smallest&area=0.05&steps=5")
+    settings_are_there(page)
+    for name in ("lion", "cheetah"):
+        page.click(f"#am-examples [data-example={name}]")
+        page.locator("#am-status").get_by_text(f"says {name}").first.wait_for()
+        page.click("#am-explain")
+        page.wait_for_selector("#am-status .am-progress", timeout=MINUTE)
+        is_over(page)
+    page.get_by_role("tab", name="What if?").click()
+    page.get_by_role("tab", name="Earlier results").click()
+    earlier = page.locator("#am-album .grid-container button")
+    sync_api.expect(earlier).to_have_count(2)
+    page.get_by_label("sets it beside the present one").click()
+    earlier.first.click()
+    sync_api.expect(page.locator(".am-pair figure")).to_have_count(2)
+    looks(page, "album")
+    page.get_by_label("brings it back").click()
+    earlier.last.click()  # the one that stands there: a click on what is chosen is none
+    earlier.first.click()
+    page.locator("#am-status .am-sentence").get_by_text("says lion").wait_for()
+    assert not overflow(page)
+
+
+def test_a_result_is_copied_as_a_picture_and_saved_as_a_gif(visit):
+    page = visit(query="/?preset=smallest&area=0.05&steps=5")
+    settings_are_there(page)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#am-examples [data-example=lion]")
+    page.locator("#am-status").get_by_text("says lion").first.wait_for()
+    page.click("#am-explain")
+    is_over(page)
+    page.click("#am-poster")
+    page.locator("#am-kept").get_by_text("Copied.").wait_for()
+    kinds = page.evaluate("async () => (await navigator.clipboard.read())[0].types")
+    assert kinds == ["image/png"]
+    page.click("#am-gif")
+    page.wait_for_selector("#am-kept img[src^='data:image/gif']")
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Save as GIF").click()
+    assert saving.value.suggested_filename == "actmatch.gif"
+    looks(page, "keepsake")

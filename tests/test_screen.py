@@ -157,7 +157,7 @@ def test_looking_shows_what_the_classifier_sees_and_says(lion):
 
 
 def test_looking_leaves_the_mask_of_a_link_and_a_result_without_a_photograph_alone(lion):
-    assert set(ask_column.look(lion, LITE0, "crop", "code")) == {"seen", "top5"}
+    assert set(ask_column.look(lion, LITE0, "crop", code="code")) == {"seen", "top5"}
     assert set(ask_column.look(None, LITE0, "crop")) == {"seen", "top5"}
     mine, other = (SimpleNamespace(shows=lambda *_, shown=shown: shown) for shown in (True, False))
     assert "status" not in ask_column.look(lion, LITE0, "crop", state=mine)

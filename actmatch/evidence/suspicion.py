@@ -162,10 +162,15 @@ def _parameters(real: float | None, randomized: float | None) -> Check:
         light = AMBER
     says = "explains the classifier" if light == GREEN else "may explain no more than its area does"
     reason = (
-        f"The mask {says}: a gain of {real:.2f} on the classifier and of {randomized:.2f} on a "
-        "re-initialized one."
+        f"The mask {says}: it leads {_percent(real)} of the way from random masks to the whole "
+        f"photograph, and {_percent(randomized)} on a classifier with random weights."
     )
     return Check("parameters", light, randomized, reason, "activation", "raise")
+
+
+def _percent(gain: float) -> str:
+    """A gain, which may be below 0 and above 1, in whole percent."""
+    return f"{round(100 * gain)} %"
 
 
 def disturbed(mask: Tensor) -> Tensor:

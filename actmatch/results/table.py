@@ -38,7 +38,7 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
         meaning = f"area under the curve; {good} is good" if curve else "the mask has no ranking"
         rows.append((name, f"{curve.area:.2f} of 1" if curve else "–", meaning))
     if card.gain is not None and card.randomized_gain is not None:
-        randomized = f"{100 * card.randomized_gain:.0f} % on a re-initialized classifier"
+        randomized = f"{100 * card.randomized_gain:.0f} % on a classifier with random weights"
         rows.append(("gain", f"{100 * card.gain:.0f} %",
                      f"of the way from random masks to the photograph; {randomized}"))  # fmt: skip
     return rows + token_figures(card)

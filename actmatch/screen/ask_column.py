@@ -18,7 +18,7 @@ from ..problem.problem import pose
 from ..results import markup
 from ..server.hosting import hosting
 from ..server.loaded import classifier_choices, classifier_for, default_classifier
-from . import example, html, question
+from . import example, html, preview, question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .examples_row import choose_on_click, examples_row
 from .glossary import promises
@@ -123,7 +123,7 @@ def connect(controls: dict[str, Component], result: dict[str, Component]) -> Non
     looking = dict(concurrency_id="look", concurrency_limit=2, **QUIET)
     waiting = {name: result[name] for name in ("status", "live", "legend", "suggestions")}
     seen = into(named("seen", "top5") | waiting, look)
-    seen["inputs_kwargs"] = named("photograph", "classifier", "fit") | dict(
+    seen["inputs_kwargs"] = named("photograph", "classifier", "fit", "target") | dict(
         code=result["code"], state=result["state"]
     )
     looked = controls["photograph"].change(**seen, **looking)
@@ -132,6 +132,7 @@ def connect(controls: dict[str, Component], result: dict[str, Component]) -> Non
     choose_on_click(controls["examples"], controls["photograph"])
     looked.failure(None, None, None, js=REMOVE_BROKEN, **PRIVATE)
     controls["fit"].change(**seen, **looking)
+    controls["target"].input(**seen, **looking)
     telling = dict(fn=understand, inputs=controls["classifier"], outputs=controls["understood"])
     controls["about"].expand(**telling, **looking)
     chosen = controls["classifier"].change(**choosing_class(controls), **looking)
@@ -157,12 +158,14 @@ def look(
     photograph: Source | None,
     classifier: str,
     fit: str,
+    target: Any = TOP_CLASS,
     code: str = "",
     state: SearchState | None = None,
 ) -> Frame:
     """What the classifier sees of the photograph and says of it, until there is an explanation.
 
     Args:
+        target: the class to explain, for a preview where a generator was trained.
         code: of the mask in the page's address, which then stands where the result will stand.
         state: of the search; where it is about this photograph, its result stays.
     """
@@ -179,7 +182,9 @@ def look(
     said = markup.top5(predictions) + (html.note(whole.note) if whole.note else "")
     frame = dict(seen=seen, top5=said)
     if not code and not (state and state.shows(loaded, photograph, fit)):
-        frame |= example.unexplained(to_image(pixels[0]), loaded.name, predictions[0])
+        frame |= preview.frame(preview.posed(loaded, pixels, target)) or example.unexplained(
+            to_image(pixels[0]), loaded.name, predictions[0]
+        )
     return frame
 
 

@@ -40,7 +40,7 @@ from .runner import (
     long_run,
 )
 from .search_state import Mark, Recorder, SearchState, guidance_of
-from .tabs import TABS, EvidenceTab, Refine, Screen, Timeline, timeline
+from .tabs import TABS, Album, EvidenceTab, Refine, Screen, Timeline, album, timeline
 from .tabs.pieces import forming
 from .tabs.refine import NOTHING_MARKED
 
@@ -116,6 +116,12 @@ def connect(screen: Screen) -> None:
         )
     form = Form(ExplainAsked, state=shown["state"], place=moments.place, **screen.search_scene())
     take_run.connect(moments.take.click, form, shown)
+    earlier = screen.tabs[Album]
+    earlier.sheet.select(
+        **into(shown | earlier.named("pair"), pick_earlier),
+        inputs=[earlier.entries, earlier.action, shown["state"]],
+        **QUICK,
+    )
 
 
 def follow_changes(screen: Screen, shown: dict[str, Component], ended: dict[str, Any]) -> None:
@@ -171,6 +177,16 @@ def forget(state: SearchState | None, marks: Sequence[Mark]) -> Frame:
     if state is None and not marks:
         return {}
     return NOTHING_YET | dict(canvas=None) | timeline.show(None)
+
+
+def pick_earlier(
+    entries: album.Entries, action: str, state: SearchState | None, event: gr.SelectData
+) -> Frame:
+    """An earlier result in place of the present one, or beside it."""
+    if action == album.BESIDE:
+        return dict(pair=album.beside(entries, event.index, state))
+    entry = entries[event.index]
+    return dict(**show(entry.explanation, entry.state), pair="")
 
 
 def stop_run(request: gr.Request) -> None:

@@ -62,6 +62,7 @@ class SearchState:
         logits: H x W, from which a search goes on.
         moments: masks seen, early to late.
         frontier: of all results; None where none was judged yet.
+        last: the result where the search stands; None where it has gone on since, or not ended.
     """
 
     classifier: str
@@ -71,6 +72,7 @@ class SearchState:
     logits: Tensor
     moments: tuple[Moment, ...]
     frontier: Frontier | None = None
+    last: Explanation | None = None
 
     def is_of(self, problem: Problem) -> bool:
         """Whether this is about the same photograph, classifier and class, or other question."""
@@ -111,6 +113,7 @@ class SearchState:
             logits=explanation.logits,
             moments=(*self.moments, moment)[-MOST_MOMENTS:],
             frontier=joined(self.frontier, explanation.frontier),
+            last=explanation,
         )
 
 

@@ -89,15 +89,19 @@ def share_row() -> dict[str, Component]:
     return parts
 
 
-def connect(parts: dict[str, Component], screen: Screen) -> None:
+def share_form(screen: Screen) -> Form[ShareAsked]:
+    """What a link, a command or a program is made of."""
+    scene = screen.search_scene() | screen.named("question", "rival")
+    del scene["photograph"], scene["reference"]
+    return Form(ShareAsked, state=screen.result["state"], linked=screen.result["code"], **scene)
+
+
+def connect(parts: dict[str, Component], screen: Screen, form: Form[ShareAsked]) -> None:
     """Events: texts follow the controls; a link at page load and a report set them.
 
     A link holds the mask of the result as well, and shows it where the result stands.
     """
     show_linked = linked_mask.connect(screen)
-    scene = screen.search_scene() | screen.named("question", "rival")
-    del scene["photograph"], scene["reference"]
-    form = Form(ShareAsked, state=screen.result["state"], linked=screen.result["code"], **scene)
     copied = parts["copied"]
     for name in TEXTS:
         said = parts[name].click(

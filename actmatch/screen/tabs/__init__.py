@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from .album import Album
 from .base import EvidenceTab, Screen, Tab
 from .before_after import BeforeAfter
 from .classes import Classes
@@ -26,10 +27,12 @@ from .timeline import Timeline
 QUESTIONS: dict[str, tuple[type[Tab], ...]] = {
     "Why?": (Mask, BeforeAfter, Predictions, Layers, Timeline, Curves),
     "Can I trust it?": (Robustness, Card, Compare),
-    "What if?": (Refine, Several, Classes, Models, Judge),
+    "What if?": (Refine, Several, Classes, Models, Judge, Album),
 }
 TABS = tuple(tab for tabs in QUESTIONS.values() for tab in tabs)
-__all__ = ["QUESTIONS", "TABS", "EvidenceTab", "Refine", "Screen", "Tab", "Timeline", "lay_out"]
+__all__ = [
+    "QUESTIONS", "TABS", "Album", "EvidenceTab", "Refine", "Screen", "Tab", "Timeline", "lay_out",
+]  # fmt: skip
 
 
 def lay_out() -> dict[type[Tab], Tab]:

@@ -1,0 +1,55 @@
+"""The mask of a trained generator, shown before anything is searched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from torch import Tensor
+
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..generator.preview import preview, trained_for
+from ..images.render import overlay
+from ..problem.config import ExplainConfig
+from ..problem.problem import Problem, pose
+from ..wording import percent
+from . import html
+from .asked import class_asked
+from .runner import Frame
+
+HINT = "A guess in one pass, tried but not tested. Press Explain to polish and test it."
+
+
+def posed(classifier: Classifier, pixels: Tensor, target: Any) -> Problem:
+    """The problem of the class that is chosen, or of the top one if it is none of these.
+
+    Args:
+        pixels: 1 x C x H x W in [0, 1], on the classifier's device.
+        target: as the control has it.
+    """
+    try:
+        asked = class_asked(target)
+        return pose(grouped(classifier, asked), pixels, asked)
+    except ValueError:
+        return pose(classifier, pixels, None)
+
+
+def frame(problem: Problem) -> Frame | None:
+    """What stands where the result will stand; None where no generator was trained for this."""
+    trained = trained_for(problem.classifier)
+    if trained is None:
+        return None
+    shape = ExplainConfig(preset=trained.about.preset).shape
+    seen = preview(problem, trained, shape)
+    picture = overlay(problem.pixels[0].cpu(), seen.mask[0, 0].cpu())
+    probability = percent(problem.log_probability.exp().item())
+    said = f"{problem.classifier.name} says {problem.label}, {probability}."
+    return dict(
+        status=html.start(f"{said} {seen.sentence}", HINT),
+        live=gr.update(
+            value=html.still_picture(html.enlarged(picture), seen.sentence), visible=True
+        ),
+        legend=html.legend(seen.mask[0, 0].cpu()),
+        suggestions="",
+    )
