@@ -241,3 +241,17 @@ def test_a_result_is_copied_as_a_picture_and_saved_as_a_gif(visit):
         page.get_by_role("link", name="Save as GIF").click()
     assert saving.value.suggested_filename == "actmatch.gif"
     looks(page, "keepsake")
+
+
+def test_a_link_leads_to_a_tab_and_a_tab_makes_one(visit):
+    page = visit(query="/?preset=smallest#robustness")
+    tab = page.get_by_role("tab", name="Robustness", exact=True)
+    sync_api.expect(tab).to_have_attribute("aria-selected", "true", timeout=MINUTE)
+    page.get_by_role("tab", name="Why?").click()
+    page.get_by_role("tab", name="Layers", exact=True).click()
+    assert page.url.endswith("/?preset=smallest#layers")
+    page.evaluate("location.hash = 'judge-a-region'")
+    tab = page.get_by_role("tab", name="Judge a region", exact=True)
+    sync_api.expect(tab).to_have_attribute("aria-selected", "true", timeout=MINUTE)
+    page.evaluate("location.hash = 'no-such-tab'")
+    sync_api.expect(tab).to_have_attribute("aria-selected", "true")

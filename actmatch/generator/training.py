@@ -33,7 +33,7 @@ DECAY, LARGEST_GRADIENT = 1e-4, 1.0
 WARM, LAST_RATE = 0.03, 0.02  # part of the steps in which the rate rises; the last over the most
 SHARPENED = 0.6  # part of the steps after which the masks are as sharp as they get
 SAVE_EVERY = 30.0  # seconds between two states on disk
-CHECKS = 5  # validations in a training
+CHECKS = 4  # validations in a training
 LOG_EVERY = 10  # steps between two rows of metrics
 STATE_SUFFIX, METRICS_SUFFIX = ".state", ".csv"
 METRICS = ("step", "loss", "cross_entropy", "activation", "area", "total_variation", "necessity",
@@ -148,6 +148,7 @@ class Training:
                 )
             self.network.load_state_dict(first.network.state_dict())
             self.network.shift.zero_()
+        self.begun = first and first.about.classifier
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=DECAY
@@ -307,12 +308,13 @@ class Training:
     def about(self, figures: Figures) -> About:
         """What the checkpoint says of itself."""
         training, validation = len(self.data.training), len(self.data.validation)
+        begun = f"; begun from a generator for {self.begun}" if self.begun else ""
         return About(
             self.classifier.name,
             self.classifier.origin.weights_sha256,
             self.config.preset,
             self.layout,
-            f"{training} photographs without labels; {validation} others for validation",
+            f"{training} photographs without labels; {validation} others for validation{begun}",
             figures.as_dict() | dict(steps=self.step, batch=self.config.batch),
         )
 

@@ -84,3 +84,28 @@ const entitle = (event) => {
 };
 document.addEventListener('pointerover', entitle);
 document.addEventListener('focusin', entitle);
+
+// --- the open tab in the address ----------------------------------------------------------------
+
+const questions = JSON.parse(element.querySelector('#am-head').dataset.questions);
+const slug = (title) => title.trim().toLowerCase().replace(/[^a-z]+/g, '-').replace(/^-|-$/g, '');
+const named = (title) => [...document.querySelectorAll('#am-tabs [role=tab]')].find(
+    (tab) => slug(tab.textContent) === slug(title) && tab.checkVisibility());
+const openTab = () => {
+    const asked = slug(decodeURIComponent(location.hash.slice(1)));
+    if (!(asked in questions)) return;
+    let tries = 50;  // the tabs come a little later than the head, and those within one later still
+    const trying = setInterval(() => {
+        const [outer, inner] = [named(questions[asked]), named(asked)];
+        if (inner) inner.click(); else if (outer?.ariaSelected === 'false') outer.click();
+        if (inner || !tries--) clearInterval(trying);
+        if (inner) document.getElementById('am-tabs').scrollIntoView({block: 'nearest'});
+    }, 100);
+};
+document.addEventListener('click', (event) => {
+    const tab = event.target.closest?.('#am-tabs [role=tab]');
+    const place = tab && slug(tab.textContent);
+    if (place in questions) history.replaceState(null, '', `${location.pathname}${location.search}#${place}`);
+});
+addEventListener('hashchange', openTab);
+openTab();

@@ -1,14 +1,19 @@
-"""The head of the page: its name, the tour for a first visit, and the switch to dark or light."""
+"""The head of the page: its name, the tour for a first visit, and the switch to dark or light.
+
+Its script also keeps the open tab in the address, so that a link leads to it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from pathlib import Path
 
 import gradio as gr
 
 from .glossary import BUTTONS
+from .tabs import QUESTIONS
 
 SCRIPT = Path(__file__).with_name("header.js")
 # What is pointed at, and what is said of it.
@@ -39,14 +44,24 @@ def header() -> gr.HTML:
                    label="actmatch")  # fmt: skip
 
 
+def questions_of_tabs() -> dict[str, str]:
+    """The question that each tab answers, by the name of the tab in an address: #score-card."""
+    return {
+        re.sub("[^a-z]+", "-", tab.title.lower()): question
+        for question, tabs in QUESTIONS.items()
+        for tab in tabs
+    }
+
+
 def _page() -> str:
     steps = "".join(
         f"<li data-target='{target}' hidden><h2>{escape(title)}</h2><p>{escape(words)}</p></li>"
         for target, title, words in TOUR
     )
     titles = escape(json.dumps(BUTTONS), quote=True)
+    questions = escape(json.dumps(questions_of_tabs()), quote=True)
     return f"""
-<div id='am-head' data-titles='{titles}'>
+<div id='am-head' data-titles='{titles}' data-questions='{questions}'>
 <h1>actmatch</h1><p>On which few pixels does an image classifier's decision rest?</p>
 <div class='am-head-buttons'>
 <button id='am-tour-open' type='button' aria-controls='am-tour' aria-expanded='false'>Take the

@@ -244,7 +244,7 @@ def suggestions(explanation: Explanation) -> str:
         words = "A button moves its slider, and the search goes on from this mask."
         items = f"<p class='am-status'>{words}</p><ul class='am-checks'>{items}</ul>"
     return (
-        f"<section class='am-suggestions'><h3>{title}</h3>{items}"
+        f"<section class='am-suggestions'><h2>{title}</h2>{items}"
         f"<details class='am-how'><summary>All checks</summary>{checks(rows)}</details></section>"
     )
 
@@ -390,7 +390,7 @@ def _cell(words: str, title: str, kinds: str = "") -> str:
 def _matrix(title: str, names: Sequence[str], lines: str, caption: str) -> str:
     heads = "".join(f"<th scope='col'>{_breakable(name)}</th>" for name in names)
     return (
-        f"<h4 class='am-title'>{escape(title)}</h4><div class='am-wide'>"
+        f"<h2 class='am-title'>{escape(title)}</h2><div class='am-wide'>"
         f"<table class='am-table am-matrix'><thead><tr><td></td>{heads}</tr></thead>"
         f"<tbody>{lines}</tbody></table></div><p class='am-status'>{escape(caption)}</p>"
     )

@@ -47,7 +47,7 @@ TEXTS: dict[str, tuple[str, str | None, Callable[..., str]]] = {
 RESTORED = ("classifier", "device", "promise", "question", "rival", *SETTINGS,
             *(WEIGHT + name for name in WEIGHTS))  # fmt: skip
 # Only the browser knows the address that a link has to begin with.
-WHOLE = {LINK: "location.origin + location.pathname + text"}
+WHOLE = {LINK: "location.origin + location.pathname + text + location.hash"}
 COPY = """async (text) => {
     const whole = %s;
     try { await navigator.clipboard.writeText(whole); } catch { /* it can be marked by hand */ }

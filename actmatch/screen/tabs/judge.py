@@ -115,7 +115,7 @@ class Judge(Tab):
         """Everything that is measured of a region."""
         with gr.Row():
             with gr.Column(min_width=280):
-                gr.Markdown("#### Figures")
+                gr.Markdown("## Figures")
                 self.figures = gr.HTML(label="Figures of the region", elem_id="am-figures")
                 gr.HTML(
                     how_to_read(
@@ -124,17 +124,17 @@ class Judge(Tab):
                     )
                 )  # fmt: skip
             with gr.Column(min_width=280):
-                gr.Markdown("#### Reasons to distrust it")
+                gr.Markdown("## Reasons to distrust it")
                 self.checks = gr.HTML(label="Suspicion checks", elem_id="am-checks")
-        gr.Markdown("#### What it says of the region alone, and of the rest")
+        gr.Markdown("## What it says of the region alone, and of the rest")
         self.alone = gr.HTML(label="Top-5 of photograph, region and rest", elem_id="am-alone")
         with gr.Row():
             with gr.Column(min_width=280):
-                gr.Markdown("#### Does the label survive other backgrounds?")
+                gr.Markdown("## Does the label survive other backgrounds?")
                 self.backgrounds = gr.HTML(label="Keep-rate by kind of background")
                 gr.HTML(how_to_read("kinds of background", POOLED, "95 % interval"))
             with gr.Column(min_width=280):
-                gr.Markdown("#### Where does a stage respond differently, and how much?")
+                gr.Markdown("## Where does a stage respond differently, and how much?")
                 self.stage, self.divergence, self.maps = divergence_map("judged")
                 self.layers = gr.HTML(label="Activation match in figures", elem_id="am-match")
         self.ranking = ranking_plot("am-ranking")
@@ -142,7 +142,7 @@ class Judge(Tab):
             label="Soft mask: what every cut keeps; the label holds where shaded", visible=False,
             elem_id="am-thresholds",
         )  # fmt: skip
-        gr.Markdown("#### The hardest background of each kind")
+        gr.Markdown("## The hardest background of each kind")
         self.worst = worst_composites("am-worst")
 
     @property

@@ -28,7 +28,7 @@ class Layers(EvidenceTab):
             self.layers = gr.Plot(label="Activation match", show_label=False, elem_id="am-layers")
             self.layers_table = gr.HTML(label="Activation match in figures")
             gr.HTML(how_to_read("cosine", "relative L2", "kept patches", "random"))
-            gr.Markdown("#### Where does a stage respond differently?")
+            gr.Markdown("## Where does a stage respond differently?")
             self.stage, self.divergence, self.maps = divergence_map("explained")
 
     @staticmethod

@@ -28,7 +28,7 @@ class Robustness(EvidenceTab):
         with gr.Column(elem_classes=EVIDENCE):
             self.backgrounds = gr.HTML(label="Keep-rate by kind of background")
             gr.HTML(how_to_read("kinds of background", POOLED, "95 % interval"))
-            gr.Markdown("#### The hardest background of each kind")
+            gr.Markdown("## The hardest background of each kind")
             self.worst = worst_composites("am-explained-worst")
 
     @staticmethod

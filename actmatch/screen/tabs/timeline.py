@@ -57,7 +57,7 @@ class Timeline(Tab):
     def curve_column(self) -> None:
         """The frontier."""
         gr.Markdown(
-            "#### What every size buys\nFull points keep the label on gray, hollow ones lose "
+            "## What every size buys\nFull points keep the label on gray, hollow ones lose "
             "it; lines are 95 % intervals. Click one to see its mask."
         )
         self.frontier = gr.HTML(
