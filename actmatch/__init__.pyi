@@ -18,6 +18,9 @@ from .problem.views import Similarity as Similarity
 from .problem.views import contrast as contrast
 from .problem.views import similarity as similarity
 from .results.agreement import explain_with_agreement as explain_with_agreement
+from .results.circuit import Circuit as Circuit
+from .results.circuit import CircuitConfig as CircuitConfig
+from .results.circuit import circuit as circuit
 from .results.classes import ClassExplanations as ClassExplanations
 from .results.classes import explain_classes as explain_classes
 from .results.classes import explain_classes_steps as explain_classes_steps

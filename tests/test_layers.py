@@ -15,7 +15,7 @@ LAYERS = (
     ("images",),
     ("classifiers",),
     ("problem",),
-    ("methods", "evidence"),
+    ("methods", "evidence", "circuits"),
     ("generator",),
     ("search",),
     ("judging",),

@@ -5,6 +5,8 @@ from typing import Any
 
 from typer import Option
 
+from ..circuits.ablation import ABLATIONS
+from ..circuits.graph import WEIGHTINGS
 from ..classifiers import zoo
 from ..classifiers.check import check
 from ..evidence.held import held_sentences
@@ -13,6 +15,7 @@ from ..problem.config import PRESETS, ExplainConfig
 from ..progress import drain
 from ..results import classes, compare, several
 from ..results.agreement import SEEDS, explain_with_agreement
+from ..results.circuit import DRAWING, CircuitConfig, circuit
 from ..results.compare import CUTS, CompareConfig
 from ..results.explain import explain
 from ..results.explanation import FILES, saved_photograph
@@ -40,7 +43,14 @@ from .options import (
     option,
     read_number,
 )
-from .tables import card_table, check_table, comparison_table, overlap_table, transfer_table
+from .tables import (
+    card_table,
+    check_table,
+    circuit_table,
+    comparison_table,
+    overlap_table,
+    transfer_table,
+)
 from .terminal import progress, say, searching
 
 MASK = "An image, white where it keeps, of the photograph's aspect or the input's size."
@@ -175,6 +185,26 @@ class Compare(Question):
         with progress("mask", len(names), self.quiet) as show:
             found = drain(begun, lambda name: show(names.index(name), name))
         say(found.sentence, "", comparison_table(found))
+        save(found, self.out)
+
+
+@command
+class Circuit(Question):
+    """Show which channels carry a decision, and test them."""
+
+    mask: str | None = option("MASK", f"{MASK} All pixels if left out.")
+    channels: int | None = bounded(CircuitConfig, "channels", "K")
+    weighting: str = choice(WEIGHTINGS, "What makes a channel strong", CircuitConfig.weighting)
+    ablation: str = choice(ABLATIONS, "What replaces the others", CircuitConfig.ablation)
+    out: str | None = OUT
+
+    def run(self) -> None:
+        if self.out is not None:
+            check_folder(self.out, (*MASK_FILES, DRAWING, REPORT_FILE))
+        config = self.config(CircuitConfig)
+        found = circuit(self.load(), self.photo, self.mask, config)
+        say(*filter(None, (*found.test.sentences, *found.graph.notes, found.note)))
+        say("", circuit_table(found))
         save(found, self.out)
 
 

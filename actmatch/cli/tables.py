@@ -7,16 +7,20 @@ from collections.abc import Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from ..circuits.ablation import Outcome
 from ..classifiers.check import Checked
 from ..evidence.held import POOLED, interval, kind_words, trials_interval
 from ..evidence.keep_rate import KeepRate
 from ..evidence.scorecard import STAGE_COLUMNS, LayerMatch, ScoreCard
 from ..evidence.suspicion import Check
+from ..results.circuit import Circuit
 from ..results.compare import Comparison
 from ..results.table import compared_figures, figures
 from ..results.transfer import Transfer
 from ..wording import percent
 from .terminal import table
+
+SHOWN_NODES = 6  # of a stage
 
 
 def check_table(checked: Checked) -> Group:
@@ -71,6 +75,32 @@ def comparison_table(comparison: Comparison) -> Group:
     halves = (shown[: len(shown) // 2], shown[len(shown) // 2 :])  # so that they fit 80 letters
     tables = (part for half in halves for part in (table(zip(names, *half, strict=True)), ""))
     return Group(*tables, "* The best figure of its column.", *comparison.left_out)
+
+
+def circuit_table(found: Circuit) -> Group:
+    """The strongest nodes of every column, and the test."""
+    columns = [
+        (
+            column.name,
+            f"{len(column.nodes)}/{column.channels}",
+            ", ".join(node.name.removeprefix("channel ") for node in column.nodes[:SHOWN_NODES]),
+        )
+        for column in found.graph.columns
+    ]
+    test = found.test
+    rows = [("nothing", test.whole, None), ("all but the circuit", test.circuit, test.random),
+            ("the circuit", test.without, test.random_without)]  # fmt: skip
+    tested = [_tested(*row) for row in rows]
+    return Group(
+        table([("stage", "nodes", "strongest first"), *columns]),
+        "",
+        table([("ablated", "label", "probability", "random circuits"), *tested]),
+    )
+
+
+def _tested(ablated: str, outcome: Outcome, random: Sequence[Outcome] | None) -> tuple[str, ...]:
+    kept = "" if random is None else f"kept by {sum(one.kept for one in random)}/{len(random)}"
+    return ablated, "kept" if outcome.kept else "lost", f"{outcome.probability:.3f}", kept
 
 
 def transfer_table(found: Transfer) -> Table:

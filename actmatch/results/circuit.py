@@ -1,0 +1,187 @@
+"""The circuit behind a mask: channels, their connections, and whether they carry the decision."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..bounds import bounded, check_bounds, choice
+from ..circuits.ablation import ABLATIONS, Ablation, CircuitTest, put_to_test
+from ..circuits.graph import WEIGHTINGS, Graph, panel, read_graph, sizes
+from ..circuits.taps import Taps
+from ..classifiers.classifier import Classifier
+from ..classifiers.groups import grouped
+from ..errors import memory_errors_in_words
+from ..evidence.image_infill import other_photographs
+from ..images.photograph import Source
+from ..images.region import Region, read_region, to_input
+from ..problem.config import FITS
+from ..problem.infill import composite
+from ..problem.problem import Problem
+from .drawing import circuit_svg
+from .folder import MASK_FILES, REPORT_FILE, write_mask
+from .judgment import ScoreConfig, pose_region
+from .result import Result
+
+ADVICE = "use a smaller classifier"
+DRAWING = "circuit.svg"
+
+
+@dataclass(frozen=True)
+class CircuitConfig:
+    """How a circuit is read and tested.
+
+    Raises:
+        ValueError: a value is outside its bounds or not among the choices; the message names both.
+    """
+
+    target: int | str | None = None  # as in `ScoreConfig`
+    fit: str = "crop"  # how the photograph meets the classifier's input size
+    channels: int | None = bounded(
+        None,
+        1,
+        65536,
+        1,
+        "Channels of a stage",
+        "More carry more of the decision; 24, and 32 in the last stage, if left out.",
+        optional=True,
+    )
+    weighting: str = "energy"  # or "gradient": energies weighted by the slope of the target's logit
+    ablation: str = "zero"  # what replaces a channel in the test
+    seed: int = bounded(0, 0, 2**31 - 1, 1, "Seed", "Another seed, other random circuits.")
+
+    def __post_init__(self) -> None:
+        choice("fit", self.fit, FITS)
+        choice("weighting", self.weighting, WEIGHTINGS)
+        choice("ablation", self.ablation, ABLATIONS)
+        check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circuit(Result):
+    """The circuit behind a mask, and its test. Tensors are on the CPU.
+
+    Attributes:
+        pixels: C x H x W in [0, 1], as the classifier saw the photograph.
+        mask: H x W, 0 or 1.
+        gray: C x 1 x 1, what stands for removed pixels.
+        label: the class explained.
+        graph: nodes, edges and notes.
+        test: of the circuit, on the explanation.
+        note: how the values of the photograph were scaled; "" where there is nothing to say.
+    """
+
+    pixels: Tensor
+    mask: Tensor
+    gray: Tensor
+    label: str
+    graph: Graph
+    test: CircuitTest
+    config: CircuitConfig
+    device: str
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The result in plain words."""
+        return " ".join(self.test.sentences)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The mask and its pictures, circuit.svg and report.json."""
+        return (*MASK_FILES, DRAWING, REPORT_FILE)
+
+    def svg(self) -> str:
+        """The graph as a picture: columns are stages, widths are strengths."""
+        return circuit_svg(self.graph, f"{self.label}, as {self.classifier} sees it")
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the pictures, in plain values ready for JSON."""
+        return {
+            **super().report(),
+            "label": self.label,
+            **self.graph.report(),
+            "test": self.test.report(),
+            "config": asdict(self.config),
+            "device": self.device,
+            "note": self.note,
+        }
+
+    def _write(self, folder: Path) -> None:
+        write_mask(folder, self.pixels, self.mask, self.gray)
+        (folder / DRAWING).write_text(self.svg(), encoding="utf-8")
+
+
+def circuit(
+    classifier: Classifier,
+    photograph: Source | Problem,
+    mask: Region | None = None,
+    config: CircuitConfig | None = None,
+) -> Circuit:
+    """The circuit that carries a classifier's decision on what a mask keeps, and its test.
+
+    Args:
+        photograph: anything that `open_photograph` reads, or a problem, whose class is explained.
+        mask: anything that `read_region` reads, cut at 0.5 where it is soft; None keeps all pixels.
+
+    Raises:
+        ValueError: the photograph, the mask, the target class or a setting is not acceptable, the
+            stages cannot be read, or memory ran out; the message says what is accepted.
+    """
+    started = time.perf_counter()
+    config = config or CircuitConfig()
+    with memory_errors_in_words(ADVICE):
+        problem, placed = _posed(classifier, photograph, mask, config)
+        gray = problem.classifier.gray
+        explanation = composite(placed, problem.pixels, gray)
+        taps = Taps(problem.classifier, problem.pixels)
+        panels = (
+            panel(taps, problem.pixels, problem.target, config.weighting),
+            panel(taps, explanation, problem.target, config.weighting),
+        )
+        energies = panels[0].energies[: len(taps.axes)]
+        kept = sizes([len(one) for one in energies], config.channels)
+        others = problem.pixels[:0]
+        if config.ablation != "zero":
+            others = other_photographs(problem, fit=config.fit)
+        ablation = Ablation(taps, explanation, problem.target, config.ablation, others)
+        orders = [one.argsort(descending=True, stable=True) for one in energies]
+        tested = put_to_test(ablation, orders, kept, problem.label, config.seed)
+        graph = read_graph(taps, problem, panels, kept)
+    return Circuit(
+        pixels=problem.pixels[0].cpu(),
+        mask=placed[0, 0].cpu(),
+        gray=gray[0].cpu(),
+        label=problem.label,
+        graph=graph,
+        test=tested,
+        config=config,
+        classifier=problem.classifier.name,
+        origin=problem.classifier.origin,
+        device=str(problem.pixels.device),
+        note=problem.note,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _posed(
+    classifier: Classifier, photograph: Source | Problem, mask: Region | None, config: CircuitConfig
+) -> tuple[Problem, Tensor]:
+    """The problem, and the 1 x 1 x H x W mask, 0 or 1, on its device."""
+    if isinstance(photograph, Problem):
+        problem = photograph
+        height, width = problem.pixels.shape[-2:]
+        if mask is None:
+            return problem, torch.ones_like(problem.pixels[:, :1])
+        values = to_input(read_region(mask), (width, height), problem.classifier.data_config)
+        return problem, (values > 0.5).float().to(problem.pixels.device)
+    classifier = grouped(classifier, config.target)
+    region = torch.ones(classifier.size) if mask is None else mask
+    asked = ScoreConfig(target=config.target, fit=config.fit)
+    problem, placed, _ = pose_region(classifier, photograph, region, asked)
+    return problem, placed
