@@ -210,7 +210,7 @@ def test_a_stage_that_is_not_reached_is_not_connected():
 
 
 def test_an_unknown_operation_is_named_with_its_module():
-    with pytest.raises(Untraceable, match="no rule for the operation cumsum in module .*between"):
+    with pytest.raises(Untraceable, match=r"no rule for the operation cumsum in module .*between"):
         between(Lambda(lambda self, x: x.cumsum(1)))
 
 
