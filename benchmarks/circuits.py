@@ -8,7 +8,7 @@ A row is one photograph, one weighting and one ablation. Rows already in the fil
 again, so the run can be stopped and taken up; the table of all rows is printed at the end. The mask
 keeps the 30 % of the pixels that Grad-CAM ranks first, the whole photograph, or what a file of the
 photograph's name says in the folder of masks (NAME.png). Photographs whose label the mask does not
-keep have no share; they are counted, but part of no median.
+keep have no share; they are counted, but part of no other figure.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def table(rows: list[dict]) -> Iterator[str]:
             f"| {median(own for own, _ in pairs):.3f} | {median(other for _, other in pairs):.3f} "
             f"| {ratio:.2f} | {sum(own < other for own, other in pairs)} "
             f"| {suffice} | {random:.1f} "
-            f"| {median(float(row['seconds']) for row in group):.1f} |"
+            f"| {median(float(row['seconds']) for row in held):.1f} |"
         )
 
 

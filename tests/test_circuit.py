@@ -21,7 +21,7 @@ from toys import (
 
 from actmatch import CircuitConfig, circuit, cli
 from actmatch.circuits.ablation import DRAWS, Ablation, ranks_of, smallest_shares
-from actmatch.circuits.graph import CLASS_COLUMN, FEATURE_COLUMN, TOKENS
+from actmatch.circuits.graph import CLASS_COLUMN, FEATURE_COLUMN, TOKENS, Edge, same_sources
 from actmatch.circuits.taps import Taps
 from actmatch.classifiers import zoo
 from actmatch.classifiers.classifier import Classifier
@@ -118,6 +118,13 @@ def test_a_dead_branch_never_appears():
     found = known_circuit(channels=4)
     for column, source, target in edges(found):
         assert (column, source) not in ((0, 3), (1, 2)) and (column, target) not in ((0, 2), (1, 2))
+
+
+def test_edges_that_come_from_the_same_channels_are_noticed():
+    alike = [Edge(0, source, target, 1, 1) for target in (0, 1) for source in (2, 3)]
+    assert same_sources(alike)
+    assert not same_sources([*alike, Edge(0, 4, 1, 1, 1)])
+    assert not same_sources(alike[:2]) and not same_sources([])
 
 
 def test_the_gradient_takes_what_the_class_does_not_need():

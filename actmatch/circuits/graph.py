@@ -246,8 +246,23 @@ def _edges(
             continue
         notes |= named
         energies = (panels[0].energies[number], panels[1].energies[number])
-        edges += strongest_edges(number, (columns[number], columns[number + 1]), matrix, energies)
+        pair = (columns[number], columns[number + 1])
+        found = strongest_edges(number, pair, matrix, energies)
+        if same_sources(found):
+            notes.add(
+                f"The same channels of {pair[0].name} lead to all channels of {pair[1].name}: over "
+                "several layers, products of absolute weights hardly tell channels apart."
+            )
+        edges += found
     return edges, sorted(notes)
+
+
+def same_sources(edges: Sequence[Edge]) -> bool:
+    """Whether the edges between two columns come from the same few nodes for each of several."""
+    into: dict[int, set[int]] = {}
+    for edge in edges:
+        into.setdefault(edge.target, set()).add(edge.source)
+    return len(into) > 1 and len(set(map(frozenset, into.values()))) == 1
 
 
 def _links(weight: Tensor, columns: list[Column], panels: tuple[Panel, Panel]) -> list[Edge]:
