@@ -219,6 +219,22 @@ def test_a_network_without_a_graph_is_tested_all_the_same():
     assert {edge.column for edge in found.graph.edges} == {2}  # links to classes need no graph
 
 
+def test_modules_that_return_tuples_are_read_and_replaced():
+    class Pair(nn.Conv2d):
+        def forward(self, images):
+            return super().forward(images), "something else"
+
+    class Tupled(Known):
+        def forward(self, images):
+            return self.head(self.second(self.first(images)[0].relu()).mean((2, 3)))
+
+    model = Tupled()
+    pair = Pair(3, 4, 1, bias=False)
+    pair.weight.data, model.first = model.first.weight.data, pair
+    found = circuit(known(model), to_image(colors()[0]), None, CircuitConfig(channels=1))
+    assert found.test.circuit.kept and not found.test.without.kept
+
+
 def test_other_heads_have_no_links():
     found = circuit(known(), to_image(colors()[0]), None, CircuitConfig(target="red|green"))
     assert "no features are linked" in found.graph.notes[-1]

@@ -28,6 +28,10 @@ TOKENS = (
     "The channels are those of the residual stream after a block, of all tokens together: an "
     "approximation of a transformer's circuit."
 )
+ALIKE = (
+    "All channels of {} are reached most strongly by the same few of the stage before: over several "
+    "layers, products of absolute weights hardly tell channels apart."
+)
 NO_LINKS = "The logits are not those of one linear layer, so no features are linked to classes."
 
 
@@ -230,6 +234,7 @@ def _edges(
 ) -> tuple[list[Edge], list[str]]:
     """The strongest edges into each node, and notes; none where the graph is not known."""
     edges: list[Edge] = []
+    alike: list[str] = []
     notes = {TOKENS} if 2 in taps.axes else set()
     try:
         trace = Trace(taps, problem.pixels)
@@ -249,11 +254,10 @@ def _edges(
         pair = (columns[number], columns[number + 1])
         found = strongest_edges(number, pair, matrix, energies)
         if same_sources(found):
-            notes.add(
-                f"The same channels of {pair[0].name} lead to all channels of {pair[1].name}: over "
-                "several layers, products of absolute weights hardly tell channels apart."
-            )
+            alike.append(pair[1].name)
         edges += found
+    if alike:
+        notes.add(ALIKE.format(", ".join(alike)))
     return edges, sorted(notes)
 
 
