@@ -29,8 +29,8 @@ TOKENS = (
     "approximation of a transformer's circuit."
 )
 ALIKE = (
-    "All channels of {} are reached most strongly by the same few of the stage before: over several "
-    "layers, products of absolute weights hardly tell channels apart."
+    "All channels of {} are reached most strongly by the same few of the stage before: over "
+    "several layers, products of absolute weights hardly tell channels apart."
 )
 NO_LINKS = "The logits are not those of one linear layer, so no features are linked to classes."
 
