@@ -266,8 +266,19 @@ def test_a_problem_and_its_mask_must_have_one_size():
 def test_stages_that_no_module_returns_are_named():
     photograph = Image.new("RGB", (32, 32))
     for classifier, stage in ((quadrant_classifier(), "pool"), (linear_classifier(), "halves")):
-        with pytest.raises(ValueError, match=f"Stage {stage} is the output of no module"):
+        with pytest.raises(
+            ValueError, match=f"Stage {stage} is the output of no module that runs once"
+        ):
             circuit(classifier, photograph)
+
+
+def test_a_stage_that_runs_twice_is_named():
+    class Twice(Known):
+        def forward(self, images):
+            return super().forward(images + 0 * self.first(images).mean())
+
+    with pytest.raises(ValueError, match="Stage first is the output of no module that runs once"):
+        circuit(known(Twice()), to_image(colors()[0]))
 
 
 def test_references_that_are_missing_are_asked_for():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -126,12 +127,14 @@ def _tensor(output: Any) -> Any:
 def _outputs(
     classifier: Classifier, pixels: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Response]:
-    """What each module returns, and what each linear layer reads, for some pixels."""
+    """What each module that runs once returns, and what each linear one reads, for some pixels."""
+    calls: Counter[str] = Counter()
     outputs: dict[str, Tensor] = {}
     inputs: dict[str, Tensor] = {}
 
     def recorder(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, read: Any, output: Any) -> None:
+            calls[name] += 1
             if isinstance(_tensor(output), Tensor):
                 outputs[name] = _tensor(output)
             if isinstance(module, nn.Linear):
@@ -141,7 +144,8 @@ def _outputs(
 
     with _hooked(classifier, recorder):
         response = classifier(pixels)
-    return outputs, inputs, response
+    once = {name: output for name, output in outputs.items() if calls[name] == 1}
+    return once, {name: inputs[name] for name in inputs if name in once}, response
 
 
 @contextmanager
@@ -165,8 +169,8 @@ def _module_of(stage: Tensor, layer: str, outputs: dict[str, Tensor]) -> tuple[s
     found = [name for name, axis in axes.items() if axis is not None]
     if not found:
         raise ValueError(
-            f"Stage {layer} is the output of no module of the network, so its channels cannot be "
-            "read one by one; name modules instead: layers=(...)."
+            f"Stage {layer} is the output of no module that runs once, so its channels cannot be "
+            "replaced; name such modules instead: layers=(...)."
         )
     named = [name for name in found if f".{name}".endswith(f".{layer}")]
     name = (named or sorted(found, key=lambda name: name.count(".")))[0]
