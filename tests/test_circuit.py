@@ -198,6 +198,15 @@ def test_the_classifier_is_left_as_it_was():
     assert same_state(before, state_of(classifier))
 
 
+def test_the_modes_of_the_caller_change_nothing():
+    classifier, photograph = known(), to_image(colors()[0])
+    config = CircuitConfig(channels=2, weighting="gradient")
+    expected = circuit(classifier, photograph, None, config)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = circuit(classifier, photograph, None, config)
+    assert found.graph == expected.graph and found.test == expected.test
+
+
 def test_a_problem_may_stand_for_the_photograph():
     problem = pose(known(), colors(), "green")
     found = circuit(problem.classifier, problem, torch.ones(SIDE, SIDE))

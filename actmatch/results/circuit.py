@@ -23,6 +23,7 @@ from ..images.region import Region, read_region, to_input
 from ..problem.config import FITS
 from ..problem.infill import composite
 from ..problem.problem import Problem
+from ..torch_modes import default_modes
 from .drawing import circuit_svg
 from .folder import MASK_FILES, REPORT_FILE, write_mask
 from .judgment import ScoreConfig, pose_region
@@ -117,6 +118,7 @@ class Circuit(Result):
         (folder / DRAWING).write_text(self.svg(), encoding="utf-8")
 
 
+@default_modes()
 def circuit(
     classifier: Classifier,
     photograph: Source | Problem,
