@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from actmatch import ExplainConfig, load_classifier
+from actmatch import CircuitConfig, ExplainConfig, circuit, load_classifier
 from actmatch.judging.acceptance import BELOW
 from actmatch.judging.judge import LARGEST_ANSWER
 from actmatch.results.explain import explain
@@ -115,3 +115,9 @@ def test_cuda_reaches_the_same_promise(labeled):
     assert on_gpu.promise_kept
     assert on_gpu.card.label == on_cpu.card.label
     assert on_gpu.card.probability == pytest.approx(on_cpu.card.probability, abs=1e-3)
+
+
+def test_the_channels_that_carry_a_lion_are_fewer_than_at_random(classifier):
+    found = circuit(classifier, path_of("lion"), None, CircuitConfig(weighting="gradient"))
+    assert found.test.share < found.test.random_share
+    assert len(found.graph.edges) > 100 and found.graph.columns[-1].nodes[0].name == "lion"
