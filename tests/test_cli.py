@@ -226,7 +226,7 @@ def test_weights_can_be_given_one_by_one(asked, run):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--steps", "0"], "steps must be"),
+        (["--steps", "-1"], "steps must be"),
         (["--seed", "-1"], "seed must be"),
         (["--target", "zebra"], "no class named 'zebra'"),
         (["--target", "99"], "0 to 2"),
@@ -264,8 +264,11 @@ def test_a_bad_option_exits_with_2_and_one_sentence(
         (["--preset", "best"], "preset must be one of recognizable, smallest, confident"),
         (["--fit", "zoom"], "fit must be one of crop, squash, letterbox; got 'zoom'"),
         (["--generator", "vae"], "generator must be one of pyramid, autoencoder, unet; got 'vae'"),
-        (["--start", "rise"], "start must be one of gradcam, window, attention, none; got 'rise'"),
-        (["--steps", "many"], "steps must be a whole number from 1 to 2000; got 'many'"),
+        (
+            ["--start", "rise"],
+            "start must be one of gradcam, window, attention, generator, none; got 'rise'",
+        ),
+        (["--steps", "many"], "steps must be a whole number from 0 to 2000; got 'many'"),
         (["--area", "1"], "area must be a number from 0.002 to 0.95; got 1"),
         (["--no-such-option"], "No such option: --no-such-option"),
         (["--seed"], "'--seed' requires an argument"),
