@@ -95,8 +95,8 @@ def test_something_that_is_no_file_is_refused_in_a_sentence(source):
 @pytest.mark.parametrize(
     ("place", "value", "sentence"),
     [
-        (("config", "steps"), 0, "steps must be a whole number from 1"),
-        (("config", "steps"), "90", "steps must be a whole number from 1"),
+        (("config", "steps"), -1, "steps must be a whole number from 0"),
+        (("config", "steps"), "90", "steps must be a whole number from 0"),
         (("config", "seed"), 1e30, "seed must be a whole number"),
         (("config", "preset"), "best", "preset must be one of"),
         (("config", "preset"), ["robust"], "preset must be one of"),

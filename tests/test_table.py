@@ -25,7 +25,7 @@ def test_figures_stand_beside_their_names(lines):
     assert starting(lines, "label kept")[2] == "yes"
     assert starting(lines, "necessary")[1] == "no"
     assert starting(lines, "gray")[1] == "1/1"
-    assert " ".join(starting(lines, "gain")).endswith("on a re-initialized classifier")
+    assert " ".join(starting(lines, "gain")).endswith("on a classifier with random weights")
     assert starting(lines, "all kinds together")[3:5] != []
     assert starting(lines, "gray")[2:4] == ["one", "trial"]
     assert starting(lines, "noise")[1] in {"0/4", "1/4", "2/4", "3/4", "4/4"}

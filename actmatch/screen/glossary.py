@@ -64,6 +64,8 @@ BUTTONS = {
     "am-copy-link": "An address that restores all settings and shows the mask, not the photograph.",
     "am-copy-command": "The same search for a terminal.",
     "am-copy-program": "The same search for a Python program.",
+    "am-poster": "One picture of the result for slides and messages, into the clipboard.",
+    "am-gif": "The mask as it formed, as a moving picture to save.",
     "am-open": "Takes all settings from a report.json of an earlier search.",
 }
 

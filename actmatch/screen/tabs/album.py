@@ -52,6 +52,7 @@ class Album(Tab):
         self.action = gr.Radio(
             [BACK, BESIDE], value=BACK, label="A click on a result", visible=False,
             elem_id="am-album-action",
+            info="Both leave the photograph above as it is.",
         )  # fmt: skip
         self.sheet = gallery(
             "The last results of this visit", "am-album", 3, visible=False, allow_preview=False
