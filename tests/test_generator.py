@@ -311,7 +311,8 @@ def kept(quadrant, tmp_path):
     """A checkpoint for the toy whose mask is everything."""
     layout = Layout.of(features_of(quadrant, quadrant_pixels()), quadrant.size)
     network = TrainedGenerator(layout)
-    torch.nn.init.constant_(network.shift, 9.0)
+    torch.nn.init.constant_(network.level.bias, -9.0)
+    torch.nn.init.zeros_(network.head.weight)
     about = checkpoint.About("quadrant", quadrant.origin.weights_sha256, "recognizable", layout)
     return save(network, about, tmp_path / "checkpoints" / "quadrant.safetensors")
 

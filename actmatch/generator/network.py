@@ -90,13 +90,7 @@ class TrainedGenerator(nn.Module):
     The logits of an image are a ranking with standard deviation 1, less the image's level, which is
     bounded. Were they free, the network would blow them up until nothing is undecided, and stop
     learning.
-
-    Attributes:
-        shift: added to all logits, so that about the promised share of the masks keeps its promise
-            as they come; found after training.
     """
-
-    shift: Tensor
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
@@ -115,7 +109,6 @@ class TrainedGenerator(nn.Module):
         self.level = nn.Linear(before, 1)
         nn.init.zeros_(self.level.weight)
         nn.init.zeros_(self.level.bias)
-        self.register_buffer("shift", torch.zeros(()))
 
     def forward(self, features: Features) -> Tensor:
         """N x 1 x h x w logits on the finest grid that is read."""
@@ -136,7 +129,7 @@ class TrainedGenerator(nn.Module):
         assert decoded is not None  # there is at least one level
         ranking = F.layer_norm(self.head(decoded), decoded.shape[-2:])
         level = HIGHEST * torch.tanh(self.level(decoded.mean((2, 3))))
-        return ranking - level[..., None, None] + self.shift
+        return ranking - level[..., None, None]
 
 
 def _scaled(maps: Tensor) -> Tensor:

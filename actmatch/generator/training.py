@@ -147,7 +147,6 @@ class Training:
                     f"{classifier.name} has, so that training cannot begin from it."
                 )
             self.network.load_state_dict(first.network.state_dict())
-            self.network.shift.zero_()
         self.begun = first and first.about.classifier
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
@@ -272,7 +271,6 @@ class Training:
             if time.monotonic() - saved > SAVE_EVERY and self._first:
                 self.store(state)
                 saved = time.monotonic()
-        self.validation.settle(self.average, self.crops_to_settle_on())
         figures = self.validation.figures(self.average)
         if self._first:
             table.add(dict(step=self.step, seconds=self.seconds, **figures.row()))
@@ -295,15 +293,6 @@ class Training:
             f"The loss became {loss} at step {self.step}, so training stopped; {kept}. "
             f"Try a learning rate below {self.config.learning_rate:g}."
         )
-
-    def crops_to_settle_on(self) -> Tensor:
-        """Photographs that were learned from, as the classifier sees them, bytes."""
-        height, width = self.classifier.size
-        stored = self.data.training.pixels
-        down, right = (
-            (a - b) // 2 for a, b in zip(stored.shape[-2:], (height, width), strict=True)
-        )
-        return stored[..., down : down + height, right : right + width]
 
     def about(self, figures: Figures) -> About:
         """What the checkpoint says of itself."""

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..classifiers.classifier import Classifier
-from ..images.shape import Shape
 from ..problem.backgrounds import kinds
 from ..problem.config import ExplainConfig
 from ..problem.promise import Evidence, Promise
@@ -23,10 +22,6 @@ from .network import TrainedGenerator
 DRAWS = 2  # of each random kind
 BATCH = 8  # photographs at once
 SEED = 515_151
-SETTLED_ON = 64  # photographs on which the shift of the logits is found
-WANTED = 0.75  # share of these that should keep the promise as they come
-SHIFTS = (-4.0, 4.0)  # in which the shift is looked for
-HALVINGS = 6
 
 
 @dataclass(frozen=True)
@@ -76,32 +71,13 @@ class Validation:
         random = kinds(random=True)
         self.names = [name for name in names for _ in range(DRAWS if name in random else 1)]
 
+    @torch.no_grad()
     def figures(self, network: TrainedGenerator) -> Figures:
         """The figures of the photographs held out; all 0 without any."""
-        return self._figures(network, self.photographs.pixels, self.shape)
-
-    def settle(self, network: TrainedGenerator, pixels: Tensor) -> None:
-        """Shift the logits so that about `WANTED` of the masks keep the promise, none larger.
-
-        Args:
-            pixels: N x C x H x W bytes, of photographs that were learned from.
-        """
-        pixels = pixels[:: max(1, len(pixels) // SETTLED_ON)][:SETTLED_ON]
-        low, high = SHIFTS
-        for _ in range(HALVINGS):
-            network.shift.fill_((low + high) / 2)
-            if self._figures(network, pixels, self.shape).kept >= WANTED:
-                high = network.shift.item()
-            else:
-                low = network.shift.item()
-        network.shift.fill_(high)
-
-    @torch.no_grad()
-    def _figures(self, network: TrainedGenerator, pixels: Tensor, shape: Shape) -> Figures:
         kept, held, areas = [], [], []
-        for number, (image, features) in enumerate(self._batches(pixels)):
+        for number, (image, features) in enumerate(self._batches()):
             logits = full_size(network(features), image.shape[-2:])
-            masks = shape.of((logits > 0).float())
+            masks = self.shape.of((logits > 0).float())
             areas += masks.flatten(1).mean(1).tolist()
             evidence = self._evidence(image, masks, features, SEED + number)
             kept += (self.promise.slack(evidence) >= 0).tolist()
@@ -109,11 +85,10 @@ class Validation:
         if not kept:
             return Figures()
         count = len(kept)
-        area = median(areas)
-        return Figures(count, sum(kept) / count, sum(held) / count, area)
+        return Figures(count, sum(kept) / count, sum(held) / count, median(areas))
 
-    def _batches(self, pixels: Tensor) -> Iterator[tuple[Tensor, Features]]:
-        for batch in pixels.split(BATCH):
+    def _batches(self) -> Iterator[tuple[Tensor, Features]]:
+        for batch in self.photographs.pixels.split(BATCH):
             image = batch.to(self.classifier.device).float() / 255
             yield image, features_of(self.classifier, image)
 
