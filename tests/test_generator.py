@@ -224,6 +224,25 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(folder, tmp_pa
     assert not out.exists() and out.with_suffix(".state").is_file()
 
 
+def test_weights_that_are_not_finite_are_never_kept(folder, tmp_path, monkeypatch):
+    out = tmp_path / "toy.safetensors"
+    run = trained_on(folder)
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    learn = run.learn
+
+    def spoil():
+        metrics = learn()
+        if run.step == 3:
+            torch.nn.init.constant_(run.network.head.weight, torch.inf)
+        return metrics
+
+    monkeypatch.setattr(run, "learn", spoil)
+    with pytest.raises(ValueError, match=r"at step 3.*toy\.state is kept"):
+        drain(run.run(out))
+    state = torch.load(out.with_suffix(".state"), weights_only=True)
+    assert state["step"] == 2 and state["network"]["head.weight"].isfinite().all()
+
+
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")

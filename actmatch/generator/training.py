@@ -269,6 +269,7 @@ class Training:
                 table.add(dict(step=self.step, **row))
             yield Progress(self.step, row)
             if time.monotonic() - saved > SAVE_EVERY and self._first:
+                self._check(float(metrics["loss"]) + self._weights(), state)
                 self.store(state)
                 saved = time.monotonic()
         figures = self.validation.figures(self.average)
@@ -285,8 +286,13 @@ class Training:
         """Whether this process is the one that writes."""
         return self.accelerator is None or self.accelerator.is_main_process
 
+    def _weights(self) -> float:
+        """0, or NaN if a weight is not finite."""
+        finite = all(bool(each.isfinite().all()) for each in self.network.parameters())
+        return 0.0 if finite else math.nan
+
     def _check(self, loss: float, state: Path) -> None:
-        if loss == loss and abs(loss) != float("inf"):
+        if math.isfinite(loss):
             return
         kept = f"the state of {state.name} is kept" if state.is_file() else "nothing was kept yet"
         raise ValueError(
