@@ -218,6 +218,7 @@ def test_earlier_results_come_back_and_stand_beside_each_other(visit):
     looks(page, "album")
     page.get_by_label("brings it back").click()
     earlier.last.click()  # the one that stands there: a click on what is chosen is none
+    sync_api.expect(page.locator(".am-pair")).to_have_count(0, timeout=MINUTE)
     earlier.first.click()
     page.locator("#am-status .am-sentence").get_by_text("says lion").wait_for()
     assert not overflow(page)

@@ -120,6 +120,7 @@ def connect(screen: Screen) -> None:
     earlier.sheet.select(
         **into(shown | earlier.named("pair"), pick_earlier),
         inputs=[earlier.entries, earlier.action, shown["state"]],
+        trigger_mode="always_last",
         **QUICK,
     )
 
