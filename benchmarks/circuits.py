@@ -14,7 +14,6 @@ keep have no share; they are counted, but part of no other figure.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -28,7 +27,7 @@ from actmatch.classifiers.classifier import Classifier
 from actmatch.images.region import Region
 from actmatch.results.compare import region_of_method
 
-from .quality import PHOTOGRAPHS, read_rows
+from .quality import PHOTOGRAPHS, append_row, read_rows
 
 SHARE = 0.3  # of the pixels that Grad-CAM's mask keeps
 MASKS = ("grad_cam", "whole")
@@ -63,7 +62,7 @@ def main() -> None:
         mask = mask_of(classifier, photograph, options.mask, options.masks)
         config = CircuitConfig(weighting=key[3], ablation=options.ablation)
         figures = row_of(classifier, photograph, mask, config)
-        append_row(options.rows, dict(zip(KEY, key, strict=True)) | figures)
+        append_row(options.rows, dict(zip(KEY, key, strict=True)) | figures, FIELDS)
     print("\n".join(table(read_rows(options.rows))))
 
 
@@ -97,17 +96,6 @@ def row_of(
         edges=len(found.graph.edges),
         seconds=found.seconds,
     )
-
-
-def append_row(path: Path, row: dict) -> None:
-    """One more row, on disk before the next is begun."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def table(rows: list[dict]) -> Iterator[str]:

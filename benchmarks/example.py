@@ -14,18 +14,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from actmatch import runtime
-
-runtime.prepare()
-
-from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER, load_classifier  # noqa: E402
-from actmatch.images.examples import example_photographs  # noqa: E402
-from actmatch.images.photograph import to_image  # noqa: E402
-from actmatch.images.render import overlay  # noqa: E402
-from actmatch.problem.config import ExplainConfig  # noqa: E402
-from actmatch.results.explain import explain  # noqa: E402
-from actmatch.results.explanation import Explanation  # noqa: E402
-from actmatch.screen import example, html  # noqa: E402
+from actmatch.classifiers.zoo import DEFAULT_CLASSIFIER, load_classifier
+from actmatch.images.examples import example_photographs
+from actmatch.images.photograph import to_image
+from actmatch.images.render import overlay
+from actmatch.problem.config import ExplainConfig
+from actmatch.results.explain import explain
+from actmatch.results.explanation import Explanation
+from actmatch.screen import example, html
 
 SIDE, QUALITY = 448, 82  # pixels of the picture's side, and quality of its JPEG
 

@@ -160,8 +160,7 @@ def trained(monkeypatch):
 
 
 def test_a_preview_shows_its_mask_and_says_what_it_is(trained):
-    problem = preview.posed(trained, quadrant_pixels(), "the top class")
-    shown = preview.frame(problem)
+    shown = preview.frame(trained, quadrant_pixels(), "the top class")
     assert "Preview: " in shown["status"] and " of 10 backgrounds." in shown["status"]
     assert "not tested" in shown["status"] and "Press Explain" in shown["status"]
     assert picture_in(shown["live"]["value"])
@@ -175,4 +174,4 @@ def test_a_preview_is_of_the_class_that_is_chosen(trained):
 
 def test_without_a_generator_there_is_no_preview(monkeypatch, tmp_path):
     monkeypatch.setattr(previews, "FOLDERS", (tmp_path,))
-    assert preview.frame(quadrant_problem()) is None
+    assert preview.frame(quadrant_classifier(), quadrant_pixels(), "the top class") is None

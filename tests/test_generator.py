@@ -23,10 +23,11 @@ from actmatch.generator import checkpoint, preview, training
 from actmatch.generator.checkpoint import find, load, load_any, save
 from actmatch.generator.features import features_of
 from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
-from actmatch.generator.lesson import SHARP, composites, full_size
+from actmatch.generator.lesson import SHARP, composites
 from actmatch.generator.network import Layout, TrainedGenerator
 from actmatch.generator.training import Training, TrainingConfig, read_data
 from actmatch.images.photograph import to_image
+from actmatch.images.upsampling import upsampled
 from actmatch.problem.backgrounds import kinds
 from actmatch.problem.problem import pose
 from actmatch.problem.promise import Promise
@@ -425,7 +426,7 @@ def test_a_start_without_a_checkpoint_is_refused(monkeypatch, tmp_path, photogra
 
 
 def test_logits_grow_to_full_size_smoothly():
-    grown = full_size(torch.ones(2, 1, 4, 4), (32, 24))
+    grown = upsampled(torch.ones(2, 1, 4, 4), (32, 24))
     torch.testing.assert_close(grown, torch.ones(2, 1, 32, 24))
 
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier, Response
-from ..images.upsampling import upsampling
+from ..classifiers.classifier import Classifier
+from ..images.upsampling import upsampled
 from ..problem import losses
 from ..problem.backgrounds import BACKGROUNDS, kinds
 from ..problem.config import ExplainConfig
@@ -93,16 +93,16 @@ class Lesson:
         self, pixels: Tensor, features: Features, logits: Tensor, random: torch.Generator
     ) -> Outcome:
         """The outcome of N x 1 x h x w logits for N x C x H x W pixels."""
-        shown = self.shown(full_size(logits, pixels.shape[-2:]), random)
+        shown = self.shown(upsampled(logits.float(), pixels.shape[-2:]), random)
         batch = composites(pixels, shown.soft, shown.kinds, self.classifier.gray, random)
         with self.autocast():
             response = self.classifier(batch)
         asked = features.targets.repeat(self.draws)
-        cross = -response.logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
+        log_p = response.logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
         own = torch.sigmoid(self.sharpness * shown.logits).flatten(1).mean(1)
         weights, original = self.config.weights, features.response.activations
         terms = {
-            "cross_entropy": cross.mean(),
+            "cross_entropy": -log_p.mean(),
             "activation": losses.activation(
                 [stage.repeat(self.draws, 1, 1, 1) for stage in original],
                 response.activations,
@@ -126,22 +126,27 @@ class Lesson:
             terms["necessity"] = F.softplus(margins(rest, features.targets)).mean()
             scales["necessity"] = weights.necessity
         loss = torch.stack([scales[name] * term for name, term in terms.items()]).sum()
-        terms["excess"], terms["held"] = self.held(shown, response, features)
+        terms["excess"], terms["held"] = self.held(shown, response.logits, log_p, features)
         terms["cut_area"] = _mean((shown.logits > 0).float().flatten(1).mean(1), shown.own)
         return Outcome(loss, {name: term.detach() for name, term in terms.items()})
 
     @torch.no_grad()
-    def held(self, shown: Shown, response: Response, features: Features) -> tuple[Tensor, Tensor]:
+    def held(
+        self, shown: Shown, logits: Tensor, log_p: Tensor, features: Features
+    ) -> tuple[Tensor, Tensor]:
         """The share of the composites on which the promise holds, less `AIM`; and the share itself.
 
-        Of masks at their own share, and of photographs whose top class is asked for: no mask need
-        hold where the whole photograph does not. Both are 0 if there are none in the batch.
+        Only masks shown at their own share count, and only where the whole photograph keeps the
+        label: elsewhere no mask can be expected to. Both are 0 if there are none in the batch.
+
+        Args:
+            logits: K N x classes, of the composites.
+            log_p: K N, the log-probability of the target on each.
         """
         asked = features.targets.repeat(self.draws)
-        log_p = response.logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
         sure = log_p - features.log_probability.repeat(self.draws) >= self.floor
         elsewhere = torch.tensor([kind != "gray" for kind in shown.kinds], device=log_p.device)
-        kept = ((margins(response.logits, asked) >= 0) & (sure | elsewhere)).float()
+        kept = ((margins(logits, asked) >= 0) & (sure | elsewhere)).float()
         counted = shown.own * (margins(features.response.logits, features.targets) >= 0)
         counted = counted.repeat(self.draws)
         return _mean(kept - AIM, counted), _mean(kept, counted)
@@ -164,15 +169,6 @@ class Lesson:
         seeded = torch.Generator().manual_seed(random.initial_seed())  # the device need not wait
         order = torch.randperm(self.draws * count, generator=seeded).tolist()
         return Shown(logits, soft, own, [self.names[place % len(self.names)] for place in order])
-
-
-def full_size(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """N x 1 x h x w logits smoothly upsampled to N x 1 x H x W."""
-    rows, columns = (
-        upsampling(cells, side, logits.device)
-        for cells, side in zip(logits.shape[-2:], size, strict=True)
-    )
-    return rows @ logits.float() @ columns.T
 
 
 def composites(

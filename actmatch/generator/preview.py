@@ -13,6 +13,7 @@ from ..evidence.answers import evidence_on
 from ..evidence.keep_rate import infills
 from ..images.ranking import cut
 from ..images.shape import Shape
+from ..images.upsampling import upsampled
 from ..problem.backgrounds import kinds
 from ..problem.problem import Problem
 from ..problem.promise import Promise
@@ -20,7 +21,6 @@ from ..torch_modes import default_modes
 from ..wording import percent
 from .checkpoint import FOLDERS, Trained, find, load
 from .features import features_of
-from .lesson import full_size
 
 SEED = 404_404
 HALVINGS = 5  # of the range of areas in which a repaired mask is looked for
@@ -46,7 +46,7 @@ def one_pass(problem: Problem, trained: Trained) -> Tensor:
     """1 x 1 x H x W logits of the generator's mask; positive keeps a pixel."""
     target = torch.tensor([problem.target], device=problem.pixels.device)
     features = features_of(problem.classifier, problem.pixels, lambda logits: target)
-    return full_size(trained.network(features), problem.pixels.shape[-2:])
+    return upsampled(trained.network(features), problem.pixels.shape[-2:])
 
 
 @dataclass(frozen=True, eq=False)

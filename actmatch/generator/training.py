@@ -27,7 +27,7 @@ from .network import Layout, TrainedGenerator
 from .validation import Figures, Validation
 
 MOSAICS = 0.25  # part of a batch that are mosaics, asked for the class of one of their cells
-SECOND = 0.15  # part of the rest that is asked for the second most probable class
+SECOND = 0.15  # part of the other photographs whose target is the second most probable class
 AVERAGE = 0.995  # decay of the running average of the weights, which is what is kept
 DECAY, LARGEST_GRADIENT = 1e-4, 1.0
 WARM, LAST_RATE = 0.03, 0.02  # part of the steps in which the rate rises; the last over the most

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from ..classifiers.classifier import Classifier
+from ..images.upsampling import upsampled
 from ..problem.backgrounds import kinds
 from ..problem.config import ExplainConfig
 from ..problem.promise import Evidence, Promise
 from .features import Features, features_of
 from .folder import Photographs
-from .lesson import composites, full_size, margins
+from .lesson import composites, margins
 from .network import TrainedGenerator
 
 DRAWS = 2  # of each random kind
@@ -76,7 +77,7 @@ class Validation:
         """The figures of the photographs held out; all 0 without any."""
         kept, held, areas = [], [], []
         for number, (image, features) in enumerate(self._batches()):
-            logits = full_size(network(features), image.shape[-2:])
+            logits = upsampled(network(features), image.shape[-2:])
             masks = self.shape.of((logits > 0).float())
             areas += masks.flatten(1).mean(1).tolist()
             evidence = self._evidence(image, masks, features, SEED + number)

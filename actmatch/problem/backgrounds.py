@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..images.upsampling import upsampling
+from ..images.upsampling import upsampled
 from .imputation import impute
 
 BLUR_SIDE, BLUR_TIMES = 31, 3
@@ -105,8 +105,7 @@ def _clouds(scene: Scene, count: int, generator: torch.Generator) -> Tensor:
     device, sides = scene.pixels.device, scene.pixels.shape[-2:]
     shape = (count, scene.channels, CLOUD_GRID, CLOUD_GRID)
     noise = torch.randn(shape, generator=generator, device=device)
-    rows, columns = (upsampling(CLOUD_GRID, side, device) for side in sides)
-    return (scene.gray + NOISE_STD * (rows @ noise @ columns.T)).clamp(0, 1)
+    return (scene.gray + NOISE_STD * upsampled(noise, sides)).clamp(0, 1)
 
 
 def _phase(scene: Scene, count: int, generator: torch.Generator) -> Tensor:

@@ -40,7 +40,7 @@ def ask_column() -> dict[str, Component]:
 
 
 def asked_column() -> dict[str, Component]:
-    """What is asked of the photograph, by name."""
+    """The controls for class, promise, classifier and question, by name."""
     return class_and_promise() | asking_parts() | about_parts()
 
 
@@ -182,7 +182,7 @@ def look(
     said = markup.top5(predictions) + (html.note(whole.note) if whole.note else "")
     frame = dict(seen=seen, top5=said)
     if not code and not (state and state.shows(loaded, photograph, fit)):
-        frame |= preview.frame(preview.posed(loaded, pixels, target)) or example.unexplained(
+        frame |= preview.frame(loaded, pixels, target) or example.unexplained(
             to_image(pixels[0]), loaded.name, predictions[0]
         )
     return frame

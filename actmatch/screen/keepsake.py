@@ -66,7 +66,7 @@ def connect(parts: dict[str, Component], screen: Screen, form: Form[ShareAsked])
 
 
 def page_of(request: gr.Request) -> str:
-    """The address of the page, without what was asked of it; "" where the browser keeps it back."""
+    """The address of the page without its query; "" where the browser sends no referrer."""
     address = urlsplit(request.headers.get("referer", ""))
     return f"{address.scheme}://{address.netloc}{address.path}" if address.netloc else ""
 

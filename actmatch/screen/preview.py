@@ -35,11 +35,15 @@ def posed(classifier: Classifier, pixels: Tensor, target: Any) -> Problem:
         return pose(classifier, pixels, None)
 
 
-def frame(problem: Problem) -> Frame | None:
-    """What stands where the result will stand; None where no generator was trained for this."""
-    trained = trained_for(problem.classifier)
+def frame(classifier: Classifier, pixels: Tensor, target: Any) -> Frame | None:
+    """What stands where the result will stand; None where no generator was trained for this.
+
+    Only with a generator does the photograph go through the classifier once more.
+    """
+    trained = trained_for(classifier)
     if trained is None:
         return None
+    problem = posed(classifier, pixels, target)
     shape = ExplainConfig(preset=trained.about.preset).shape
     seen = preview(problem, trained, shape)
     picture = overlay(problem.pixels[0].cpu(), seen.mask[0, 0].cpu())
