@@ -80,13 +80,26 @@ def visit(browser, address):
         if message.type == "error" and "ERR_ABORTED" not in message.text:
             errors.append(message.text)
 
-    def open_page(viewport=DESKTOP, scheme="light", query="", first=False):
+    def open_context(viewport, scheme, first):
         context = browser.new_context(viewport=viewport, color_scheme=scheme)
         if not first:  # the tour is for a first visit
             context.add_init_script("localStorage.setItem('actmatch-tour', 'seen')")
         contexts.append(context)
+        return context
+
+    def open_page(viewport=DESKTOP, scheme="light", query="", first=False, again=None, watch=None):
+        """A page of a new visitor, or another one of the visitor of the page `again`.
+
+        To load a page anew would cut off what Gradio asks, which the console calls an error.
+
+        Args:
+            watch: called with the page before it loads.
+        """
+        context = again.context if again else open_context(viewport, scheme, first)
         page = context.new_page()
         page.set_default_timeout(MINUTE)
+        if watch is not None:
+            watch(page)
         page.on("console", listen)
         page.on(
             "request",

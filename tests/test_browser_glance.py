@@ -165,8 +165,7 @@ def test_every_question_has_its_tabs_and_the_keyboard_walks_them(visit):
 
 
 def test_the_page_weighs_hardly_more_than_the_parts_of_gradio_that_it_is_made_of(visit, address):
-    page = visit()
-    session, own, paths = page.context.new_cdp_session(page), {}, {}
+    own, paths = {}, {}
 
     def learn(event):
         paths[event["requestId"]] = event["response"]["url"].removeprefix(address)
@@ -176,11 +175,14 @@ def test_the_page_weighs_hardly_more_than_the_parts_of_gradio_that_it_is_made_of
         if not path.startswith(("/assets/", "/static/", "data:")):
             own[path] = own.get(path, 0) + event["encodedDataLength"]
 
-    session.send("Network.enable")
-    session.send("Network.setCacheDisabled", dict(cacheDisabled=True))
-    session.on("Network.responseReceived", learn)
-    session.on("Network.loadingFinished", weigh)
-    page.reload()
+    def watch(page):
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", dict(cacheDisabled=True))
+        session.on("Network.responseReceived", learn)
+        session.on("Network.loadingFinished", weigh)
+
+    page = visit(watch=watch)
     page.wait_for_selector("#am-examples img")
     page.wait_for_timeout(2000)
     assert "/" in own

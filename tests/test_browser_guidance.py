@@ -33,8 +33,8 @@ def test_a_first_visit_gets_the_tour_which_the_keyboard_drives_and_the_browser_r
     page.keyboard.press("Enter")  # Done has the focus now
     tour.wait_for(state="hidden")
     assert not page.locator(".am-toured").count()
-    page.reload()
-    page.wait_for_selector("#am-target input")
+    page = visit(again=page)
+    tour = page.locator("#am-tour")
     assert not tour.is_visible()
     page.click("#am-tour-open")
     tour.get_by_text(TOUR[0][1]).wait_for()
@@ -59,6 +59,5 @@ def test_every_tab_has_words_before_there_is_a_result_in_light_and_dark(visit):
                                arg=scheme == "light")  # fmt: skip
     page.hover("#am-reset")
     assert "starts over" in page.locator("#am-reset").get_attribute("title")
-    page.reload()
-    page.wait_for_selector("#am-target input")
+    page = visit(again=page)
     assert not page.evaluate("document.body.classList.contains('dark')")  # chosen, and remembered
