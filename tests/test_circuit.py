@@ -28,7 +28,7 @@ from actmatch.classifiers.classifier import Classifier
 from actmatch.classifiers.staged import staged
 from actmatch.images.photograph import to_image
 from actmatch.problem.problem import pose
-from actmatch.results.circuit import DRAWING
+from actmatch.results.circuit import DRAWING, DRAWINGS
 from actmatch.results.folder import MASK_FILES
 
 SIDE = 16
@@ -299,7 +299,7 @@ def test_the_folder_holds_the_report_and_the_drawing(tmp_path):
     found = known_circuit()
     found = replace(found, label="<red & white>")
     found.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {*MASK_FILES, DRAWING, "report.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {*MASK_FILES, *DRAWINGS, "report.json"}
     report = json.loads((tmp_path / "report.json").read_text())
     assert [column["name"] for column in report["nodes"]][:2] == ["first", "second"]
     assert len(report["edges"]) == 5 and len(report["links"]) == 2

@@ -8,16 +8,17 @@ circuit alone is replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
-from math import ceil
-from statistics import median
+from math import ceil, log2
+from statistics import mean, median
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..classifiers.batches import batch_size
+from ..progress import Steps, drain
 from ..torch_modes import default_modes
 from ..wording import percent
 from .taps import Taps, kept
@@ -25,6 +26,8 @@ from .taps import Taps, kept
 ABLATIONS = ("zero", "mean", "resample")
 DRAWS = 20  # random circuits
 GRID = 64  # shares that are told apart
+SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+CURVE_DRAWS = 5  # random circuits of each size
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,30 @@ class Outcome:
 
     kept: bool
     probability: float
+
+
+@dataclass(frozen=True)
+class Sufficiency:
+    """What is left of the label with the k strongest channels of every stage alone.
+
+    Attributes:
+        channels: every k, ascending; a stage with fewer channels keeps all it has.
+        probabilities, kept: p_y, and whether the label is still the top-1.
+        random_probabilities, random_kept: the mean p_y, and how many keep the label, of
+            `CURVE_DRAWS` random circuits of the same size.
+    """
+
+    channels: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    kept: tuple[bool, ...]
+    random_probabilities: tuple[float, ...]
+    random_kept: tuple[int, ...]
+
+    @property
+    def enough(self) -> int:
+        """The smallest k from which on the label is kept at every k tried."""
+        lost = [k for k, kept in zip(self.channels, self.kept, strict=True) if not kept]
+        return next(k for k in self.channels if k > max(lost, default=0))
 
 
 @dataclass(frozen=True)
@@ -55,6 +82,7 @@ class CircuitTest:
         share: the smallest share of every stage's channels, strongest first, that keeps the label,
             in steps of 1/64; None where the label is not kept with all of them.
         random_shares: the same for each random order of the channels.
+        curve: over the number of channels kept; None where the share is.
     """
 
     ablation: str
@@ -66,6 +94,28 @@ class CircuitTest:
     random_without: tuple[Outcome, ...]
     share: float | None
     random_shares: tuple[float, ...]
+    curve: Sufficiency | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the circuit is enough, in one sentence."""
+        if not self.whole.kept:
+            return (
+                f"The explanation is not called {self.label}, so there is no label that a circuit "
+                "could keep."
+            )
+        assert self.curve is not None
+        p, whole = percent(self.circuit.probability), percent(self.whole.probability)
+        if self.circuit.kept:
+            return (
+                f"Yes, it is enough: from these channels alone the classifier still says "
+                f"{self.label}, {p} sure ({whole} with all channels)."
+            )
+        return (
+            f"No, it is not enough: from these channels alone the classifier no longer says "
+            f"{self.label}, {p} sure ({whole} with all channels). Of the sizes tried, it takes the "
+            f"{self.curve.enough} strongest channels of every stage."
+        )
 
     @property
     def random_share(self) -> float | None:
@@ -76,10 +126,7 @@ class CircuitTest:
     def sentences(self) -> tuple[str, ...]:
         """The test in plain words."""
         if not self.whole.kept:
-            return (
-                f"The explanation is not called {self.label}, so there is no label that a circuit "
-                "could keep.",
-            )
+            return (self.verdict,)
         assert self.share is not None and self.random_share is not None
         held = sum(one.kept for one in self.random)
         lost = sum(not one.kept for one in self.random_without)
@@ -164,10 +211,10 @@ class Ablation:
         return [Outcome(*pair) for pair in zip(says, values, strict=True)]
 
 
-def put_to_test(
+def test_steps(
     ablation: Ablation, orders: Sequence[Tensor], counts: Sequence[int], label: str, seed: int
-) -> CircuitTest:
-    """A circuit against `DRAWS` random ones.
+) -> Generator[float, None, CircuitTest]:
+    """A circuit against `DRAWS` random ones; yields how much of the work is done, from 0 to 1.
 
     Args:
         orders: C channels per stage, the circuit's first.
@@ -180,10 +227,20 @@ def put_to_test(
     inside = [rank < size[:, None] for rank, size in zip(ranks, sizes, strict=True)]
     everything = [torch.ones_like(mask[:1]) for mask in inside]
     outside = [~mask for mask in inside]
-    stacked = [torch.cat(parts) for parts in zip(everything, inside, outside, strict=True)]
-    whole, *rest = ablation.outcomes(stacked)
-    (circuit, *random), (without, *random_without) = rest[: DRAWS + 1], rest[DRAWS + 1 :]
-    shares = smallest_shares(ablation, ranks) if whole.kept else []
+    (whole,) = ablation.outcomes(everything)
+    circuit, *random = ablation.outcomes(inside)
+    yield 0.15
+    without, *random_without = ablation.outcomes(outside)
+    yield 0.3
+    shares: list[float] = []
+    curve = None
+    if whole.kept:
+        for done in (bisection := Steps(_bisected(ablation, ranks))):
+            yield 0.3 + 0.4 * done
+        shares = bisection.result
+        for done in (sweep := Steps(_swept(ablation, ranks, max(counts)))):
+            yield 0.7 + 0.3 * done
+        curve = sweep.result
     return CircuitTest(
         ablation=ablation.mode,
         label=label,
@@ -194,6 +251,7 @@ def put_to_test(
         random_without=tuple(random_without),
         share=shares[0] if shares else None,
         random_shares=tuple(shares[1:]),
+        curve=curve,
     )
 
 
@@ -214,6 +272,10 @@ def smallest_shares(ablation: Ablation, ranks: Sequence[Tensor]) -> list[float]:
     share found, the label is lost at the next one of the grid, though it might be kept again lower.
     A stage keeps its share of channels rounded up, so at least one.
     """
+    return drain(_bisected(ablation, ranks))
+
+
+def _bisected(ablation: Ablation, ranks: Sequence[Tensor]) -> Generator[float, None, list[float]]:
     low = torch.zeros(len(ranks[0]), dtype=torch.long)
     high = torch.full_like(low, GRID)
     while (high - low > 1).any():
@@ -224,4 +286,25 @@ def smallest_shares(ablation: Ablation, ranks: Sequence[Tensor]) -> list[float]:
             keep.append(rank < torch.tensor(sizes)[:, None])
         holds = torch.tensor([outcome.kept for outcome in ablation.outcomes(keep)])
         high, low = torch.where(holds, middle, high), torch.where(holds, low, middle)
+        yield 1 - log2((high - low).max().item()) / log2(GRID)
     return [step / GRID for step in high.tolist()]
+
+
+def _swept(
+    ablation: Ablation, ranks: Sequence[Tensor], count: int
+) -> Generator[float, None, Sufficiency]:
+    """What is left at every k of `SIZES`, with as many as the circuit holds, and with all."""
+    widest = max(rank.shape[1] for rank in ranks)
+    channels = sorted({k for k in SIZES if k < widest} | {count, widest})
+    rows = [rank[: 1 + CURVE_DRAWS] for rank in ranks]
+    found = []
+    for number, k in enumerate(channels, start=1):
+        found.append(ablation.outcomes([rank < k for rank in rows]))
+        yield number / len(channels)
+    return Sufficiency(
+        channels=tuple(channels),
+        probabilities=tuple(own.probability for own, *_ in found),
+        kept=tuple(own.kept for own, *_ in found),
+        random_probabilities=tuple(mean(one.probability for one in random) for _, *random in found),
+        random_kept=tuple(sum(one.kept for one in random) for _, *random in found),
+    )

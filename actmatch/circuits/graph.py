@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +35,19 @@ ALIKE = (
 NO_LINKS = "The logits are not those of one linear layer, so no features are linked to classes."
 
 
+class Patch(NamedTuple):
+    """A square of the photograph that excites a channel, in pixels of the classifier's input.
+
+    Attributes:
+        strength: |phi| where it is strongest, in the middle of the square.
+    """
+
+    left: int
+    top: int
+    side: int
+    strength: float
+
+
 @dataclass(frozen=True)
 class Node:
     """A channel, a feature or a class.
@@ -43,12 +56,20 @@ class Node:
         index: of the channel, from 0.
         name: of a class; else its index in words.
         photograph, explanation: its energy on each; for a class, its probability.
+        lost: whether it is among the strongest, as many as are drawn, on the photograph alone.
+        patches: what excites it most, strongest first; see `maps.illustrated`.
     """
 
     index: int
     name: str
     photograph: float
     explanation: float
+    lost: bool = False
+    patches: tuple[Patch, ...] = ()
+
+    def report(self) -> dict[str, Any]:
+        """Plain values ready for JSON."""
+        return {**asdict(self), "patches": [patch._asdict() for patch in self.patches]}
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,10 @@ class Column:
     name: str
     channels: int
     nodes: tuple[Node, ...]
+
+    def report(self) -> dict[str, Any]:
+        """Plain values ready for JSON."""
+        return {**asdict(self), "nodes": [node.report() for node in self.nodes]}
 
 
 @dataclass(frozen=True)
@@ -102,7 +127,7 @@ class Graph:
         classes = len(self.columns) - 1 if self.columns[-1].name == CLASS_COLUMN else None
         links = [edge for edge in self.edges if classes is not None and edge.column == classes - 1]
         return {
-            "nodes": [asdict(column) for column in self.columns],
+            "nodes": [column.report() for column in self.columns],
             "edges": [asdict(edge) for edge in self.edges if edge not in links],
             "links": [asdict(edge) for edge in links],
             "notes": list(self.notes),
@@ -216,16 +241,21 @@ def read_graph(taps: Taps, problem: Problem, panels: tuple[Panel, Panel], kept: 
 
 def _strongest(one: Tensor, other: Tensor, count: int) -> Iterator[Node]:
     """The nodes with the largest energies on the photograph."""
-    for index in one.argsort(descending=True, stable=True)[:count].tolist():
-        yield Node(index, f"channel {index}", one[index].item(), other[index].item())
+    order = one.argsort(descending=True, stable=True)[:count]
+    again = set(other.argsort(descending=True, stable=True)[:count].tolist())
+    for index, before, after in zip(
+        *(part.tolist() for part in (order, one[order], other[order])), strict=True
+    ):
+        yield Node(index, f"channel {index}", before, after, lost=index not in again)
 
 
 def _classes(problem: Problem, panels: tuple[Panel, Panel]) -> Column:
     """The most probable classes of the photograph."""
     one, other = (panel.probabilities for panel in panels)
     names = problem.classifier.class_names
-    top = one.topk(min(CLASSES, len(one))).indices.tolist()
-    nodes = (Node(index, names[index], one[index].item(), other[index].item()) for index in top)
+    top = one.topk(min(CLASSES, len(one))).indices
+    rows = zip(*(part.tolist() for part in (top, one[top], other[top])), strict=True)
+    nodes = (Node(index, names[index], *probabilities) for index, *probabilities in rows)
     return Column(CLASS_COLUMN, len(one), tuple(nodes))
 
 
@@ -296,11 +326,11 @@ def strongest_edges(
     targets = [node.index for node in columns[1].nodes]
     part = matrix[targets][:, sources]
     one, other = (part * energy[sources].to(part) for energy in energies)
+    places = one.argsort(dim=1, descending=True, stable=True)[:, :most]
+    strengths = (each.gather(1, places).tolist() for each in (one, other))
     found = []
-    for row, places in enumerate(one.argsort(dim=1, descending=True, stable=True)[:, :most]):
-        for place in places.tolist():
-            strength = one[row, place].item()
+    for target, *rows in zip(targets, places.tolist(), *strengths, strict=True):
+        for place, strength, beside in zip(*rows, strict=True):
             if strength > 0:
-                edge = (sources[place], targets[row], strength, other[row, place].item())
-                found.append(Edge(number, *edge))
+                found.append(Edge(number, sources[place], target, strength, beside))
     return found

@@ -46,6 +46,7 @@ class Taps:
     Attributes:
         classifier: the copy.
         axes: of the channels in the output of each stage's module.
+        grids: rows and columns of each stage.
         weight: K x F of the last linear layer, which maps features to logits; None where the logits
             are not the output of one.
 
@@ -67,6 +68,7 @@ class Taps:
             modules[name].register_forward_hook(self._hook(place))
             axes.append(axis)
         self.axes = tuple(axes)
+        self.grids = tuple(tuple(stage.shape[-2:]) for stage in response.activations)
         self.weight: Tensor | None = None
         readout = _readout(modules, outputs, inputs, response.logits)
         if readout is not None:
@@ -103,6 +105,16 @@ class Taps:
         finally:
             self._edit, self._features = None, None
             self._seen = {}
+
+    def map(self, stage: Tensor, place: int) -> Tensor:
+        """N x C x h x w of a stage's output; tokens that belong to no patch are left out."""
+        if self.axes[place] == 1:
+            return stage
+        if self.axes[place] == 3:
+            return stage.permute(0, 3, 1, 2)
+        rows, columns = self.grids[place]
+        patches = stage[:, -rows * columns :].transpose(1, 2)
+        return patches.unflatten(2, (rows, columns))
 
     def rows(self, values: Tensor, place: int, ndim: int) -> Tensor:
         """N x C values of a stage's channels, in a shape that broadcasts over its output."""

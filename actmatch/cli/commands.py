@@ -15,7 +15,7 @@ from ..problem.config import PRESETS, ExplainConfig
 from ..progress import drain
 from ..results import classes, compare, several
 from ..results.agreement import SEEDS, explain_with_agreement
-from ..results.circuit import DRAWING, CircuitConfig, circuit
+from ..results.circuit import DRAWINGS, CircuitConfig, circuit
 from ..results.compare import CUTS, CompareConfig
 from ..results.explain import explain
 from ..results.explanation import FILES, saved_photograph
@@ -200,9 +200,10 @@ class Circuit(Question):
 
     def run(self) -> None:
         if self.out is not None:
-            check_folder(self.out, (*MASK_FILES, DRAWING, REPORT_FILE))
+            check_folder(self.out, (*MASK_FILES, *DRAWINGS, REPORT_FILE))
         config = self.config(CircuitConfig)
         found = circuit(self.load(), self.photo, self.mask, config)
+        assert found.test is not None
         say(*filter(None, (*found.test.sentences, *found.graph.notes, found.note)))
         say("", circuit_table(found))
         save(found, self.out)

@@ -88,6 +88,7 @@ def circuit_table(found: Circuit) -> Group:
         for column in found.graph.columns
     ]
     test = found.test
+    assert test is not None
     rows = [("nothing", test.whole, None), ("all but the circuit", test.circuit, test.random),
             ("the circuit", test.without, test.random_without)]  # fmt: skip
     tested = [_tested(*row) for row in rows]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..bounds import bounds_of
+from ..circuits.ablation import CURVE_DRAWS, Sufficiency
 from ..evidence.scorecard import LayerMatch, ScoreCard
 from ..evidence.threshold import ThresholdCurve
 from ..problem.config import Weights
@@ -121,6 +122,42 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
         .encode(x=alt.X("from:Q"), x2="to:Q")
     )
     return (held + lines).properties(
+        width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
+    )
+
+
+def sufficiency_chart(curve: Sufficiency, chosen: int) -> alt.LayerChart:
+    """p_y with the k strongest channels of every stage alone; full points keep the label.
+
+    Args:
+        chosen: the k that is drawn, marked by a line.
+    """
+    import altair as alt
+
+    lines = {
+        "strongest": (curve.probabilities, [str(kept) for kept in curve.kept]),
+        "random, mean": (
+            curve.random_probabilities,
+            [f"by {kept} of {CURVE_DRAWS}" for kept in curve.random_kept],
+        ),
+    }
+    rows = [
+        {"k": k, "probability": 100 * value, "of": name, "kept": kept}
+        for name, columns in lines.items()
+        for k, value, kept in zip(curve.channels, *columns, strict=True)
+    ]
+    scale = alt.Scale(domain=list(lines), range=[TEAL, ORANGE])
+    x = alt.X("k:Q", title="k, channels of every stage", scale=alt.Scale(type="log", base=2))
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=x,
+        y=alt.Y("probability:Q", title="percent sure", scale=alt.Scale(domain=[0, 100])),
+        color=alt.Color("of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
+        tooltip=["k:Q", "of:N", alt.Tooltip("probability:Q", format=".1f"), "kept:N"],
+    )
+    full = alt.condition("datum.kept == 'True'", "of:N", alt.value("white"), scale=scale)
+    dots = base.transform_filter("datum.of == 'strongest'").mark_point(size=60, filled=False)
+    marker = alt.Chart(alt.Data(values=[{"k": chosen}])).mark_rule(strokeDash=[4, 4], color=VIOLET)
+    return (marker.encode(x=x) + base.mark_line(strokeWidth=2) + dots.encode(fill=full)).properties(
         width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
     )
 

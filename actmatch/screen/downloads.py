@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..results.compare import Comparison
 from ..results.explanation import Explanation
-from ..results.judgment import Judgment
+from ..results.result import Result
 from ..results.several import Explanations
 from ..server.stopping import own_folder
 
@@ -21,7 +21,7 @@ COPIED_SECONDS = 300  # after which Gradio has its own copy of a download
 log = logging.getLogger(__name__)
 
 
-def zipped(result: Explanation | Judgment | Comparison | Explanations) -> str:
+def zipped(result: Result | Explanation | Comparison | Explanations) -> str:
     """Path of a ZIP with the files that the result saves; earlier ones that were copied go.
 
     Gradio copies the ZIP into its cache as soon as the handler returns, and keeps that.

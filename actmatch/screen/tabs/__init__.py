@@ -10,6 +10,7 @@ import gradio as gr
 from .album import Album
 from .base import EvidenceTab, Screen, Tab
 from .before_after import BeforeAfter
+from .circuit import Circuit
 from .classes import Classes
 from .compare import Compare
 from .curves import Curves
@@ -26,7 +27,7 @@ from .timeline import Timeline
 
 QUESTIONS: dict[str, tuple[type[Tab], ...]] = {
     "Why?": (Mask, BeforeAfter, Predictions, Layers, Timeline, Curves),
-    "Can I trust it?": (Robustness, Card, Compare),
+    "Can I trust it?": (Robustness, Card, Compare, Circuit),
     "What if?": (Refine, Several, Classes, Models, Judge, Album),
 }
 TABS = tuple(tab for tabs in QUESTIONS.values() for tab in tabs)

@@ -1,0 +1,191 @@
+"""The channels behind the mask, and the test whether they are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from ...bounds import bounds_of
+from ...circuits.ablation import ABLATIONS
+from ...circuits.graph import CHANNELS, WEIGHTINGS
+from ...classifiers.classifier import Classifier
+from ...progress import Steps
+from ...results.circuit import Circuit as Found
+from ...results.circuit import CircuitConfig, Sign, circuit_steps
+from ...results.circuit_page import SCRIPT, circuit_fragment
+from ...server.stopping import LEFT, STOPPED, stoppable
+from .. import charts, html
+from ..asked import SearchScene, whole
+from ..downloads import zipped
+from ..runner import BUSY, FREE, QUICK, Form, Frame, into, long_run
+from ..search_state import SearchState
+from .base import Screen, Tab
+
+MOST = 512  # channels on the slider
+NO_MASK = (
+    "There is no mask yet of this photograph by this classifier; press Explain first, then draw "
+    "its circuit."
+)
+EMPTY = "Press Explain, then open this tab again or press Draw the circuit."
+CHANGED = "The mask has changed: draw its circuit anew."
+NOTHING = dict(
+    drawing="", curve=gr.update(value=None, visible=False),
+    save=gr.update(value=None, interactive=False), drawn=None,
+)  # fmt: skip
+CLEARED = NOTHING | FREE
+INTRODUCTION = (
+    "Through which channels does the decision run on the kept pixels? The strongest of every "
+    "stage are drawn, and the weights that connect them. A picture is no proof: *Is it enough?* "
+    "ablates all other channels and looks whether the label is still there."
+)
+
+
+class Circuit(Tab):
+    """A drawing, and its test."""
+
+    title = "Circuit"
+
+    def __init__(self) -> None:
+        with gr.Tab(self.title) as self.opened:
+            self.layout()
+
+    def layout(self) -> None:
+        gr.Markdown(INTRODUCTION)
+        with gr.Row():
+            channels = bounds_of(CircuitConfig, "channels")
+            self.channels = gr.Slider(
+                1, MOST, value=CHANNELS, step=1, label=f"{channels.label} (k)", min_width=280,
+                elem_id="am-circuit-channels", info="More carry more of the decision.",
+            )  # fmt: skip
+            self.weighting = gr.Radio(
+                list(WEIGHTINGS), value=CircuitConfig.weighting, label="A channel is strong by its",
+                min_width=160, elem_id="am-circuit-weighting",
+                info="Gradient: energy times the slope of the class.",
+            )  # fmt: skip
+            self.ablation = gr.Radio(
+                list(ABLATIONS), value=ABLATIONS[0], label="Ablated channels become",
+                min_width=160, elem_id="am-circuit-ablation",
+                info="Mean and resample take other photographs.",
+            )  # fmt: skip
+        with gr.Row():
+            self.draw = gr.Button("Draw the circuit", elem_id="am-circuit-draw")
+            self.test = gr.Button("Is it enough?", variant="primary", elem_id="am-circuit-test")
+        self.status = gr.HTML(
+            html.note(EMPTY), label="The circuit in words", elem_id="am-circuit-status"
+        )
+        self.curve = gr.Plot(
+            label="How sure the classifier is with k channels of every stage alone", visible=False,
+            elem_id="am-circuit-curve",
+        )  # fmt: skip
+        self.drawing = gr.HTML(label="The circuit", elem_id="am-circuit-drawing", js_on_load=SCRIPT)
+        self.save = gr.DownloadButton(
+            "Download the circuit: SVG, PNG, HTML and JSON (ZIP)", interactive=False,
+            elem_id="am-circuit-save",
+        )  # fmt: skip
+        self.drawn = gr.State(None)  # what the drawing is of; see `CircuitAsked.key`
+
+    def connect(self, screen: Screen) -> None:
+        state = screen.result["state"]
+        form = Form(
+            CircuitAsked, last=state, **self.named("channels", "weighting", "ablation", "drawn"),
+            **screen.search_scene(),
+        )  # fmt: skip
+        answers = self.answers(screen, "status", "drawing", "curve", "save", "drawn")
+        opening_run.connect(self.opened.select, form, answers)
+        drawing_run.connect(self.draw.click, form, answers)
+        drawing_run.connect(self.channels.release, form, answers)
+        test_run.connect(self.test.click, form, answers)
+        state.change(**into(self.parts, forget), inputs=self.drawn, **QUICK)
+
+
+def forget(drawn: Any) -> Frame:
+    """Another mask: what was drawn is not its circuit."""
+    return {} if drawn is None else dict(status=html.note(CHANGED), **NOTHING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitAsked(SearchScene):
+    """A scene with its last mask, and how the circuit is read and tested.
+
+    Attributes:
+        last: the search state of the last explanation.
+        drawn: the `key` of what is drawn; None where nothing is.
+    """
+
+    last: SearchState | None
+    channels: Any
+    weighting: str
+    ablation: str
+    drawn: Any = None
+
+    def circuit_config(self) -> CircuitConfig:
+        """The settings; a `ValueError` where a value is not acceptable."""
+        return CircuitConfig(
+            channels=whole(self.channels), weighting=self.weighting, ablation=self.ablation,
+            fit=self.settings["fit"], seed=whole(self.settings["seed"]),
+        )  # fmt: skip
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What a drawing depends on beside the mask, which clears it when it changes."""
+        return self.channels, self.weighting
+
+    def steps(self, session: str | None, tested: bool) -> Generator[Sign, None, Found]:
+        """The circuit of the last mask; see `circuit_steps`."""
+        self.check()
+        config = self.circuit_config()
+        if self.last is None:
+            raise ValueError(NO_MASK)
+        problem, _ = self.posed()
+        if not self.last.is_of(problem):
+            raise ValueError(NO_MASK)
+        classifier: Classifier = stoppable(problem.classifier, session, STOPPED, LEFT)
+        problem = replace(problem, classifier=classifier)
+        return (yield from circuit_steps(classifier, problem, self.last.mask, config, tested))
+
+
+@long_run("a circuit", CLEARED, gpu=False)
+def opening_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
+    """The circuit, where there is a mask and its circuit is not drawn yet."""
+    if asked.last is not None and asked.photograph is not None and asked.drawn is None:
+        yield from frames(session, asked, tested=False)
+
+
+@long_run("a circuit", CLEARED, gpu=False)
+def drawing_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
+    """The circuit; it is read in a moment, for which no GPU is worth its wait."""
+    yield from frames(session, asked, tested=False)
+
+
+@long_run("a circuit", CLEARED)
+def test_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
+    """How far the test is, then the circuit and its outcome."""
+    yield from frames(session, asked, tested=True)
+
+
+def frames(session: str | None, asked: CircuitAsked, tested: bool) -> Iterator[Frame]:
+    """How far it is, then the circuit."""
+    for sign in (steps := Steps(asked.steps(session, tested))):
+        yield dict(status=html.status(sign.words, sign.share), **BUSY)
+    yield show(steps.result) | dict(drawn=asked.key)
+
+
+def show(found: Found) -> Frame:
+    """Everything there is to show of a circuit."""
+    test = found.test
+    said = (found.sentence,) if test is None else (test.verdict, *test.sentences)
+    sentences = (*dict.fromkeys(said), *found.graph.notes, found.note)
+    curve = gr.update(value=None, visible=False)
+    if test is not None and test.curve is not None:
+        count = max(len(column.nodes) for column in found.graph.columns[: len(found.maps)])
+        curve = gr.update(value=charts.sufficiency_chart(test.curve, count), visible=True)
+    return dict(
+        status=html.judged(sentences, found.seconds),
+        drawing=circuit_fragment(found.shown),
+        curve=curve,
+        save=gr.update(value=zipped(found), interactive=True),
+        **FREE,
+    )
