@@ -22,13 +22,16 @@ from toys import (
 from actmatch import CircuitConfig, circuit, cli
 from actmatch.circuits.ablation import DRAWS, Ablation, ranks_of, smallest_shares
 from actmatch.circuits.graph import CLASS_COLUMN, FEATURE_COLUMN, TOKENS, Edge, same_sources
+from actmatch.circuits.maps import field, strongest_patches
 from actmatch.circuits.taps import Taps
 from actmatch.classifiers import zoo
 from actmatch.classifiers.classifier import Classifier
 from actmatch.classifiers.staged import staged
 from actmatch.images.photograph import to_image
 from actmatch.problem.problem import pose
-from actmatch.results.circuit import DRAWING, DRAWINGS
+from actmatch.progress import drain
+from actmatch.results.circuit import DRAWING, DRAWINGS, circuit_steps
+from actmatch.results.circuit_page import circuit_fragment
 from actmatch.results.folder import MASK_FILES
 
 SIDE = 16
@@ -323,3 +326,52 @@ def test_the_command_prints_and_writes_the_circuit(monkeypatch, tmp_path, capsys
     assert (out / DRAWING).exists()
     assert cli.main(["circuit", str(photo), "--channels", "0"]) == 2
     assert "channels must be" in capsys.readouterr().err
+
+
+def test_patches_lie_around_the_strongest_positions_and_apart():
+    maps = torch.zeros(2, 4, 4)
+    maps[0, 0, 0], maps[0, 0, 1], maps[0, 3, 3] = 3, 2, 1
+    first, dead = strongest_patches(maps, (16, 16), side=4)
+    assert [patch[:3] for patch in first] == [(0, 0, 4), (12, 12, 4)]  # the neighbor is within
+    assert dead == ()
+
+
+def test_the_field_of_a_pointwise_stage_is_one_pixel_and_that_of_a_window_is_its_side():
+    pixels = random_pixels((SIDE, SIDE)).requires_grad_()
+    assert field(pixels, pixels[0]) == 1
+    windows = nn.functional.avg_pool2d(pixels, 5, stride=1, padding=2)[0]
+    assert field(pixels, windows) == 5
+
+
+def test_a_channel_that_the_mask_removes_is_lost_and_its_maps_show_it():
+    half = torch.zeros(SIDE, SIDE)
+    half[: SIDE // 2] = 1
+    photograph = torch.where(half.bool(), colors(1, 0, 0), colors(0, 2, 0))
+    found = circuit(known(), to_image(photograph[0]), half, CircuitConfig(channels=1))
+    (node,) = found.graph.columns[0].nodes
+    assert node.index == 1 and node.lost  # the green below
+    assert found.maps[0].photograph.shape == (1, SIDE, SIDE)
+    assert found.maps[0].explanation[0, SIDE // 2 :].max() == 0
+    assert 'class="am-node am-gone"' in circuit_fragment(found.shown)
+
+
+def test_the_curve_says_how_many_channels_it_takes():
+    test = known_circuit(channels=2).test
+    assert test.curve.channels == (1, 2, 4) and test.curve.enough == 1
+    assert all(test.curve.kept) and len(test.curve.random_kept) == 3
+    assert test.verdict.startswith("Yes, it is enough")
+    lost = replace(test, circuit=test.without, curve=replace(test.curve, kept=(False, False, True)))
+    assert "it takes the 4 strongest channels" in lost.verdict
+
+
+def test_what_is_only_drawn_is_not_called_tested():
+    steps = circuit_steps(known(), to_image(colors()[0]), tested=False)
+    found = drain(steps)
+    assert found.test is None and "was not tested" in found.sentence
+    assert found.report()["test"] is None
+
+
+def test_a_tested_circuit_says_how_far_it_is():
+    shares: list[float] = []
+    drain(circuit_steps(known(), to_image(colors()[0])), lambda sign: shares.append(sign.share))
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)

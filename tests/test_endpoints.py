@@ -82,7 +82,7 @@ def test_every_endpoint_has_a_name_and_so_has_everything_that_it_takes_and_gives
     assert not found["unnamed_endpoints"]
     assert set(found["named_endpoints"]) == {
         "/classifiers", "/look", "/settings", "/explain", "/take", "/judge", "/compare", "/several",
-        "/classes", "/transfer",
+        "/classes", "/transfer", "/circuit",
     }  # fmt: skip
     for name, endpoint in found["named_endpoints"].items():
         assert endpoint["description"].endswith("."), name
@@ -259,3 +259,18 @@ def test_eight_programs_at_once_each_get_what_is_made_of_their_own_photograph(ad
 def test_what_is_not_acceptable_is_refused_in_words(client, photograph, changes, sentence):
     with pytest.raises(AppError, match=sentence):
         client.predict(**photograph, **SMALL | changes, api_name="/explain")
+
+
+def test_a_circuit_comes_with_its_drawing_its_test_and_files(client, tmp_path):
+    lion, mask = handle_file(str(example_photographs()["lion"])), tmp_path / "mask.png"
+    Image.new("L", (224, 224), 255).save(mask)
+    sentence, drawing, report, archive = client.predict(
+        lion, handle_file(mask), channels=8, api_name="/circuit"
+    )
+    assert "lion is" in sentence
+    assert Image.open(drawing).width > 1000
+    assert report["test"]["curve"]["channels"][-1] == 320
+    assert len(report["nodes"][0]["nodes"][0]["patches"]) == 3
+    assert files_in(archive) >= {"circuit.svg", "circuit.png", "circuit.html", "report.json"}
+    with pytest.raises(AppError, match="channels must be"):
+        client.predict(lion, handle_file(mask), channels=0, api_name="/circuit")

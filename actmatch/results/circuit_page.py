@@ -26,7 +26,7 @@ from .markup import TEMPLATES, data_uri
 
 TILE = 56  # pixels of a map's side
 SHADE = 0.5  # brightness of a map where the photograph is black
-DRAWN = 48  # nodes of a column drawn at most
+DRAWN = 32  # nodes of a column drawn at most
 SCRIPT = Path(__file__).with_name("templates").joinpath("circuit.js").read_text(encoding="utf-8")
 
 

@@ -15,6 +15,8 @@ import gradio as gr
 from torch import Tensor
 
 from ..bounds import bounds_of
+from ..circuits.ablation import ABLATIONS
+from ..circuits.graph import WEIGHTINGS
 from ..classifiers.classifier import Classifier
 from ..classifiers.zoo import available_devices
 from ..evidence.held import rate_words
@@ -28,8 +30,10 @@ from ..problem.config import FITS, GENERATORS, PRESETS, STARTS, ExplainConfig, W
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import pose, pose_photograph
 from ..progress import Steps
+from ..results.circuit import CircuitConfig, circuit_steps
 from ..results.classes import USUAL, explain_classes_steps
 from ..results.compare import CUTS, CompareConfig, compare_rows
+from ..results.drawing import circuit_picture
 from ..results.explain import adopt, explain_steps
 from ..results.explanation import Explanation
 from ..results.judgment import ScoreConfig
@@ -90,6 +94,8 @@ def connect() -> None:
                               (several, "Explanations found"),
                               (classes, "Explanations of the classes")):  # fmt: skip
             publish(action, given, [in_sentence(), in_pictures(label), *written()])
+        drawing = Picture(label="Drawing of the circuit", format="png")
+        publish(circuit, given, [in_sentence(), drawing, *written()])
         seen = in_pictures("The mask as each classifier sees it")
         publish(transfer, given, [in_sentence(), seen, gr.JSON(label="Report")])
 
@@ -115,6 +121,9 @@ def inputs() -> dict[str, gr.components.Component]:
         "go_on_from": mask_file("Mask from which the search goes on"),
         "keep": mask_file("Pixels to keep whatever happens: white"),
         "drop": mask_file("Pixels to remove whatever happens: white"),
+        "channels": number(CircuitConfig, "channels", None),
+        "weighting": gr.Dropdown(list(WEIGHTINGS), value=CircuitConfig.weighting, label="Strength"),
+        "ablation": gr.Dropdown(list(ABLATIONS), value=CircuitConfig.ablation, label="Ablation"),
         "trials": number(ScoreConfig, "trials", card.trials),
         "threshold": number(ScoreConfig, "threshold", card.threshold),
         "methods": gr.CheckboxGroup(list(METHODS), value=list(QUICK_METHODS), label="Methods"),
@@ -356,6 +365,22 @@ def judge(asked: Given) -> Iterator[tuple]:
         judgment.report(),
         zipped(judgment),
     )
+
+
+@on_gpu
+@in_words
+@takes(
+    "photograph", "mask", "channels", "weighting", "ablation", *WHERE, "target", "fit", "seed"
+)  # fmt: skip
+def circuit(asked: Given) -> Iterator[tuple]:
+    """The channels behind what a mask keeps, what connects them, and whether they are enough."""
+    config = CircuitConfig(
+        target=class_asked(asked.target), fit=asked.fit, seed=asked.seed, channels=asked.channels,
+        weighting=asked.weighting, ablation=asked.ablation,
+    )  # fmt: skip
+    steps = circuit_steps(asked.loaded(), asked.photograph, asked.mask, config)
+    found = yield from told(steps, lambda sign: sign.words, count=4)
+    yield found.sentence, circuit_picture(found.graph, found.title), found.report(), zipped(found)
 
 
 # --- several of them -----------------------------------------------------------------------------

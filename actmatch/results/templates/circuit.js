@@ -38,7 +38,7 @@ const said = (title, found) => {
     if (!found.length) return null;
     const line = document.createElement('li');
     line.textContent = `${title}: ` + found.slice(0, 4).map(([name, before, after]) =>
-        `${name} ${(100 * after).toFixed(0)} % (photograph ${(100 * before).toFixed(0)} %)`).join(', ');
+        `${name}: ${(100 * after).toFixed(0)} % (${(100 * before).toFixed(0)} %)`).join(', ');
     return line;
 };
 const show = (node) => {
@@ -80,7 +80,7 @@ const show = (node) => {
         .map(([at, source, , before, after]) => [name(at, source), before, after]));
     const to = strongest(edges.filter(([at, source]) => at === column && source === place)
         .map(([at, , target, before, after]) => [name(at + 1, target), before, after]));
-    list.append(...[said('From', from), said('To', to)].filter(Boolean));
+    list.append(...[said('Strongest edges from', from), said('to', to)].filter(Boolean));
     words.replaceChildren(title, list);
 };
 const STEPS = {ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowLeft: [-1, 0]};
