@@ -90,6 +90,12 @@ def test_every_tab_goes_through_the_fork(visit, loans):
     page.click("#am-models-ask")
     page.locator("#am-matrix table").wait_for(timeout=3 * MINUTE)
     ended(page)
+    open_tab(page, "Circuit")
+    page.locator("#am-circuit-drawing .am-node").first.wait_for(timeout=3 * MINUTE)
+    before = len(outcomes(loans))  # to draw it took none
+    page.click("#am-circuit-test")
+    over(page, loans, before + 1)
+    ended(page)
     page = visit()
     upload_lion(page)
     choose_preset(page, "smallest")

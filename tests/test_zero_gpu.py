@@ -269,3 +269,8 @@ def test_a_run_over_its_limit_is_stopped_as_if_the_visitor_did_it():
         pass
     time.sleep(0.4)
     assert not signal.is_set()  # a run that is over is not stopped
+
+
+def test_the_test_of_a_circuit_asks_for_no_search():
+    asked = dict(steps=2000, draws=32, preset="robust")
+    assert seconds_needed(asked | dict(ablation="zero")) < seconds_needed(asked)

@@ -27,6 +27,7 @@ from ..torch_modes import default_modes
 from ..wording import percent
 from . import suspicion
 from .keep_rate import TRIALS, KeepRate, KindTrials, Rate, pooled, run_trials
+from .layer_weights import LayerWeights, layer_weights
 from .suspicion import Check
 from .token_dropping import TokenDropping, answers_of_tokens
 
@@ -117,6 +118,7 @@ class ScoreCard:
         reported: keep-rates of kinds that are part of no promise; see `image_infill`.
         tokens: what a transformer answers without the tokens of removed patches; None for
             classifiers that need all tokens or have none.
+        layer_weights: which stages the mask needs; None where it keeps nothing.
     """
 
     target: int
@@ -144,6 +146,7 @@ class ScoreCard:
     question: Answer | None = None
     reported: tuple[KeepRate, ...] = ()
     tokens: TokenDropping | None = None
+    layer_weights: LayerWeights | None = None
 
     @property
     def pooled(self) -> Rate:
@@ -215,6 +218,7 @@ class ScoreCard:
             curve = getattr(self, name)
             report[name] = curve and {"area": curve.area, **curve._asdict()}
         report["checks"] = [check._asdict() for check in self.checks]
+        report["layer_weights"] = self.layer_weights and self.layer_weights.report()
         report["question"] = self.question and self.question._asdict()
         return report
 
@@ -293,6 +297,7 @@ def measure(
         randomized_gain=measured.randomized_gain,
         checks=suspicion.suspicions(measured),
         tokens=None if patches is None else answers_of_tokens(problem, patches[:1]),
+        layer_weights=layer_weights(problem, mask, random),
     )
     worst = {kind.kind: kind.worst for kind in trials_of_kinds}
     pictures = Pictures(worst, _divergences(problem, response))

@@ -68,6 +68,7 @@ def html_report(explanation: Explained) -> str:
             (name, divergence_overlay(explanation.pixels, where))
             for name, where in explanation.pictures.divergence.items()
         ],
+        weights=list(_weights(card)),
         figures=_figures(explanation),
         frontier=_frontier(explanation.frontier),
         pooled_words=rate_words(card.pooled),
@@ -147,6 +148,16 @@ def _more_figures(explanation: Explained, card: ScoreCard) -> list[tuple[str, st
     steps = len(explanation.history)
     cost = f"{steps} steps, {explanation.passes:.0f} passes on {explanation.device}"
     return [*rows, ("time", f"{explanation.seconds:.1f}\N{NO-BREAK SPACE}s", cost)]
+
+
+def _weights(card: ScoreCard) -> Iterable[tuple[str, ...]]:
+    """The share of every stage in what the mask needs, and how much that explains."""
+    if card.layer_weights is None:
+        return
+    kinds = card.layer_weights
+    for layer, *shares in zip(card.layers, *(kind.shares for kind in kinds), strict=True):
+        yield layer.name, *map(percent, shares)
+    yield "explained", *(percent(max(0.0, kind.explained)) for kind in kinds)
 
 
 def _frontier(frontier: Frontier) -> Iterable[tuple[str, ...]]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from ..bounds import bounds_of
 from ..circuits.ablation import CURVE_DRAWS, Sufficiency
+from ..evidence.layer_weights import LayerWeights
 from ..evidence.scorecard import LayerMatch, ScoreCard
 from ..evidence.threshold import ThresholdCurve
 from ..problem.config import Weights
+from ..wording import percent
 
 if TYPE_CHECKING:
     import altair as alt
@@ -57,6 +59,36 @@ def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
     bars = base.transform_filter("datum.of == 'explanation'").mark_bar()
     line = base.transform_filter("datum.of != 'explanation'").mark_line(point=True, strokeWidth=3)
     return (bars + line).properties(width="container", height=HEIGHT, background="transparent")
+
+
+def layer_weights_chart(layers: Sequence[LayerMatch], found: LayerWeights) -> alt.Chart:
+    """The share of every stage in what the mask needs, for the label and for all classes."""
+    import altair as alt
+
+    names = [layer.name for layer in layers]
+    kinds = {"label": found.label, "distribution": found.distribution}
+    titles = {name: f"{name}, explains {percent(max(0, each.explained))}"
+              for name, each in kinds.items()}  # fmt: skip
+    rows = [
+        {"stage": stage, "share": 100 * share, "of": titles[name]}
+        for name, each in kinds.items()
+        for stage, share in zip(names, each.shares, strict=True)
+    ]
+    scale = alt.Scale(domain=list(titles.values()), range=[TEAL, VIOLET])
+    return (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("stage:N", sort=names, title="stage, shallow to deep",
+                    axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("of:N", sort=list(titles.values())),
+            y=alt.Y("share:Q", title="percent of the weight", scale=alt.Scale(domain=[0, 100])),
+            color=alt.Color("of:N", scale=scale,
+                            legend=alt.Legend(orient="bottom", title=None, labelLimit=300)),
+            tooltip=["stage:N", "of:N", alt.Tooltip("share:Q", format=".0f")],
+        )
+        .properties(width="container", height=HEIGHT, background="transparent")
+    )  # fmt: skip
 
 
 def progress_chart(history: Sequence[dict]) -> alt.Chart:

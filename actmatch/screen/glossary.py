@@ -37,6 +37,11 @@ FIGURES = {
     "cosine": "Whether the same features respond at each place: 1 is the same. It means something "
     "only above random masks.",
     "relative L2": "Difference of the responses as a share of the photograph's own: 0 is the same.",
+    "label evidence": "Stages whose differences say how sure of the class the classifier is when "
+    "parts of the mask are taken away: sparse weights, learned on 32 such parts. A stage without "
+    "weight adds nothing to what the others say.",
+    "distribution evidence": "The same for all classes at once. How much of the changes the "
+    "weights explain stands beside each.",
     "kept patches": "The cosine at the patches that are at least half kept, of transformers alone.",
     "tokens dropped": "What a transformer answers when it never sees the removed patches: their "
     "tokens are left out, so that no background is needed.",

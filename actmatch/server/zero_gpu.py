@@ -143,7 +143,7 @@ def seconds_needed(asked: Mapping[str, Any]) -> int:
     preset = asked.get("preset")
     usual = ExplainConfig(preset=preset if preset in PRESETS else ExplainConfig.preset)
     passes = 0.0
-    if "steps" in asked:
+    if "steps" in asked and "ablation" not in asked:  # a circuit searches nothing
         steps, draws = (
             _whole(asked.get(name), getattr(usual, name)) for name in ("steps", "draws")
         )

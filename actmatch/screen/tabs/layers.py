@@ -28,14 +28,20 @@ class Layers(EvidenceTab):
             self.layers = gr.Plot(label="Activation match", show_label=False, elem_id="am-layers")
             self.layers_table = gr.HTML(label="Activation match in figures")
             gr.HTML(how_to_read("cosine", "relative L2", "kept patches", "random"))
+            gr.Markdown("## Which stages does the mask need?")
+            self.layer_weights = gr.Plot(
+                label="Which stages the mask needs", show_label=False, elem_id="am-layer-weights"
+            )
+            gr.HTML(how_to_read("label evidence", "distribution evidence"))
             gr.Markdown("## Where does a stage respond differently?")
             self.stage, self.divergence, self.maps = divergence_map("explained")
 
     @staticmethod
     def show(explanation: Explanation) -> Frame:
-        card = explanation.card
+        card, weights = explanation.card, explanation.card.layer_weights
         return dict(
             layers=charts.layers_chart(card.layers),
             layers_table=markup.layers_table(card.layers),
+            layer_weights=weights and charts.layer_weights_chart(card.layers, weights),
             **divergence(card, explanation.pixels, explanation.pictures),
         )
