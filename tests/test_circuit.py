@@ -21,7 +21,7 @@ from toys import (
 
 from actmatch import CircuitConfig, circuit, cli
 from actmatch.circuits.ablation import DRAWS, Ablation, ranks_of, smallest_shares
-from actmatch.circuits.graph import CLASS_COLUMN, FEATURE_COLUMN, TOKENS, Edge, same_sources
+from actmatch.circuits.graph import CLASS_COLUMN, FEATURE_COLUMN, HIDDEN, TOKENS, Edge, same_sources
 from actmatch.circuits.maps import field, strongest_patches
 from actmatch.circuits.taps import Taps
 from actmatch.classifiers import zoo
@@ -223,6 +223,25 @@ def test_a_transformer_is_read_by_its_residual_stream_and_says_so():
     assert TOKENS in found.graph.notes and found.graph.edges
 
 
+def test_the_hidden_units_of_a_transformers_mlps_are_stages_of_their_own():
+    classifier = tiny_classifier("test_vit", size=160)
+    photograph = to_image(random_pixels(classifier.size)[0])
+    found = circuit(classifier, photograph, None, CircuitConfig(mlp=True))
+    first, second = found.graph.columns[:2]
+    assert first.name == f"{second.name} MLP" and first.channels > second.channels
+    assert HIDDEN in found.graph.notes and {edge.column for edge in found.graph.edges} >= {0, 1}
+    taps = Taps(classifier, random_pixels(classifier.size), mlp=True)
+    plain = classifier(random_pixels(classifier.size)).logits
+    torch.testing.assert_close(taps.read(random_pixels(classifier.size)).logits, plain)
+    without = taps.read(random_pixels(classifier.size), lambda n, stage: stage * (n % 2)).logits
+    assert not torch.allclose(without, plain, atol=1e-3)  # hidden units are replaced
+
+
+def test_a_network_without_mlps_says_so():
+    with pytest.raises(ValueError, match="Stage first is no block of tokens with an MLP"):
+        circuit(known(), to_image(colors()[0]), None, CircuitConfig(mlp=True))
+
+
 def test_a_network_without_a_graph_is_tested_all_the_same():
     found = circuit(known(Branching()), to_image(colors()[0]), None, CircuitConfig(channels=1))
     (note,) = found.graph.notes
@@ -326,6 +345,8 @@ def test_the_command_prints_and_writes_the_circuit(monkeypatch, tmp_path, capsys
     assert (out / DRAWING).exists()
     assert cli.main(["circuit", str(photo), "--channels", "0"]) == 2
     assert "channels must be" in capsys.readouterr().err
+    assert cli.main(["circuit", str(photo), "--mlp"]) == 2
+    assert "no block of tokens with an MLP" in capsys.readouterr().err
 
 
 def test_patches_lie_around_the_strongest_positions_and_apart():

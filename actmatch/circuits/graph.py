@@ -16,7 +16,7 @@ from torch import Tensor
 from ..problem.problem import Problem
 from ..torch_modes import default_modes
 from .flow import connections
-from .taps import Reading, Taps
+from .taps import MLP, Reading, Taps
 from .trace import Trace, Untraceable
 
 CHANNELS, LAST_CHANNELS = 24, 32  # nodes of a stage, and of the last one
@@ -27,6 +27,10 @@ WEIGHTINGS = ("energy", "gradient")
 TOKENS = (
     "The channels are those of the residual stream after a block, of all tokens together: an "
     "approximation of a transformer's circuit."
+)
+HIDDEN = (
+    "The channels of an MLP are its hidden units after the activation, of all tokens together, and "
+    "the residual connection around it is not drawn: an approximation."
 )
 ALIKE = (
     "All channels of {} are reached most strongly by the same few of the stage before: over "
@@ -219,7 +223,7 @@ def read_graph(taps: Taps, problem: Problem, panels: tuple[Panel, Panel], kept: 
         kept: how many nodes each stage gets.
     """
     photograph, explanation = panels
-    names = [*problem.classifier.layer_names]
+    names = [*taps.names]
     counts = list(kept)
     if photograph.features is not None:
         names.append(FEATURE_COLUMN)
@@ -266,6 +270,8 @@ def _edges(
     edges: list[Edge] = []
     alike: list[str] = []
     notes = {TOKENS} if 2 in taps.axes else set()
+    if any(name.endswith(MLP) for name in taps.names):
+        notes.add(HIDDEN)
     try:
         trace = Trace(taps, problem.pixels)
     except Untraceable as error:

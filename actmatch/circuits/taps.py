@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..classifiers.classifier import Classifier, Response
 from ..torch_modes import default_modes
 
+MLP = "MLP"  # in the names of stages
 Edit = Callable[[int, Tensor], Tensor]
 
 
@@ -43,8 +44,13 @@ class Taps:
 
     The classifier itself gets no hooks.
 
+    Args:
+        mlp: whether the hidden units of the MLP in each stage come before it, as a stage of their
+            own: what the last linear layer of the stage's module that narrows reads.
+
     Attributes:
         classifier: the copy.
+        names: of the stages.
         axes: of the channels in the output of each stage's module.
         grids: rows and columns of each stage.
         weight: K x F of the last linear layer, which maps features to logits; None where the logits
@@ -55,20 +61,29 @@ class Taps:
     """
 
     @default_modes()
-    def __init__(self, classifier: Classifier, pixels: Tensor) -> None:
+    def __init__(self, classifier: Classifier, pixels: Tensor, mlp: bool = False) -> None:
         self.classifier = _own_copy(classifier)
         self._seen: dict[int, Tensor] = {}
         self._features: Tensor | None = None
         self._edit: Edit | None = None
         outputs, inputs, response = _outputs(self.classifier, pixels)
         modules = dict(self.classifier.named_modules())
-        axes = []
-        for place, stage in enumerate(response.activations):
-            name, axis = _module_of(stage, classifier.layer_names[place], outputs)
-            modules[name].register_forward_hook(self._hook(place))
+        names: list[str] = []
+        axes: list[int] = []
+        grids: list[tuple[int, ...]] = []
+        for layer, stage in zip(classifier.layer_names, response.activations, strict=True):
+            name, axis = _module_of(stage, layer, outputs)
+            if mlp:
+                hidden = _hidden(modules, name, layer, axis, inputs)
+                modules[hidden].register_forward_pre_hook(self._pre_hook(len(axes)))
+                names.append(f"{layer} {MLP}")
+                axes.append(axis)
+                grids.append(tuple(stage.shape[-2:]))
+            modules[name].register_forward_hook(self._hook(len(axes)))
+            names.append(layer)
             axes.append(axis)
-        self.axes = tuple(axes)
-        self.grids = tuple(tuple(stage.shape[-2:]) for stage in response.activations)
+            grids.append(tuple(stage.shape[-2:]))
+        self.names, self.axes, self.grids = tuple(names), tuple(axes), tuple(grids)
         self.weight: Tensor | None = None
         readout = _readout(modules, outputs, inputs, response.logits)
         if readout is not None:
@@ -79,14 +94,22 @@ class Taps:
 
     def _hook(self, place: int) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> Any:
-            stage = _tensor(output)
-            if self._edit is not None:
-                stage = self._edit(place, stage)
-                output = stage if isinstance(output, Tensor) else (stage, *output[1:])
-            self._seen[place] = stage
-            return output
+            stage = self._read_stage(place, _tensor(output))
+            return stage if isinstance(output, Tensor) else (stage, *output[1:])
 
         return hook
+
+    def _pre_hook(self, place: int) -> Callable[[nn.Module, tuple[Tensor, ...]], Any]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            return (self._read_stage(place, inputs[0]), *inputs[1:])
+
+        return hook
+
+    def _read_stage(self, place: int, stage: Tensor) -> Tensor:
+        if self._edit is not None:
+            stage = self._edit(place, stage)
+        self._seen[place] = stage
+        return stage
 
     def _read_features(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self._features = inputs[0]
@@ -189,6 +212,31 @@ def _module_of(stage: Tensor, layer: str, outputs: dict[str, Tensor]) -> tuple[s
     axis = axes[name]
     assert axis is not None
     return name, axis
+
+
+def _hidden(
+    modules: dict[str, nn.Module], name: str, layer: str, axis: int, inputs: dict[str, Tensor]
+) -> str:
+    """The linear layer that reads the hidden units of the MLP within a stage's module."""
+    found = [
+        linear
+        for linear in inputs
+        if linear.startswith(f"{name}.") and _narrows(modules[linear], inputs[linear])
+    ]
+    if axis != 2 or not found:
+        raise ValueError(
+            f"Stage {layer} is no block of tokens with an MLP, whose channels could be read; leave "
+            "out mlp."
+        )
+    return found[-1]
+
+
+def _narrows(linear: nn.Module, read: Tensor) -> bool:
+    return (
+        isinstance(linear, nn.Linear)
+        and linear.in_features > linear.out_features
+        and (read.ndim == 3)
+    )
 
 
 def _channel_axis(output: Tensor, stage: Tensor) -> int | None:

@@ -195,6 +195,7 @@ class Circuit(Question):
     mask: str | None = option("MASK", f"{MASK} All pixels if left out.")
     channels: int | None = bounded(CircuitConfig, "channels", "K")
     weighting: str = choice(WEIGHTINGS, "What makes a channel strong", CircuitConfig.weighting)
+    mlp: bool = Option(False, "--mlp", help="Read the MLPs of a transformer, too.")
     ablation: str = choice(ABLATIONS, "What replaces the others", CircuitConfig.ablation)
     out: str | None = OUT
 

@@ -57,6 +57,7 @@ class CircuitConfig:
         optional=True,
     )
     weighting: str = "energy"  # or "gradient": energies weighted by the slope of the target's logit
+    mlp: bool = False  # whether a transformer's MLPs are stages of their own
     ablation: str = "zero"  # what replaces a channel in the test
     seed: int = bounded(0, 0, 2**31 - 1, 1, "Seed", "Another seed, other random circuits.")
 
@@ -200,7 +201,7 @@ def _read(
     problem, placed = _posed(classifier, photograph, mask, config)
     gray = problem.classifier.gray
     explanation = composite(placed, problem.pixels, gray)
-    taps = Taps(problem.classifier, problem.pixels)
+    taps = Taps(problem.classifier, problem.pixels, config.mlp)
     panels = (
         panel(taps, problem.pixels, problem.target, config.weighting),
         panel(taps, explanation, problem.target, config.weighting),
