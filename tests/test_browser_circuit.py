@@ -20,6 +20,11 @@ pytestmark = [pytest.mark.browser, needs_browser]
 
 def test_a_visitor_walks_through_the_circuit_and_asks_whether_it_is_enough(visit):
     page = visit(query=UNJUDGED)
+    open_tab(page, "Circuit")
+    page.get_by_text("Press Explain, then open this tab again").wait_for()
+    page.click("#am-circuit-draw")
+    page.locator("#am-circuit-status").get_by_text("Choose a photograph first").wait_for()
+    open_tab(page, "Score card")
     upload_unjudged(page, 8)
     page.click("#am-explain")
     page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import gradio as gr
 import pytest
 from test_circuit import SIDE, Branching, colors, known
@@ -11,7 +13,7 @@ from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
 from actmatch.screen import asked as asked_values
 from actmatch.screen.tabs import circuit as tab
-from actmatch.server.stopping import StopSignal
+from actmatch.server.stopping import StopSignal, at_work
 
 RED = 1  # the class of the photograph
 
@@ -49,9 +51,11 @@ def test_the_test_shows_how_far_it_is_and_ends_with_a_verdict_and_a_curve():
 
 
 def test_the_tab_draws_when_it_opens_and_only_what_is_new():
-    assert list(tab.opening_run("visitor", asked()))
-    assert not list(tab.opening_run("visitor", asked(drawn=(2.0, "energy"))))
-    assert not list(tab.opening_run("visitor", asked(last=None)))
+    visitor, last = SimpleNamespace(session_hash="visitor"), asked().last
+    assert tab.due(last, None, 3, visitor) == 4
+    assert tab.due(None, None, 3, visitor) == tab.due(last, (2.0, "energy"), 3, visitor) == 3
+    with at_work("visitor"):
+        assert tab.due(last, None, 3, visitor) == 3
     assert tab.forget(None) == {}
     assert tab.CHANGED in tab.forget((2.0, "energy"))["status"]
 

@@ -71,6 +71,11 @@ def at_work(session: str | None) -> Iterator[None]:
         clear(session)
 
 
+def is_at_work(session: str | None) -> bool:
+    """Whether a run for this visitor is at work."""
+    return session in _at_work
+
+
 def leave(session: str | None) -> None:
     """The visitor closed the tab: a run at work ends, and nothing is left behind."""
     if session in _at_work:

@@ -16,11 +16,11 @@ from ...progress import Steps
 from ...results.circuit import Circuit as Found
 from ...results.circuit import CircuitConfig, Sign, circuit_steps
 from ...results.circuit_page import SCRIPT, circuit_fragment
-from ...server.stopping import LEFT, STOPPED, stoppable
+from ...server.stopping import LEFT, STOPPED, is_at_work, stoppable
 from .. import charts, html
 from ..asked import SearchScene, whole
 from ..downloads import zipped
-from ..runner import BUSY, FREE, QUICK, Form, Frame, into, long_run
+from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, into, long_run
 from ..search_state import SearchState
 from .base import Screen, Tab
 
@@ -85,6 +85,7 @@ class Circuit(Tab):
             "Download the circuit: SVG, PNG, HTML and JSON (ZIP)", interactive=False,
             elem_id="am-circuit-save",
         )  # fmt: skip
+        self.openings = gr.State(0)  # of the tab with something to draw
         self.drawn = gr.State(None)  # what the drawing is of; see `CircuitAsked.key`
 
     def connect(self, screen: Screen) -> None:
@@ -94,11 +95,19 @@ class Circuit(Tab):
             **screen.search_scene(),
         )  # fmt: skip
         answers = self.answers(screen, "status", "drawing", "curve", "save", "drawn")
-        opening_run.connect(self.opened.select, form, answers)
+        asks = [state, self.drawn, self.openings]
+        self.opened.select(due, asks, self.openings, concurrency_id="look", **QUIET)
+        drawing_run.connect(self.openings.change, form, answers)
         drawing_run.connect(self.draw.click, form, answers)
         drawing_run.connect(self.channels.release, form, answers)
         test_run.connect(self.test.click, form, answers)
         state.change(**into(self.parts, forget), inputs=self.drawn, **QUICK)
+
+
+def due(last: SearchState | None, drawn: Any, openings: int, request: gr.Request) -> int:
+    """One more opening, if there is a mask whose circuit is not drawn, and no run is at work."""
+    idle = not is_at_work(request.session_hash)
+    return openings + 1 if idle and last is not None and drawn is None else openings
 
 
 def forget(drawn: Any) -> Frame:
@@ -145,13 +154,6 @@ class CircuitAsked(SearchScene):
         classifier: Classifier = stoppable(problem.classifier, session, STOPPED, LEFT)
         problem = replace(problem, classifier=classifier)
         return (yield from circuit_steps(classifier, problem, self.last.mask, config, tested))
-
-
-@long_run("a circuit", CLEARED, gpu=False)
-def opening_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
-    """The circuit, where there is a mask and its circuit is not drawn yet."""
-    if asked.last is not None and asked.photograph is not None and asked.drawn is None:
-        yield from frames(session, asked, tested=False)
 
 
 @long_run("a circuit", CLEARED, gpu=False)
