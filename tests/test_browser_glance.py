@@ -198,7 +198,7 @@ def test_a_run_that_is_asked_for_by_a_link_ends_in_one_sentence(visit):
     said = page.inner_text("#am-status .am-sentence").replace("\u00a0", " ")
     assert re.match(r"Keeping [\d.]+ % of the pixels", said)
     legend = page.inner_text("#am-legend")
-    assert "In color: kept." in legend and "Gray: taken away." in legend
+    assert "In color: kept." in legend and "Dim and gray: taken away." in legend
 
 
 def test_earlier_results_come_back_and_stand_beside_each_other(visit):

@@ -19,7 +19,7 @@ from browsing import (
 )
 from PIL import Image
 
-from actmatch.images.render import ACCENT, CORE
+from actmatch.images.render import CORE, OUTLINE
 from actmatch.problem.config import ExplainConfig
 
 pytestmark = [pytest.mark.browser, needs_browser]
@@ -65,7 +65,7 @@ def test_both_outlines_are_seen_and_the_slider_picks_a_mask_at_once(visit):
     page = explained(visit)
     source = page.locator("#am-overlay img").get_attribute("src")
     overlay = np.asarray(Image.open(io.BytesIO(page.request.get(source).body())).convert("RGB"))
-    assert all((overlay == color).all(-1).any() for color in (ACCENT, CORE))
+    assert all((overlay == color).all(-1).any() for color in (OUTLINE, CORE))
     legend = page.locator("#am-outlines p")
     legend.get_by_text("Solid: the mask").wait_for()
     legend.get_by_text("Dashed: the core, the smallest part").wait_for()

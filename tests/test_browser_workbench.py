@@ -121,7 +121,7 @@ def test_the_timeline_is_scrubbed_and_a_point_of_the_frontier_is_taken(visit):
     sentence.get_by_text(f"Keeping {kept} of the pixels".replace(" %", "\u00a0%")).wait_for()
 
 
-def test_a_suggestion_moves_its_slider_and_goes_on_and_removed_pixels_can_be_faded(visit):
+def test_a_suggestion_moves_its_slider_and_goes_on_and_removed_pixels_can_be_dimmed(visit):
     page = explained(visit)
     said = page.locator("#am-suggestions")
     said.get_by_text("All checks").wait_for()
@@ -130,7 +130,7 @@ def test_a_suggestion_moves_its_slider_and_goes_on_and_removed_pixels_can_be_fad
     open_tab(page, "Before and after")
     after = page.locator("#am-slider img").last
     gray = after.get_attribute("src")
-    page.get_by_label("faded", exact=True).check()
+    page.get_by_label("dimmed", exact=True).check()
     page.wait_for_function(
         "gray => [...document.querySelectorAll('#am-slider img')].at(-1).src != gray", arg=gray
     )

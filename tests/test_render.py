@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from toys import random_pixels
@@ -10,6 +11,7 @@ from toys import random_pixels
 from actmatch.images.render import (
     ACCENT,
     CORE,
+    OUTLINE,
     PAPER,
     contact_sheet,
     divergence_overlay,
@@ -25,14 +27,31 @@ def square_mask() -> torch.Tensor:
     return mask
 
 
-def test_an_overlay_keeps_kept_pixels_outlines_them_and_fades_the_rest():
+def test_an_overlay_keeps_kept_pixels_outlines_them_and_dims_the_rest():
     pixels = random_pixels()[0]
     picture = np.asarray(overlay(pixels, square_mask()))
     original = (pixels.permute(1, 2, 0).numpy() * 255).round()
     assert picture.shape == (32, 32, 3)
     assert (picture[8:24, 8:24] == original[8:24, 8:24]).all()
-    assert (picture[7, 7:25] == ACCENT).all()
+    assert (picture[7, 7:25] == OUTLINE).all()
     assert picture[:6, :6].std() < 0.5 * original[:6, :6].std()
+
+
+@pytest.mark.parametrize("color", [(1, 1, 1), (1, 0.2, 0), (0.1, 0.6, 0.2), (0.4, 0.4, 0.4)])
+def test_removed_pixels_are_far_darker_and_paler_than_kept_ones_of_the_same_color(color):
+    pixels = torch.tensor(color, dtype=torch.float32).view(3, 1, 1).expand(3, 32, 32)
+    picture = np.asarray(overlay(pixels, square_mask())).astype(float)
+    kept, removed = picture[16, 16], picture[2, 2]
+    assert removed.mean() < 0.7 * kept.mean()
+    assert np.ptp(removed) <= 0.1 * np.ptp(kept)
+
+
+def test_a_dimmed_black_pixel_is_still_told_from_a_dimmed_white_one():
+    black, white = (
+        np.asarray(overlay(torch.full((3, 32, 32), value), square_mask()))[2, 2].mean()
+        for value in (0.0, 1.0)
+    )
+    assert white - black > 60
 
 
 def test_an_overlay_of_everything_is_the_photograph_and_of_nothing_has_no_outline():
@@ -40,7 +59,7 @@ def test_an_overlay_of_everything_is_the_photograph_and_of_nothing_has_no_outlin
     whole = np.asarray(overlay(pixels, torch.ones(32, 32)))
     nothing = np.asarray(overlay(pixels, torch.zeros(32, 32)))
     assert (whole == (pixels.permute(1, 2, 0).numpy() * 255).round()).all()
-    assert not (nothing == ACCENT).all(-1).any()
+    assert not (nothing == OUTLINE).all(-1).any()
 
 
 def test_a_core_has_a_dashed_outline_on_its_own_outermost_pixels_within_the_mask():
@@ -54,7 +73,7 @@ def test_a_core_has_a_dashed_outline_on_its_own_outermost_pixels_within_the_mask
     assert not changed[~rim].any()
     colors = {tuple(map(int, color)) for color in cored[rim]}
     assert colors == {CORE, PAPER}
-    assert (cored[7, 7:25] == ACCENT).all()
+    assert (cored[7, 7:25] == OUTLINE).all()
 
 
 def test_a_core_that_is_the_mask_or_empty_has_no_outline_of_its_own():

@@ -412,11 +412,11 @@ def test_what_cannot_be_compared_gets_the_librarys_sentence(lion, changes, sente
 def test_removed_pixels_are_shown_as_chosen_and_not_drawn_twice_on_gray():
     gray, faded = np.full((8, 8, 3), 127, dtype=np.uint8), np.full((8, 8, 3), 200, dtype=np.uint8)
     state = SimpleNamespace(pixels=torch.zeros(3, 8, 8, dtype=torch.uint8))
-    for chosen, value in ((before_after.GRAY, 127), (before_after.FADED, 200)):
+    for chosen, value in ((before_after.GRAY, 127), (before_after.DIMMED, 200)):
         before, after = before_after.show_removed(chosen, state, faded, gray)
         assert before.size == after.size
         assert (before.getpixel((4, 4))[0], after.getpixel((4, 4))[0]) == (0, value)
-    assert before_after.show_removed(before_after.FADED, None, None, None) == gr.skip()
+    assert before_after.show_removed(before_after.DIMMED, None, None, None) == gr.skip()
     again = before_after.show_removed_again(before_after.GRAY, state, faded, gray)
     assert again == gr.skip()
 

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from .photograph import LUMA, in_rgb, to_image
 
-ACCENT = (15, 118, 110)  # teal #0F766E, the outline of a mask
+ACCENT = (15, 118, 110)  # teal #0F766E, of whatever is marked
+OUTLINE = (45, 212, 191)  # teal #2DD4BF, the outline of a mask, bright beside dimmed pixels
 CORE = (194, 65, 12)  # orange #C2410C, the outline of its core, in dashes with white between
 DASHES = 28  # number of dashes, with gaps, along one side of the picture
-FADE = 0.85  # weight of a light gray photograph in removed pixels
+FADE = 0.92  # weight of a dim gray photograph in removed pixels
+DIMMEST, BRIGHTEST = 0.05, 0.4  # what black and white become in it
 # Nine stops of matplotlib's viridis, from purple to yellow; suited to all types of color vision.
 VIRIDIS = (
     (68, 1, 84),
@@ -35,7 +37,7 @@ SHADE = 0.5  # brightness of the map where the photograph is black
 
 
 def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.Image:
-    """The photograph with removed pixels faded and the kept ones outlined.
+    """The photograph with removed pixels gray and dim, and the kept ones outlined.
 
     Args:
         pixels: C x H x W in [0, 1].
@@ -44,11 +46,11 @@ def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.I
     """
     pixels = in_rgb(pixels)
     gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
-    faded = torch.lerp(pixels, 0.55 + 0.45 * gray, FADE)
-    picture = torch.where(mask.bool(), pixels, faded)
+    removed = torch.lerp(pixels, DIMMEST + (BRIGHTEST - DIMMEST) * gray, FADE)
+    picture = torch.where(mask.bool(), pixels, removed)
     grown = F.max_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0, 0]
     outline = (grown - mask) > 0
-    color = pixels.new_tensor(ACCENT).view(3, 1, 1) / 255
+    color = pixels.new_tensor(OUTLINE).view(3, 1, 1) / 255
     shown = to_image(torch.where(outline, color, picture))
     if core is not None and not torch.equal(core, mask):
         _dash(shown, core)

@@ -88,7 +88,7 @@ def legend(mask: Tensor, core: Tensor | None = None) -> str:
 
 PLAIN_LEGEND = (
     "<p class='am-outlines'><span class='am-solid'>In color: kept.</span> "
-    "<span class='am-grayed'>Gray: taken away.</span></p>"
+    "<span class='am-grayed'>Dim and gray: taken away.</span></p>"
 )
 
 

@@ -18,8 +18,8 @@ from .base import EvidenceTab, Screen
 from .mask import Mask
 from .pieces import EVIDENCE, empty
 
-GRAY, FADED = "flat gray", "faded"
-REMOVED = (GRAY, FADED)
+GRAY, DIMMED = "flat gray", "dimmed"
+REMOVED = (GRAY, DIMMED)
 
 
 class BeforeAfter(EvidenceTab):
@@ -36,7 +36,7 @@ class BeforeAfter(EvidenceTab):
             )  # fmt: skip
             self.removed = gr.Radio(
                 list(REMOVED), value=GRAY, label="Removed pixels", elem_id="am-removed",
-                info="Gray is what the classifier saw; faded shows the rest.",
+                info="Gray is what the classifier saw; dimmed shows the rest.",
             )  # fmt: skip
 
     def connect(self, screen: Screen) -> None:
@@ -53,10 +53,10 @@ class BeforeAfter(EvidenceTab):
 
 
 def show_removed(
-    removed: str, state: SearchState | None, faded: np.ndarray | None, gray: np.ndarray | None
+    removed: str, state: SearchState | None, dimmed: np.ndarray | None, gray: np.ndarray | None
 ) -> Any:
     """Before and after, the removed pixels as chosen; left as it is where there is no result."""
-    after = faded if removed == FADED else gray
+    after = dimmed if removed == DIMMED else gray
     if state is None or after is None:
         return gr.skip()
     pair = (to_image(state.pixels / 255), Image.fromarray(np.asarray(after)))
@@ -65,4 +65,4 @@ def show_removed(
 
 def show_removed_again(removed: str, *result: Any) -> Any:
     """As `show_removed` after another result, which comes on gray anyway."""
-    return show_removed(removed, *result) if removed == FADED else gr.skip()
+    return show_removed(removed, *result) if removed == DIMMED else gr.skip()

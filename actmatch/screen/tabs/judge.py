@@ -75,7 +75,9 @@ class Judge(Tab):
                     elem_id="am-judged",
                 )
                 self.overlay = picture(
-                    "Region", "The photograph; what lies outside the region is faded.", "am-region"
+                    "Region",
+                    "The photograph; what lies outside the region is gray and dim.",
+                    "am-region",
                 )
         with gr.Column(elem_classes="am-card"):
             self.card()

@@ -25,8 +25,8 @@ class Mask(EvidenceTab):
         with gr.Row(elem_classes=EVIDENCE):
             self.overlay = saved_picture(
                 "Overlay",
-                "The photograph; removed pixels are faded, kept ones outlined, and the core in "
-                "dashes.",
+                "The photograph; removed pixels are gray and dim, kept ones outlined, and the core "
+                "in dashes.",
                 "am-overlay",
             )
             self.mask = saved_picture(
