@@ -20,7 +20,7 @@ LAYERS = (
     ("search",),
     ("judging",),
     ("results",),
-    ("server",),
+    ("server", "batching"),
     ("cli", "screen"),
     ("__main__",),
 )

@@ -1,7 +1,7 @@
 """The command line: `actmatch COMMAND`, or `python -m actmatch COMMAND`.
 
-`commands` and `training` hold one class for each command, `options` what several of them take,
-`tables` and `terminal` how results and progress are shown. May import: all other rooms but
+`commands`, `training` and `batches` hold one class for each command, `options` what several of them
+take, `tables` and `terminal` how results and progress are shown. May import: all other rooms but
 `screen`.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
-from . import commands, training  # noqa: F401  they add them to the app
+from . import batches, commands, training  # noqa: F401  they add them to the app
 from .options import Command, app
 
 

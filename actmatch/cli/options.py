@@ -90,10 +90,9 @@ def command(kind: type[Command]) -> type[Command]:
 
 
 @options
-class Photograph(Command):
-    """Asks a classifier about a photograph."""
+class Asking(Command):
+    """Asks a classifier about photographs."""
 
-    photo: str = argument("PHOTO", "A JPEG, PNG, WebP, GIF, BMP or TIFF file, or an array (.npy).")
     fit: str = choice(FITS, "How the photograph meets the input size", ExplainConfig.fit)
     device: str = option("NAME", DEVICE, "auto")
     classifier: str = option("NAME", CLASSIFIER, zoo.DEFAULT_CLASSIFIER)
@@ -102,6 +101,13 @@ class Photograph(Command):
     def load(self) -> Classifier:
         """The classifier."""
         return zoo.load_classifier(self.classifier, self.device)
+
+
+@options
+class Photograph(Asking):
+    """Asks a classifier about a photograph."""
+
+    photo: str = argument("PHOTO", "A JPEG, PNG, WebP, GIF, BMP or TIFF file, or an array (.npy).")
 
 
 @options
@@ -138,8 +144,8 @@ class Question(Photograph):
 
 
 @options
-class Search(Photograph):
-    """Searches for masks."""
+class Searching(Asking):
+    """Searches for masks of photographs."""
 
     out: str = option("DIR", "Folder for the result.", ...)
     preset: str = choice(PRESETS, "What the mask must keep", ExplainConfig.preset)
@@ -155,6 +161,11 @@ class Search(Photograph):
         """All settings of the search."""
         more = dict(map(read_setting, self.setting))
         return self.config(ExplainConfig, weights=dict(map(read_weight, self.weight)), **more)
+
+
+@options
+class Search(Searching, Photograph):
+    """Searches for masks of a photograph."""
 
 
 def read_weight(entry: str) -> tuple[str, Any]:

@@ -39,14 +39,21 @@ def plain(*parts: RenderableType) -> str:
 
 
 @contextmanager
-def progress(unit: str, total: int, quiet: bool) -> Iterator[Callable[[int, str | None], None]]:
-    """What shows how many of all units are done, with a remark; only on a terminal, on stderr."""
+def progress(unit: str, total: int, quiet: bool) -> Iterator[Callable[..., None]]:
+    """What shows how many of all units are done, with a remark, and perhaps another total.
+
+    Only on a terminal, on stderr.
+    """
     console = Console(stderr=True)
     shown = (f"{unit} {{task.completed}}/{{task.total}}", BarColumn(BAR), "{task.description}")
     hidden = quiet or not console.is_terminal
     with Progress(*shown, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=total)
-        yield lambda done, remark: bar.update(task, completed=done, description=remark)
+
+        def show(done: int, remark: str | None, total: int | None = None) -> None:
+            bar.update(task, completed=done, description=remark, total=total)
+
+        yield show
 
 
 @contextmanager

@@ -1,0 +1,198 @@
+"""Workers of Ray: each holds one photograph at a time, and one that dies is replaced.
+
+Actors with a queue in the driver, not Ray Data: the driver knows which photograph a dead worker
+held, so that it alone is done again, and one that kills every worker is found out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from .. import runtime
+from ..errors import first_line
+from .row import failed_row
+from .source import Item
+from .worker import Job, Ready, Worker
+
+DEATHS = 3  # of workers, after which their photograph has failed, or starting them has
+STORE = 80 * 2**20  # bytes of Ray's object store, its least: rows are small and sent without it
+INSTALL = "many photographs need Ray and pyarrow: pip install 'actmatch[batch]'."
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class Place(NamedTuple):
+    """Where workers run.
+
+    Attributes:
+        address: of a Ray cluster; None for this machine alone.
+        workers: how many; None for one a GPU, or else one a core.
+        device: "auto", "cpu" or "cuda".
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    device: str = "auto"
+
+
+def ray() -> Any:
+    """Ray, told to report nothing to anybody.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import pyarrow  # noqa: F401
+        import ray
+    except ImportError as error:
+        raise ValueError(f"{error.name or 'Ray'} is not installed; {INSTALL}") from error
+    return ray
+
+
+@contextmanager
+def cluster(place: Place) -> Iterator[Place]:
+    """Ray, running, and the place with its device and its number of workers.
+
+    A caller's Ray is used as it is and stays; one that is started here is stopped.
+
+    Raises:
+        ValueError: Ray is not installed, does not answer, or has no such device.
+    """
+    library = ray()
+    own = not library.is_initialized()
+    if own:
+        _start(library, place)
+    try:
+        yield _settled(place, library.cluster_resources())
+    finally:
+        if own:
+            library.shutdown()
+
+
+def _start(library: Any, place: Place) -> None:
+    quiet = dict(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    local = dict(num_cpus=place.workers or runtime.cores(), object_store_memory=STORE)
+    if place.address is not None:
+        quiet.pop("include_dashboard")
+        local = {}
+    try:
+        library.init(address=place.address or "local", **quiet, **local)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        where = f"at {place.address!r}" if place.address else "on this machine"
+        raise ValueError(f"Ray could not be started {where}: {first_line(error)}.") from error
+
+
+def _settled(place: Place, resources: dict[str, float]) -> Place:
+    cards, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+    device = place.device
+    if device == "auto":
+        device = "cuda" if cards else "cpu"
+    if device == "cuda" and not cards:
+        raise ValueError("device 'cuda' is not available: Ray finds no GPU; use cpu.")
+    return place._replace(
+        device=device, workers=place.workers or (cards if device == "cuda" else cores)
+    )
+
+
+class Fleet:
+    """Workers that take photographs one by one.
+
+    Args:
+        job: what each of them does.
+        count: how many there are at a time.
+        worker: the class of a worker.
+
+    Attributes:
+        ready: what each living worker said when it could begin.
+    """
+
+    def __init__(self, job: Job, count: int, worker: type = Worker) -> None:
+        self.job, self.count = job, count
+        self._ray = ray()
+        needs = dict(num_cpus=1, num_gpus=1 if job.device == "cuda" else 0)
+        self._worker = self._ray.remote(**needs)(worker)
+        self._starting: dict[Any, Any] = {}
+        self._busy: dict[Any, tuple[Any, Item]] = {}
+        self._idle: list[Any] = []
+        self._deaths: Counter[str] = Counter()
+        self.ready: dict[Any, Ready] = {}
+
+    def rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+        """The row of every photograph, in the order in which they are done.
+
+        Raises:
+            ValueError: no worker can begin; the message says why.
+        """
+        queue = deque(items)
+        failed_starts = 0
+        for _ in range(min(self.count, len(queue))):
+            self._hire()
+        while queue or self._busy:
+            done, _ = self._ray.wait([*self._starting, *self._busy])
+            for reference in done:
+                if reference in self._starting:
+                    failed_starts = 0 if self._begun(reference) else failed_starts + 1
+                    if failed_starts >= DEATHS:
+                        raise ValueError(
+                            f"{DEATHS} workers died while they loaded {self.job.classifier}: "
+                            "there may not be enough memory; use fewer workers."
+                        )
+                    self._give(queue)
+                    continue
+                row = self._finished(reference, queue)
+                self._give(queue)  # before the row is written, so that nobody waits
+                if row is not None:
+                    yield row
+
+    def close(self) -> None:
+        """End all workers."""
+        for actor in (*self._starting.values(), *(a for a, _ in self._busy.values()), *self._idle):
+            self._ray.kill(actor)
+
+    def _hire(self) -> None:
+        actor = self._worker.remote(self.job)
+        self._starting[actor.prepare.remote()] = actor
+
+    def _begun(self, reference: Any) -> bool:
+        """Whether a new worker can begin; another one is hired if it died."""
+        actor = self._starting.pop(reference)
+        try:
+            self.ready[actor] = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ValueError):
+                raise ValueError(str(error.cause)) from error
+            raise
+        except self._ray.exceptions.RayError:
+            self._hire()
+            return False
+        self._idle.append(actor)
+        return True
+
+    def _give(self, queue: deque[Item]) -> None:
+        while queue and self._idle:
+            actor, item = self._idle.pop(), queue.popleft()
+            self._busy[actor.explain.remote(item)] = (actor, item)
+
+    def _finished(self, reference: Any, queue: deque[Item]) -> dict[str, Any] | None:
+        """The row of a photograph; None if its worker died and it will be done again."""
+        actor, item = self._busy.pop(reference)
+        try:
+            row = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError:
+            raise  # a worker makes a row of every error, so this is a fault of ours
+        except self._ray.exceptions.RayError:
+            self.ready.pop(actor, None)
+            self._hire()
+            self._deaths[item.key] += 1
+            if self._deaths[item.key] >= DEATHS:
+                reason = f"{DEATHS} workers died while they explained it."
+                return failed_row(item, reason, None, 0.0)
+            queue.appendleft(item)
+            return None
+        self._idle.append(actor)
+        return row

@@ -1,0 +1,92 @@
+"""Explains one photograph after the other, in a process of its own that keeps its classifier."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import runtime
+from ..errors import first_line
+from ..problem.config import ExplainConfig
+from .row import failed_row, row_of
+from .source import Item, item_bytes
+
+if TYPE_CHECKING:
+    from ..classifiers.classifier import Classifier
+
+BROKEN = ("cuda error", "device-side assert", "acceleratorerror")  # nothing works after these
+
+
+class Job(NamedTuple):
+    """What every worker does.
+
+    Attributes:
+        classifier: a name or file, as `load_classifier` takes it.
+        device: "cpu" or "cuda".
+    """
+
+    classifier: str
+    device: str
+    config: ExplainConfig
+
+
+class Ready(NamedTuple):
+    """A worker that can begin.
+
+    Attributes:
+        pid: of its process.
+        weights_sha256: of its classifier; None where it is not known.
+    """
+
+    pid: int
+    weights_sha256: str | None
+
+
+class Worker:
+    """Keeps a classifier and explains photographs with it, on one thread of the CPU."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.classifier: Classifier
+
+    def prepare(self) -> Ready:
+        """Load the classifier.
+
+        Raises:
+            ValueError: it cannot be loaded.
+        """
+        os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is loaded, which reads it once
+        runtime.prepare()
+        import torch
+
+        from ..classifiers.zoo import load_classifier
+
+        torch.set_num_threads(1)
+        self.classifier = load_classifier(self.job.classifier, self.job.device)
+        return Ready(os.getpid(), self.classifier.origin.weights_sha256)
+
+    def explain(self, item: Item) -> dict[str, Any]:
+        """The row of a photograph, whatever becomes of it."""
+        from ..results.explain import explain
+
+        started, sha256 = time.perf_counter(), None
+        try:
+            data = item_bytes(item)
+            sha256 = hashlib.sha256(data).hexdigest()
+            config = self.job.config
+            if item.target is not None:
+                config = replace(config, target=item.target)
+            row = row_of(item, sha256, explain(self.classifier, data, config))
+        except Exception as error:  # one bad photograph of a million must not end the others
+            if any(word in f"{type(error).__name__} {error}".lower() for word in BROKEN):
+                os._exit(1)  # a new process takes its place
+            reason = str(error) if isinstance(error, ValueError) else _unexpected(error)
+            return failed_row(item, reason, sha256, time.perf_counter() - started)
+        return row | dict(seconds=time.perf_counter() - started)
+
+
+def _unexpected(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}."

@@ -1,0 +1,42 @@
+"""The commands for many photographs; apart, since they alone need Ray and pyarrow."""
+
+from typer import Option
+
+from ..batching.run import BatchConfig, batch_steps
+from ..batching.source import ACCEPTED
+from ..progress import Steps
+from .options import TARGET, Searching, argument, bounded, command, option
+from .terminal import progress, say
+
+ADDRESS = "A Ray cluster: auto, HOST:PORT or ray://HOST:PORT; this machine if left out."
+RESUME = "Go on with the rows that are in the folder."
+STOPPED = "The rows of {done} photographs are in {out}; --resume goes on with the others."
+
+
+@command
+class Batch(Searching):
+    """Explain many photographs, side by side, and write a row for each."""
+
+    source: str = argument("SOURCE", f"{ACCEPTED[0].upper()}{ACCEPTED[1:]}.")
+    target: str | None = option("CLASS", TARGET)
+    column: str = option("NAME", "Of a table, the column of paths.", BatchConfig.column)
+    target_column: str | None = option("NAME", "Of a table, the column of classes to explain.")
+    workers: int | None = bounded(BatchConfig, "workers")
+    address: str | None = option("ADDRESS", ADDRESS)
+    masks: bool = Option(False, "--masks", help="Write each mask as a PNG file, too.")
+    resume: bool = Option(False, "--resume", help=RESUME)
+
+    def run(self) -> int:
+        settings = self.config(BatchConfig)
+        steps = Steps(batch_steps(self.source, self.out, self.search_config(), settings))
+        done = 0
+        try:
+            with progress("photograph", 1, self.quiet) as show:
+                for state in steps:
+                    done = state.done
+                    show(done, state.remark, state.total)
+        except KeyboardInterrupt:
+            say(STOPPED.format(done=done, out=self.out))
+            return 130
+        say(steps.result.sentence, f"Written to {self.out}.")
+        return 0

@@ -1,0 +1,134 @@
+"""Many photographs: where they come from, what is kept of them, and what survives a crash."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("pyarrow")
+
+from actmatch.batching.rle import decoded, encoded
+from actmatch.batching.source import Columns, Item, item_bytes, items_of
+from actmatch.batching.store import JOURNAL, Store, parts, png_name, read_rows
+
+RUN = dict(classifier="toy")
+
+
+def picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (32, 32), "white").save(path)
+    return path
+
+
+def failed(key: str) -> dict:
+    return dict(key=key, path=key, failed="no reason", versions=[])
+
+
+def test_a_code_by_hand_is_that_of_coco():
+    mask = np.zeros((3, 3), bool)
+    mask[:, 1] = True  # runs 3, 3, 3 down the columns
+    assert encoded(mask) == "333"
+    assert encoded(~mask) == "0330"  # runs 0, 3, 3, 3, the last by its difference to the second
+
+
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 1])
+def test_any_mask_comes_back_from_its_code(share):
+    mask = np.random.default_rng(0).random((61, 83)) < share
+    assert (decoded(encoded(mask), 61, 83) == mask).all()
+
+
+def test_the_same_name_in_two_folders_is_two_keys_and_two_files(tmp_path):
+    for folder in ("a", "b"):
+        picture(tmp_path / folder / "x.png")
+    keys = [item.key for item in items_of(tmp_path)]
+    assert keys == ["a/x.png", "b/x.png"]
+    assert len({*map(png_name, [*keys, "../a/x.png", "s3://a/x.png"])}) == 4
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
+def test_a_table_names_paths_and_classes(tmp_path, name):
+    import pyarrow
+    from pyarrow import csv, parquet
+
+    picture(tmp_path / "x.png")
+    table = pyarrow.table(dict(photo=["x.png", "x.png", None], truth=["dark", None, None]))
+    write = csv.write_csv if name.endswith("csv") else parquet.write_table
+    write(table, tmp_path / name)
+    first, again, empty = items_of(tmp_path / name, Columns("photo", "truth"))
+    assert (first.key, first.target, again.key, again.target) == ("x.png", "dark", "x.png#2", None)
+    assert item_bytes(first) == (tmp_path / "x.png").read_bytes()
+    with pytest.raises(ValueError, match="Row 3 of the table has no photo"):
+        item_bytes(empty)
+    with pytest.raises(ValueError, match="has no column 'path'; it has photo, truth"):
+        items_of(tmp_path / name)
+
+
+def test_a_tar_gives_photographs_with_the_classes_of_their_samples(tmp_path):
+    (tmp_path / "1.cls").write_text("2")
+    picture(tmp_path / "1.png")
+    with tarfile.open(tmp_path / "some.tar", "w") as tar:
+        for name in ("1.png", "1.cls"):
+            tar.add(tmp_path / name, name)
+    (item,) = items_of(tmp_path / "some.tar")
+    assert (item.key, item.target) == ("1.png", "2")
+    assert item_bytes(item) == (tmp_path / "1.png").read_bytes()
+
+
+def test_what_is_no_source_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match="No photographs are in"):
+        items_of(tmp_path)
+    with pytest.raises(ValueError, match=r"There is no '.*missing'; accepted is a folder"):
+        items_of(tmp_path / "missing")
+    with pytest.raises(ValueError, match="The photograph cannot be read: No such file"):
+        item_bytes(Item("x", str(tmp_path / "x.png")))
+
+
+def test_a_store_that_was_cut_off_has_every_row_once(tmp_path):
+    store = Store(tmp_path / "out", RUN, False, part=2)
+    for key in "abc":
+        store.add(failed(key))
+    sealed = json.dumps(failed("a")).encode() + b"\n"  # as after a crash before the journal's end
+    store._journal.write(sealed + b'{"key": "d", "fa')
+    store._held.release()
+    assert [row["key"] for row in read_rows(tmp_path / "out")] == ["a", "b", "c"]
+    again = Store(tmp_path / "out", RUN, True, part=2)
+    assert {*again.done} == {*"abc"}
+    again.add(failed("d"))
+    again.close()
+    assert [row["key"] for row in read_rows(tmp_path / "out")] == ["a", "b", "c", "d"]
+    assert len(parts(tmp_path / "out")) == 2
+    assert not (tmp_path / "out" / JOURNAL).exists()
+
+
+def test_the_folder_of_another_run_is_refused(tmp_path):
+    Store(tmp_path / "out", RUN, False).close()
+    with pytest.raises(ValueError, match="add --resume"):
+        Store(tmp_path / "out", RUN, False)
+    with pytest.raises(ValueError, match="whose classifier is 'toy', not 'other'"):
+        Store(tmp_path / "out", dict(classifier="other"), True)
+    held = Store(tmp_path / "out", RUN, True)
+    with pytest.raises(ValueError, match="Another process is writing"):
+        Store(tmp_path / "out", RUN, True)
+    held.close()
+
+
+def test_a_full_disk_ends_in_a_sentence_and_loses_no_row(tmp_path, monkeypatch):
+    store = Store(tmp_path / "out", RUN, False)
+    store.add(failed("a"))
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(ValueError, match="No space left on device"):
+            store.add(failed("b"))
+        with pytest.raises(ValueError, match="No space left on device"):
+            store.close()
+    assert "a" in {row["key"] for row in read_rows(tmp_path / "out")}
+    assert not [*(tmp_path / "out" / "rows").iterdir()]
