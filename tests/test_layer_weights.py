@@ -7,7 +7,7 @@ import torch
 from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
 from actmatch.evidence.layer_weights import LEAST, PARTS, layer_weights, learned, parts_of
-from actmatch.evidence.scorecard import measure
+from actmatch.evidence.scorecard import measure, with_layer_weights
 from actmatch.problem.problem import pose
 
 
@@ -44,7 +44,10 @@ def test_parts_lie_in_the_mask_and_grow_to_all_of_it():
 
 def test_the_card_has_weights_unless_the_mask_is_empty():
     problem = pose(quadrant_classifier(), quadrant_pixels(), None)
-    card = measure(problem, quadrant_mask(1.0), trials=2).card
+    mask = quadrant_mask(1.0)
+    measured = measure(problem, mask, trials=2)
+    assert measured.card.layer_weights is None  # they take passes of their own
+    card = with_layer_weights(measured, problem, mask, 0).card
     assert card.layer_weights.label.shares == (1,)
     assert card.report()["layer_weights"]["label"]["explained"] > 0.9
     assert layer_weights(problem, torch.zeros(1, 1, 32, 32), generator()) is None

@@ -118,7 +118,8 @@ class ScoreCard:
         reported: keep-rates of kinds that are part of no promise; see `image_infill`.
         tokens: what a transformer answers without the tokens of removed patches; None for
             classifiers that need all tokens or have none.
-        layer_weights: which stages the mask needs; None where it keeps nothing.
+        layer_weights: which stages the mask needs; None where that was not asked, or the mask
+            keeps nothing. See `with_layer_weights`.
     """
 
     target: int
@@ -297,11 +298,18 @@ def measure(
         randomized_gain=measured.randomized_gain,
         checks=suspicion.suspicions(measured),
         tokens=None if patches is None else answers_of_tokens(problem, patches[:1]),
-        layer_weights=layer_weights(problem, mask, random),
     )
     worst = {kind.kind: kind.worst for kind in trials_of_kinds}
     pictures = Pictures(worst, _divergences(problem, response))
     return Measured(card, pictures, _evidence(problem, logits, trials_of_kinds))
+
+
+@default_modes()
+def with_layer_weights(measured: Measured, problem: Problem, mask: Tensor, seed: int) -> Measured:
+    """The measurements with the stages that the mask needs, for `PARTS` more forward passes."""
+    random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
+    card = replace(measured.card, layer_weights=layer_weights(problem, mask, random))
+    return measured._replace(card=card)
 
 
 def _evidence(problem: Problem, logits: Tensor, trials: tuple[KindTrials, ...]) -> Evidence:

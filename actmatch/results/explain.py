@@ -14,6 +14,7 @@ from ..classifiers.groups import grouped
 from ..errors import memory_errors_in_words
 from ..evidence.frontier import measure_frontier
 from ..evidence.image_infill import measure_with_photographs, other_photographs
+from ..evidence.scorecard import with_layer_weights
 from ..images.photograph import Source
 from ..judging.judge import Draws, Judge, Verdict, cut, mask_of
 from ..problem.config import ExplainConfig
@@ -132,6 +133,7 @@ def _scored(
     seed = Draws.REPORT.seed(config.seed)
     others = other_photographs(problem, fit=config.fit)
     measured = measure_with_photographs(problem, verdict.mask, verdict.soft_mask, others, seed=seed)
+    measured = with_layer_weights(measured, problem, verdict.mask, seed)
     return Explanation(
         pixels=problem.pixels[0].cpu(),
         mask=verdict.mask[0, 0].cpu(),
