@@ -10,6 +10,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from .. import runtime
@@ -47,11 +48,10 @@ def ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        import pyarrow  # noqa: F401
-        import ray
+        import_module("pyarrow")
+        return import_module("ray")
     except ImportError as error:
         raise ValueError(f"{error.name or 'Ray'} is not installed; {INSTALL}") from error
-    return ray
 
 
 @contextmanager

@@ -26,6 +26,9 @@ class Columns(NamedTuple):
     target: str | None = None
 
 
+PATHS = Columns()
+
+
 class Item(NamedTuple):
     """One photograph of many.
 
@@ -45,7 +48,7 @@ class Item(NamedTuple):
     fault: str = ""
 
 
-def items_of(source: str | os.PathLike, columns: Columns = Columns()) -> list[Item]:  # noqa: B008
+def items_of(source: str | os.PathLike, columns: Columns = PATHS) -> list[Item]:
     """All photographs of a source, in the order of the source, with a key each.
 
     Args:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,16 @@ class Store:
                 "to go on with that run, or choose another folder."
             )
         before = read_run(self.folder)
-        for name in run:
-            if before.get(name) != run[name]:
-                raise ValueError(
-                    f"The folder {str(self.folder)!r} holds another run, whose {name} is "
-                    f"{_differing(before.get(name), run[name])}; choose another folder."
-                )
+        for name, value in run.items():
+            self._compare(name, before.get(name), value)
+
+    def _compare(self, name: str, before: Any, now: Any) -> None:
+        """Raise a ValueError if what the run depends on has changed."""
+        if before != now:
+            raise ValueError(
+                f"The folder {str(self.folder)!r} holds another run, whose {name} is "
+                f"{_differing(before, now)}; choose another folder."
+            )
 
     def _lock(self) -> None:
         from filelock import FileLock, Timeout
@@ -110,11 +115,8 @@ class Store:
             ValueError: it is not.
         """
         before = read_run(self.folder)
-        if name in before and before[name] != value:
-            raise ValueError(
-                f"The folder {str(self.folder)!r} holds another run, whose {name} is "
-                f"{_differing(before[name], value)}; choose another folder."
-            )
+        if name in before:
+            self._compare(name, before[name], value)
         self.run[name] = value
         self._write_run()
 
@@ -148,9 +150,9 @@ class Store:
         name = png_name(row["key"])
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.tmp")
-        Image.fromarray(mask_of(row)).save(aside, "PNG")
-        os.replace(aside, path)
+        png = BytesIO()
+        Image.fromarray(mask_of(row)).save(png, "PNG")
+        replace_file(path, png.getvalue())
         return name
 
     def seal(self) -> None:
@@ -174,7 +176,7 @@ class Store:
         """The journal with the rows that are in no part, open for more."""
         lines = b"".join(json.dumps(row).encode() + b"\n" for row in self._rows)
         replace_file(self.folder / JOURNAL, lines)
-        self._journal = open(self.folder / JOURNAL, "ab", buffering=0)  # noqa: SIM115
+        self._journal = open(self.folder / JOURNAL, "ab", buffering=0)  # noqa: SIM115  until `close`
 
     def close(self) -> None:
         """Seal what is left and let go of the folder."""

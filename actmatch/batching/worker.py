@@ -6,16 +6,17 @@ import hashlib
 import os
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
 
 from .. import runtime
+from ..classifiers.classifier import Classifier
+from ..classifiers.zoo import load_classifier
 from ..errors import first_line
 from ..problem.config import ExplainConfig
 from .row import failed_row, row_of
 from .source import Item, item_bytes
-
-if TYPE_CHECKING:
-    from ..classifiers.classifier import Classifier
 
 BROKEN = ("cuda error", "device-side assert", "acceleratorerror")  # nothing works after these
 
@@ -58,12 +59,7 @@ class Worker:
         Raises:
             ValueError: it cannot be loaded.
         """
-        os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is loaded, which reads it once
         runtime.prepare()
-        import torch
-
-        from ..classifiers.zoo import load_classifier
-
         torch.set_num_threads(1)
         self.classifier = load_classifier(self.job.classifier, self.job.device)
         return Ready(os.getpid(), self.classifier.origin.weights_sha256)
