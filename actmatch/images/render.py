@@ -45,8 +45,8 @@ def overlay(pixels: Tensor, mask: Tensor, core: Tensor | None = None) -> Image.I
         core: H x W, a part of the mask that gets a dashed outline on its border pixels, or None.
     """
     pixels = in_rgb(pixels)
-    gray = (pixels * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
-    removed = torch.lerp(pixels, DIMMEST + (BRIGHTEST - DIMMEST) * gray, FADE)
+    dim = DIMMEST + (BRIGHTEST - DIMMEST) * luminance(pixels)
+    removed = torch.lerp(pixels, dim, FADE)
     picture = torch.where(mask.bool(), pixels, removed)
     grown = F.max_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0, 0]
     outline = (grown - mask) > 0
@@ -86,8 +86,17 @@ def divergence_overlay(
     if most is None:
         most = torch.quantile(divergence.flatten(), MOST).item()
     strength = (divergence / most).clamp(0, 1) if most > 0 else torch.zeros_like(divergence)
-    gray = (in_rgb(pixels) * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
-    return to_image(viridis(strength) * (SHADE + (1 - SHADE) * gray))
+    return to_image(shaded(strength, luminance(pixels)))
+
+
+def shaded(values: Tensor, gray: Tensor) -> Tensor:
+    """3 x H x W colors of H x W values in [0, 1], darker where a 1 x H x W gray image is."""
+    return viridis(values) * (SHADE + (1 - SHADE) * gray)
+
+
+def luminance(pixels: Tensor) -> Tensor:
+    """1 x H x W gray of C x H x W pixels, both in [0, 1]."""
+    return (in_rgb(pixels) * pixels.new_tensor(LUMA).view(3, 1, 1)).sum(0, keepdim=True)
 
 
 def viridis(values: Tensor) -> Tensor:

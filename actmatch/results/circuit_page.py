@@ -19,13 +19,12 @@ from torch import Tensor
 
 from ..circuits.graph import CLASS_COLUMN, Column, Graph, Node
 from ..circuits.maps import Maps
-from ..images.photograph import LUMA, in_rgb, to_image
-from ..images.render import viridis
+from ..images.photograph import to_image
+from ..images.render import luminance, shaded
 from ..problem.infill import composite
 from .markup import TEMPLATES, data_uri
 
 TILE = 56  # pixels of a map's side
-SHADE = 0.5  # brightness of a map where the photograph is black
 DRAWN = 32  # nodes of a column drawn at most
 SCRIPT = Path(__file__).with_name("templates").joinpath("circuit.js").read_text(encoding="utf-8")
 
@@ -136,8 +135,7 @@ def tiles(maps: Maps, pixels: Tensor, explanation: Tensor) -> str:
         strengths = (part / largest[:, None, None]).float()[:, None]
         strengths = F.interpolate(strengths, (TILE, TILE), mode="bilinear")[:, 0]
         row = torch.cat(tuple(strengths.clamp(0, 1)), 1)  # TILE x K * TILE
-        gray = (in_rgb(image) * image.new_tensor(LUMA).view(3, 1, 1)).sum(0)[None, None]
-        gray = F.interpolate(gray, (TILE, TILE), mode="area")[0, 0].repeat(1, len(part))
-        rows.append(viridis(row) * (SHADE + (1 - SHADE) * gray))
+        gray = F.interpolate(luminance(image)[None], (TILE, TILE), mode="area")[0]
+        rows.append(shaded(row, gray.repeat(1, 1, len(part))))
     picture: Image.Image = to_image(torch.cat(rows, 1))
     return data_uri(picture)

@@ -13,7 +13,7 @@ from .markup import TEMPLATES
 ROW, BAR = 15, 12  # pixels: from one node to the next, and the height of one
 WIDTH, GAP = 52, 96  # of a node, and between two columns
 NAMES = 190  # width of the classes
-EDGE, TOP, FOOT = 20, 62, 58
+EDGE, TOP, FOOT, LINE = 20, 62, 58, 14
 LETTER = 6.5  # pixels of a letter, about
 THICK = 3.5  # pixels of the strongest edge between two columns
 SEGMENTS, SCALE = 16, 2  # of an edge drawn in pixels, and pixels for each of the drawing's
@@ -92,12 +92,14 @@ class Drawing(NamedTuple):
 
     Attributes:
         heads: the left end of each column.
+        legend: its lines, each with the y on which it stands.
         width, height: in pixels.
     """
 
     heads: list[tuple[int, Column]]
     boxes: list[Box]
     curves: list[Curve]
+    legend: list[tuple[int, str]]
     width: int
     height: int
 
@@ -110,19 +112,21 @@ def drawing(graph: Graph) -> Drawing:
     rows = max(len(column.nodes) for column in graph.columns)
     last = graph.columns[-1]
     heads = [(_left(number), column) for number, column in enumerate(graph.columns)]
+    bottom = TOP + rows * ROW
     return Drawing(
         heads,
         list(boxes.values()),
         [curve for number in range(len(heads)) for curve in _curves(graph, number, boxes)],
+        [(bottom + LINE * place + 4, line) for place, line in enumerate(LEGEND, start=1)],
         _left(len(heads) - 1) + (NAMES if last.name == CLASS_COLUMN else WIDTH) + EDGE,
-        TOP + rows * ROW + FOOT,
+        bottom + FOOT,
     )
 
 
 def circuit_svg(graph: Graph, title: str) -> str:
     """The whole picture; names are escaped."""
     return TEMPLATES.get_template("circuit.svg").render(
-        title=title, bar=BAR, legend=LEGEND, **drawing(graph)._asdict()
+        title=title, bar=BAR, **drawing(graph)._asdict()
     )
 
 
@@ -153,8 +157,8 @@ def circuit_picture(graph: Graph, title: str) -> Image.Image:
             corners = (box.x, box.y, box.x + box.width, box.y + BAR)
             pen.rectangle([SCALE * each for each in corners], outline="#c2410c", width=SCALE)
         write(box.x + 3, box.y + BAR - 2.5, box.text)
-    for place, line in enumerate(LEGEND):
-        write(EDGE, drawn.height - FOOT + 14 * (place + 1) + 4, line, fill=QUIET)
+    for y, line in drawn.legend:
+        write(EDGE, y, line, fill=QUIET)
     return picture
 
 
