@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..images.shape import Shape
+from .outline import smaller_outlines
 from .panel import Panel
 
 TILE_SIDE = 14  # pixels
@@ -16,6 +17,7 @@ MOST_PASSES = 200  # for eliminating from the first mask; large masks have many 
 LEAST_PASSES = 80  # for eliminating from each later mask
 MOST_TESTED = 24  # tiles not reached by the elimination and tested after it
 HARDEST = 9  # backgrounds on which a candidate is evaluated
+ROUNDS = 12  # of moving the outline, at most
 FIRST_GROUP = 4  # the first group has the number of kept tiles divided by this
 
 
@@ -77,6 +79,28 @@ class Elimination:
             }
             if len(self.path) == length or self.panel.problem.classifier.passes >= most:
                 return self
+
+    def move_outline(self, worth: Tensor) -> Elimination:
+        """Make the smallest mask smaller by moving its outline, and try to drop its tiles again.
+
+        In each round the smallest mask with a moved outline that holds goes on. Only if gray alone
+        is promised: on drawn backgrounds it gains nothing. Tiles that were necessary before are
+        tested again, since the mask is another.
+
+        Args:
+            worth: as in `run`.
+        """
+        length = len(self.path)
+        for _ in range(ROUNDS if self.panel.promise.gray_alone else 0):
+            smaller = smaller_outlines(self.panel, self.mask, self.shape)
+            held = next(filter(self.panel.holds, smaller), None)
+            if held is None:
+                break
+            self.path.append(held)
+        if len(self.path) > length:
+            self.needed.clear()
+            self.run(worth, LEAST_PASSES)
+        return self
 
     def walk(self, worth: Tensor, most: float, spared: set[int]) -> None:
         """Drop tiles in groups until each is dropped or found necessary, or `most` passes are made.

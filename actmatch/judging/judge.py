@@ -186,13 +186,14 @@ class Judge:
         Args:
             known: H x W logits of masks known before the search.
         """
-        best = (reduced, ranking)
+        best = (reduced.move_outline(ranking), ranking)
         for logits in known if self.promise.gray_alone else ():
             if logits is ranking:  # reduced already
                 continue
             mask = self.shaped(logits)
             if mask.any() and self.panel.holds(mask):
                 other = Elimination(self.panel, mask, self.shape).run(logits)
+                other.move_outline(logits)
                 best = min(best, (other, logits), key=lambda pair: pair[0].mask.sum().item())
         return best
 
