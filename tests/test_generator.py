@@ -21,9 +21,10 @@ from actmatch.classifiers.checkpoint import GENERATOR, is_generator
 from actmatch.classifiers.classifier import Classifier
 from actmatch.generator import checkpoint, preview, training
 from actmatch.generator.checkpoint import find, load, load_any, save
+from actmatch.generator.examples import Examples, evidence_logits, likeness, searched
 from actmatch.generator.features import features_of
 from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
-from actmatch.generator.lesson import SHARP, composites
+from actmatch.generator.lesson import SHARP, Lesson, composites
 from actmatch.generator.network import Layout, TrainedGenerator
 from actmatch.generator.training import Training, TrainingConfig, read_data
 from actmatch.images.photograph import to_image
@@ -35,7 +36,7 @@ from actmatch.progress import drain
 from actmatch.search import start
 from actmatch.server import loaded
 
-SHORT = TrainingConfig(steps=30, batch=8, validation=0.25)
+SHORT = TrainingConfig(steps=30, batch=8, validation=0.25, examples=16)
 
 
 @pytest.fixture
@@ -153,6 +154,48 @@ def test_every_composite_keeps_its_own_image_where_the_mask_is():
     torch.testing.assert_close(made[gray, :, 8:], torch.full((3, 8, 16), 0.5))
 
 
+# --- examples -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["recognizable", "smallest", "robust"])
+def test_masks_are_searched_for_each_photograph_on_its_own(quadrant, preset):
+    """The second photograph is gray where the toy looks and keeps no label: its mask grows."""
+    pixels = torch.cat((quadrant_pixels(), quadrant_pixels().flip(-1)))
+    features = features_of(quadrant, pixels, lambda logits: torch.tensor([0, 0]))
+    lesson = Lesson(quadrant, preset)
+    found = searched(lesson, pixels, features, torch.Generator().manual_seed(0))
+    assert torch.equal(found.pixels, (pixels * 255).round().to(torch.uint8))
+    assert found.targets.tolist() == [0, 0]
+    assert found.masks.shape[:2] == (2, 1) and 0 <= found.masks.min() <= found.masks.max() <= 1
+    masks = upsampled(found.masks.float(), (32, 32))[:, 0]
+    assert masks[0, :16, :16].mean() > 0.5 > masks[0, 16:, 16:].mean()
+    assert masks[0].mean() < masks[1].mean()
+
+
+def test_a_search_begins_where_the_evidence_is(quadrant):
+    logits = evidence_logits(features_of(quadrant, quadrant_pixels()), (32, 32))
+    assert logits.shape[-2:] == (28, 28) and -2 <= logits.min() < logits.max() <= 2
+    assert logits[..., :10, :10].mean() > 1 > -1 > logits[..., 18:, 18:].mean()
+
+
+def test_examples_are_drawn_whole_and_flipped_together():
+    masks = torch.arange(6).view(3, 1, 1, 2) / 6
+    examples = Examples((masks * 250).to(torch.uint8), torch.arange(3), masks)
+    drawn = examples.drawn(40, torch.Generator().manual_seed(0))
+    flipped = drawn.masks[:, 0, 0, 0] > drawn.masks[:, 0, 0, 1]
+    assert 8 < flipped.sum() < 32 and drawn.targets.unique().tolist() == [0, 1, 2]
+    torch.testing.assert_close((drawn.masks * 250).to(torch.uint8), drawn.pixels)
+    assert torch.equal(drawn.masks.mean((1, 2, 3)), masks.mean((1, 2, 3))[drawn.targets])
+    assert len((examples + drawn).targets) == 43
+
+
+def test_logits_like_the_masks_have_a_low_loss():
+    masks = torch.zeros(1, 1, 8, 8)
+    masks[..., :4] = 1
+    assert likeness(4 * (2 * masks - 1), masks) < 0.01 < 5 < likeness(4 - 8 * masks, masks)
+    assert likeness(torch.zeros(1, 1, 4, 4), masks).item() == pytest.approx(np.log(2), abs=1e-5)
+
+
 # --- training -----------------------------------------------------------------------------------
 
 
@@ -185,11 +228,17 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(folder, tmp_pa
     whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
     drain(trained_on(folder).run(whole))
     monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
-    for step in trained_on(folder).run(cut):
-        if step.step == 13:
-            break  # as a kill would: the state is that of an earlier step
-    assert cut.with_suffix(".state").is_file() and not cut.exists()
+    searches = []
+    monkeypatch.setattr(training, "searched", lambda *asked: searches.append(1) or searched(*asked))
+    for stop in (dict(examples=8), dict(step=5), dict(step=13)):  # as a kill would
+        for step in trained_on(folder).run(cut):
+            if stop.items() <= step._asdict().items():
+                break
+    assert len(searches) == 2
+    assert cut.with_suffix(".state").is_file() and cut.with_suffix(".examples").is_file()
+    assert not cut.exists()
     drain(trained_on(folder).run(cut))
+    assert len(searches) == 2 and not cut.with_suffix(".examples").exists()
     with safe_open(whole, "pt") as one, safe_open(cut, "pt") as other:
         assert set(one.keys()) == set(other.keys())
         for name in one.keys():  # noqa: SIM118
@@ -208,6 +257,11 @@ def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
     trained_on(folder).store(state)
     with pytest.raises(ValueError, match="other settings"):
         drain(trained_on(folder, replace(SHORT, seed=1)).run(out))
+    found = out.with_suffix(".examples")
+    state.rename(found)
+    with pytest.raises(ValueError, match=r"toy\.examples is of a training with other settings"):
+        drain(trained_on(folder, replace(SHORT, seed=1)).run(out))
+    found.rename(state)
     state.write_bytes(state.read_bytes()[:200])
     with pytest.raises(ValueError, match="damaged"):
         drain(trained_on(folder).run(out))
@@ -283,6 +337,7 @@ def train(folder, tmp_path, monkeypatch, capsys):
     def run(*options: str) -> tuple[int, str]:
         out = str(tmp_path / "made" / "toy.safetensors")
         words = ["train-generator", str(folder), "--out", out, "--steps", "4", "--batch", "4"]
+        words += ["--examples", "4"]
         status = cli.main([*words, "--device", "cpu", "--quiet", *options])
         printed = capsys.readouterr()
         return status, printed.out + printed.err

@@ -36,6 +36,7 @@ class TrainGenerator(Command):
     out: str = option("FILE", "The checkpoint, NAME.safetensors; its state lies beside it.", ...)
     steps: int = bounded(TrainingConfig, "steps")
     batch: int = bounded(TrainingConfig, "batch")
+    examples: int = bounded(TrainingConfig, "examples")
     learning_rate: float = bounded(TrainingConfig, "learning_rate", "RATE")
     seed: int = bounded(TrainingConfig, "seed")
     validation: str = option("SHARE|FILE", VALIDATION, str(TrainingConfig.validation))
@@ -59,6 +60,8 @@ class TrainGenerator(Command):
         with progress("step", config.steps, self.quiet) as show, board as writer:
             steps = Steps(training.run(out))
             for step in steps:
+                if step.examples:
+                    show(0, f"{step.examples} of {config.examples} examples")
                 if step.metrics:
                     show(step.step, remark(step.metrics))
                     for name, value in step.metrics.items():

@@ -15,7 +15,8 @@ shows it as a preview and begins its search there.
 - **Trained for** the promise of the preset `{about.preset}`: {promise}
 - **Classifier**: {about.classifier}, {size}, weights {sha256}. It fits no other.
 - **Data**: {about.data}.
-- **Training**: {steps} steps of {batch} photographs; the classifier was frozen.
+- **Training**: {steps} steps of {batch} photographs, the first ones on {examples} masks that a
+  search had found; the classifier was frozen.
 
 ## Validation
 
@@ -51,7 +52,10 @@ def write_card(about: About, sentence: str, checkpoint: Path) -> Path:
         tags=["explainability", "saliency", "image-classification"],
         base_model=f"timm/{about.classifier}",
     )
-    figures = dict(photographs=0, kept=0.0, held=0.0, area=0.0, steps=0, batch=0) | about.figures
+    figures = (
+        dict(photographs=0, kept=0.0, held=0.0, area=0.0, steps=0, batch=0, examples=0)
+        | about.figures
+    )
     text = TEXT.format(
         about=about,
         promise=sentence,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -20,9 +19,11 @@ from ..classifiers.classifier import Classifier
 from ..problem.config import PRESETS
 from .card import write_card
 from .checkpoint import About, Trained, save, written
+from .examples import Examples, likeness, searched
 from .features import Features, features_of, top_1
 from .folder import Photographs, crops, files_in, is_held_out, mosaics, read
 from .lesson import SHARP, SOFT, Lesson
+from .metrics import Metrics
 from .network import Layout, TrainedGenerator
 from .validation import Figures, Validation
 
@@ -30,15 +31,14 @@ MOSAICS = 0.25  # part of a batch that are mosaics, asked for the class of one o
 SECOND = 0.15  # part of the other photographs whose target is the second most probable class
 AVERAGE = 0.995  # decay of the running average of the weights, which is what is kept
 DECAY, LARGEST_GRADIENT = 1e-4, 1.0
+TAUGHT = 0.3  # part of the steps in which it learns from examples
+SETTLED = 0.5  # factor of the learning rate after these
 WARM, LAST_RATE = 0.03, 0.02  # part of the steps in which the rate rises; the last over the most
 SHARPENED = 0.6  # part of the steps after which the masks are as sharp as they get
 SAVE_EVERY = 30.0  # seconds between two states on disk
 CHECKS = 4  # validations in a training
 LOG_EVERY = 10  # steps between two rows of metrics
-STATE_SUFFIX, METRICS_SUFFIX = ".state", ".csv"
-METRICS = ("step", "loss", "cross_entropy", "activation", "area", "total_variation", "necessity",
-           "held", "cut_area", "area_weight", "rate", "seconds", "val_kept", "val_held",
-           "val_area")  # fmt: skip
+STATE_SUFFIX, EXAMPLES_SUFFIX, METRICS_SUFFIX = ".state", ".examples", ".csv"
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,17 @@ class TrainingConfig:
 
     Attributes:
         preset: whose objective and promise.
+        examples: photographs for which masks are searched at first; 0 learns from the objective
+            alone.
         validation: share of the photographs that are held out, by their names; or the names.
     """
 
     preset: str = "recognizable"
     steps: int = bounded(3000, 1, 1_000_000, 1, "Steps", "More give smaller masks that hold.")
     batch: int = bounded(16, 2, 4096, 1, "Photographs a step", "More make the steps steadier.")
+    examples: int = bounded(
+        480, 0, 1_000_000, 16, "Examples", "More, searched for at first, teach a better ranking."
+    )
     learning_rate: float = bounded(
         2e-3, 1e-6, 1.0, 1e-6, "Learning rate", "More learns faster and less surely."
     )
@@ -71,10 +76,17 @@ class TrainingConfig:
 
 
 class Progress(NamedTuple):
-    """A step of a training: its number, and its metrics if they were looked at."""
+    """How far a training is.
+
+    Attributes:
+        step: its number; 0 while examples are searched for.
+        metrics: of the step, if they were looked at.
+        examples: found so far.
+    """
 
     step: int
     metrics: Mapping[str, float]
+    examples: int = 0
 
 
 class Data(NamedTuple):
@@ -111,7 +123,9 @@ def read_data(folder: Path, classifier: Classifier, config: TrainingConfig) -> D
 class Training:
     """The training of one generator: every step follows from the seed and its number alone.
 
-    So a training that was interrupted goes on from its last state as if nothing had happened.
+    So a training that was interrupted goes on from its last state as if nothing had happened. It
+    first learns from examples, masks found by a search for photographs in a batch; then from the
+    objective itself, which says how large a mask must be.
 
     Args:
         first: a generator whose weights are the first ones; None begins with random ones.
@@ -157,38 +171,68 @@ class Training:
         self.lesson = Lesson(classifier, config.preset, autocast)
         self.validation = Validation(classifier, data.validation, config.preset)
         self.step, self.seconds = 0, 0.0
+        self.examples: Examples | None = None
+        self.taught = round(TAUGHT * config.steps) if config.examples else 0
 
     # --- one step -------------------------------------------------------------------------------
 
     def learn(self) -> dict[str, Any]:
         """One step; its metrics, on the device."""
-        random = torch.Generator(device=self.classifier.device)
-        random.manual_seed(self.config.seed + 1_000_003 * (self.step + 1) + self._offset)
-        pixels, features = self.batch(random)
-        part = self.step / self.config.steps
-        self.lesson.sharpness = SOFT * (SHARP / SOFT) ** min(1.0, part / SHARPENED)
+        random = self._random(self.step + 1)
         rate = self.rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.enable_grad():
-            outcome = self.lesson(pixels, features, self.shared(features), random)
-            self._backward(outcome.loss)
+            imitated = self.step < self.taught and self.examples is not None
+            loss, metrics = self.imitated(random) if imitated else self.practiced(random)
+            self._backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        excess = outcome.terms.pop("excess")
-        self.lesson.steer(self.accelerator.reduce(excess, "mean") if self.accelerator else excess)
         self.step += 1
         self._average()
-        loss, weight = outcome.loss.detach(), self.lesson.area_weight
-        return dict(loss=loss, **outcome.terms, area_weight=weight, rate=rate)
+        return dict(loss=loss.detach(), rate=rate, **metrics)
+
+    def imitated(self, random: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """How unlike the masks of some examples those of the generator are; and metrics."""
+        assert self.examples is not None
+        drawn = self.examples.drawn(self.config.batch, random)
+        pixels = drawn.pixels.float() / 255
+        features = features_of(self.classifier, pixels, lambda logits: drawn.targets)
+        loss = likeness(self.shared(features), drawn.masks)
+        return loss, dict(likeness=loss.detach())
+
+    def practiced(self, random: torch.Generator) -> tuple[Tensor, dict[str, Any]]:
+        """The objective of a batch, whose area weight is steered after it; and metrics."""
+        pixels, features = self.batch(random)
+        part = (self.step - self.taught) / (self.config.steps - self.taught)
+        self.lesson.sharpness = SOFT * (SHARP / SOFT) ** min(1.0, part / SHARPENED)
+        outcome = self.lesson(pixels, features, self.shared(features), random)
+        excess = outcome.terms.pop("excess")
+        weight = self.lesson.area_weight
+        self.lesson.steer(self.accelerator.reduce(excess, "mean") if self.accelerator else excess)
+        return outcome.loss, dict(outcome.terms, area_weight=weight)
 
     def rate(self) -> float:
-        """The learning rate of the next step: a short rise, then a cosine down to a fiftieth."""
-        part = self.step / self.config.steps
-        risen = min(1.0, (self.step + 1) / max(1.0, WARM * self.config.steps))
+        """The learning rate of the next step, which rises and falls for either kind of lesson.
+
+        A short rise, then a cosine down to a fiftieth.
+        """
+        first, last, most = 0, self.config.steps, self.config.learning_rate
+        if self.step < self.taught:
+            last = self.taught
+        elif self.taught:
+            first, most = self.taught, SETTLED * most
+        part = (self.step - first) / (last - first)
+        risen = min(1.0, (self.step - first + 1) / max(1.0, WARM * (last - first)))
         fallen = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * part)) / 2
-        return self.config.learning_rate * risen * fallen
+        return most * risen * fallen
+
+    def _random(self, number: int) -> torch.Generator:
+        """The random numbers of a step, or if negative of a batch of examples."""
+        random = torch.Generator(device=self.classifier.device)
+        random.manual_seed((self.config.seed + 1_000_003 * number + self._offset) % 2**63)
+        return random
 
     @property
     def _offset(self) -> int:
@@ -242,7 +286,8 @@ class Training:
     def run(self, out: Path) -> Generator[Progress, None, Figures]:
         """Train to the end, from the state beside `out` if there is one; the validation's figures.
 
-        The state and the metrics lie beside the checkpoint; the state goes when it is written.
+        The state, the examples and the metrics lie beside the checkpoint; the first two go when it
+        is written.
 
         Raises:
             ValueError: the loss is not finite, or a file cannot be written. What was written last
@@ -252,6 +297,7 @@ class Training:
         if state.is_file():
             self.restore(state)
         table.rewind(self.step)
+        yield from self.find_examples(out)
         saved = started = time.monotonic()
         before = self.seconds
         every = max(1, self.config.steps // CHECKS)
@@ -279,7 +325,46 @@ class Training:
             save(self.average, about, out)
             write_card(about, PRESETS[about.preset].sentence, out)
             state.unlink(missing_ok=True)
+        self._examples_file(out).unlink(missing_ok=True)
         return figures
+
+    def find_examples(self, out: Path) -> Iterator[Progress]:
+        """Search for the examples, or read those that lie beside `out`.
+
+        Raises:
+            ValueError: they cannot be written, or the file is damaged or of other settings.
+        """
+        if self.step >= self.taught:
+            return
+        path, saved = self._examples_file(out), time.monotonic()
+        if path.is_file():
+            self.examples = Examples(**self._read_state(path)["examples"])
+        while (found := 0 if self.examples is None else len(self.examples.pixels)) < self._wanted:
+            random = self._random(-1 - found // self.config.batch)
+            with torch.no_grad():
+                pixels, features = self.batch(random)
+                more = searched(self.lesson, pixels, features, random)
+            self.examples = more if self.examples is None else self.examples + more
+            if time.monotonic() - saved > SAVE_EVERY:
+                self._store_examples(path)
+                saved = time.monotonic()
+            yield Progress(self.step, {}, len(self.examples.pixels))
+        self._store_examples(path)
+
+    @property
+    def _wanted(self) -> int:
+        """Examples of this process."""
+        processes = self.accelerator.num_processes if self.accelerator else 1
+        return -(-self.config.examples // processes)
+
+    def _examples_file(self, out: Path) -> Path:
+        index = self.accelerator.process_index if self.accelerator else 0
+        return out.with_suffix(EXAMPLES_SUFFIX + (str(index) if index else ""))
+
+    def _store_examples(self, path: Path) -> None:
+        assert self.examples is not None
+        stored = dict(config=repr(self.config), examples=self.examples._asdict())
+        written(path, lambda aside: torch.save(stored, aside))
 
     @property
     def _first(self) -> bool:
@@ -310,7 +395,8 @@ class Training:
             self.config.preset,
             self.layout,
             f"{training} photographs without labels; {validation} others for validation{begun}",
-            figures.as_dict() | dict(steps=self.step, batch=self.config.batch),
+            figures.as_dict()
+            | dict(steps=self.step, batch=self.config.batch, examples=self.config.examples),
         )
 
     def store(self, path: Path) -> None:
@@ -332,53 +418,32 @@ class Training:
         Raises:
             ValueError: it is damaged, or of a training with other settings.
         """
+        state = self._read_state(path)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.lesson.area_weight = state["area_weight"]
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(_damaged(path)) from error
+
+    def _read_state(self, path: Path) -> dict[str, Any]:
+        """What `store` or the search for examples wrote, with these settings."""
         try:
             state = torch.load(path, map_location=self.classifier.device, weights_only=True)
             same = state["config"] == repr(self.config)
-            if same:
-                self.network.load_state_dict(state["network"])
-                self.average.load_state_dict(state["average"])
-                self.optimizer.load_state_dict(state["optimizer"])
-                self.lesson.area_weight = state["area_weight"]
-                self.step, self.seconds = state["step"], state["seconds"]
         except Exception as error:  # torch.load raises many kinds for damaged files
-            raise ValueError(f"{path.name} is damaged; delete it to start anew.") from error
+            raise ValueError(_damaged(path)) from error
         if not same:
             raise ValueError(
                 f"{path.name} is of a training with other settings; delete it to start anew."
             )
+        return state
 
 
-class Metrics:
-    """A table of metrics on disk, one row at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def rewind(self, step: int) -> None:
-        """Drop the rows after a step, which will be made again."""
-        rows = [row for row in self._rows() if int(row["step"]) <= step]
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, METRICS)
-                writer.writeheader()
-                writer.writerows(rows)
-        except OSError as error:
-            raise ValueError(f"{self.path.name} cannot be written: {error}.") from error
-
-    def _rows(self) -> Iterator[dict[str, str]]:
-        if self.path.is_file():
-            with self.path.open(newline="") as file:
-                yield from [row for row in csv.DictReader(file) if (row["step"] or "").isdigit()]
-
-    def add(self, row: Mapping[str, float]) -> None:
-        """One more row."""
-        try:
-            with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, METRICS).writerow(row)
-        except OSError as error:
-            raise ValueError(f"{self.path.name} cannot be written: {error}.") from error
+def _damaged(path: Path) -> str:
+    return f"{path.name} is damaged; delete it to start anew."
 
 
 def _chosen(logits: Tensor, second: Tensor) -> Tensor:
