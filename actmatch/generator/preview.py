@@ -84,8 +84,11 @@ class Preview:
 def preview(problem: Problem, trained: Trained, shape: Shape) -> Preview:
     """The generator's mask of a problem, with every kind of background tried once, in one batch."""
     logits = one_pass(problem, trained)
-    mask = shape.of((logits > 0).float())
-    drawn = infills(problem, 1, SEED)
+    return _tried(problem, shape.of((logits > 0).float()), logits, SEED)
+
+
+def _tried(problem: Problem, mask: Tensor, logits: Tensor, seed: int) -> Preview:
+    drawn = infills(problem, 1, seed)
     margins = evidence_on(problem, mask, drawn).margins[:, 0]
     kept = dict(zip(drawn.kinds, (margins >= 0).tolist(), strict=True))
     return Preview(mask, logits, kept, problem.label)
@@ -97,7 +100,8 @@ def repaired(problem: Problem, seen: Preview, promise: Promise, shape: Shape) ->
     """A preview grown along its own logits until the promise holds on a few backgrounds.
 
     The area is halved in on between that of the mask, if the promise fails there, and the whole
-    picture, with one batch of backgrounds a size; at most `HALVINGS` + 1 of them.
+    picture, with one batch of backgrounds a size; at most `HALVINGS` + 1 of them. What is then kept
+    is counted on other draws. Where no size holds, the mask covers the picture.
     """
     names = ("gray",) if promise.gray_alone else kinds()
     drawn = infills(problem, REPAIR_DRAWS, SEED + 1, names)
@@ -116,8 +120,4 @@ def repaired(problem: Problem, seen: Preview, promise: Promise, shape: Shape) ->
             high, best = area, mask
         else:
             low = area
-    margins = evidence_on(problem, best, drawn).margins[:, 0]
-    kept = {kind: True for kind in drawn.kinds}
-    for kind, margin in zip(drawn.kinds, margins.tolist(), strict=True):
-        kept[kind] &= margin >= 0
-    return Preview(best, seen.logits, kept, seen.label)
+    return _tried(problem, best, seen.logits, SEED + 2)
