@@ -56,6 +56,11 @@ class SearchScene(Scene):
     rival: Any = RIVAL
     reference: Source | None = None
 
+    @property
+    def searches(self) -> Any:
+        """How many searches a run of this makes, as a control has it."""
+        return 1
+
     def config(self) -> ExplainConfig:
         """The settings; a `ValueError` where a value is not acceptable."""
         named = {name: self.settings[name] for name in SETTINGS}
