@@ -533,7 +533,7 @@ def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
 def test_explain_without_a_photograph_starts_nothing_and_asks_for_one():
     visitor = SimpleNamespace(session_hash="none")
     asked = explain_runs.begin(visitor, None, 3)
-    assert asked.keys() == {"top5"}
+    assert asked.keys() == {"top5", "presses"} and asked["presses"] == 3
     assert "Choose a photograph first" in asked["top5"]
     assert explain_runs.begin(visitor, dict(path="lion.jpg"), 3)["presses"] == 4
 

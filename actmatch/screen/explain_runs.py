@@ -172,7 +172,7 @@ def begin(request: gr.Request, photograph: Any, presses: int) -> Frame:
         gr.Error: too many wait already.
     """
     if photograph is None:
-        return dict(top5=html.failure(NO_PHOTOGRAPH))
+        return dict(top5=html.failure(NO_PHOTOGRAPH), presses=presses)  # a skip may count as change
     words = turn()
     clear(request.session_hash)
     return dict(status=html.status(words, 0.0), presses=presses + 1, **RUNNING)
