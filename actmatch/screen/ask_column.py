@@ -15,7 +15,9 @@ from ..evidence.scorecard import Prediction
 from ..images.photograph import Source, open_photograph, seen_box, to_image, to_pixels
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
+from ..progress import drain
 from ..results import markup
+from ..results.circuit import circuit_steps
 from ..server.hosting import hosting
 from ..server.loaded import classifier_choices, classifier_for, default_classifier
 from . import example, html, preview, question
@@ -194,9 +196,14 @@ def show_example(code: str) -> Frame:
 
 
 def warm_up() -> None:
-    """One look of the default classifier: no visitor waits for what is loaded on first use."""
+    """One look of the default classifier: no visitor waits for what is loaded on first use.
+
+    Its circuit is read, too, whose connections are remembered with the classifier.
+    """
     importlib.import_module("altair")  # of the charts
-    look(Image.new("RGB", (256, 256), "gray"), default_classifier(), ExplainConfig().fit)
+    gray = Image.new("RGB", (256, 256), "gray")
+    look(gray, default_classifier(), ExplainConfig().fit)
+    drain(circuit_steps(classifier_for(default_classifier()), gray, tested=False))
 
 
 @in_words

@@ -36,6 +36,7 @@ NOTHING = dict(
     save=gr.update(value=None, interactive=False), drawn=None,
 )  # fmt: skip
 CLEARED = NOTHING | FREE
+SHOWN = ("status", *NOTHING)  # parts that show a circuit
 INTRODUCTION = (
     "Through which channels does the decision run on the kept pixels? The strongest of every "
     "stage are drawn, and the weights that connect them. A picture is no proof: *Is it enough?* "
@@ -94,14 +95,15 @@ class Circuit(Tab):
             CircuitAsked, last=state, **self.named("channels", "weighting", "ablation", "drawn"),
             **screen.search_scene(),
         )  # fmt: skip
-        answers = self.answers(screen, "status", "drawing", "curve", "save", "drawn")
+        answers = self.answers(screen, *SHOWN)
         asks = [state, self.drawn, self.openings]
         self.opened.select(due, asks, self.openings, concurrency_id="look", **QUIET)
         drawing_run.connect(self.openings.change, form, answers)
         drawing_run.connect(self.draw.click, form, answers)
         drawing_run.connect(self.channels.release, form, answers)
         test_run.connect(self.test.click, form, answers)
-        state.change(**into(self.parts, forget), inputs=self.drawn, **QUICK)
+        shown = self.named(*SHOWN)  # without `openings`: a State that is skipped counts as changed
+        state.change(**into(shown, forget), inputs=self.drawn, **QUICK)
 
 
 def due(last: SearchState | None, drawn: Any, openings: int, request: gr.Request) -> int:
@@ -174,14 +176,16 @@ def test_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
 
 
 def frames(session: str | None, asked: CircuitAsked, tested: bool) -> Iterator[Frame]:
-    """How far it is, then the circuit."""
+    """How far it is, then the circuit, then its files, for which nobody has to wait."""
     for sign in (steps := Steps(asked.steps(session, tested))):
         yield dict(status=html.status(sign.words, sign.share), **BUSY)
-    yield show(steps.result) | dict(drawn=asked.key)
+    found = steps.result
+    yield show(found) | dict(drawn=asked.key)
+    yield dict(save=gr.update(value=zipped(found), interactive=True), **FREE)
 
 
 def show(found: Found) -> Frame:
-    """Everything there is to show of a circuit."""
+    """Everything there is to show of a circuit but its files."""
     test = found.test
     said = (found.sentence,) if test is None else (test.verdict, *test.sentences)
     sentences = (*dict.fromkeys(said), *found.graph.notes, found.note)
@@ -193,6 +197,5 @@ def show(found: Found) -> Frame:
         status=html.judged(sentences, found.seconds),
         drawing=circuit_fragment(found.shown),
         curve=curve,
-        save=gr.update(value=zipped(found), interactive=True),
-        **FREE,
+        save=NOTHING["save"],
     )
