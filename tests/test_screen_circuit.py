@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 from test_circuit import SIDE, Branching, colors, known
 from test_screen import LITE0, state_of, values_of
+from toys import tiny_classifier
 
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
@@ -22,6 +23,7 @@ RED = 1  # the class of the photograph
 def toy(monkeypatch):
     """Every classifier is the known one."""
     monkeypatch.setattr(asked_values, "classifier_for", lambda *names: known())
+    monkeypatch.setattr(tab, "classifier_for", lambda *names: known())
 
 
 def asked(**changes) -> tab.CircuitAsked:
@@ -83,6 +85,17 @@ def test_a_network_without_a_graph_says_so_and_shows_its_channels(monkeypatch):
     monkeypatch.setattr(asked_values, "classifier_for", lambda *names: known(Branching()))
     *_, shown, _ = tab.drawing_run("visitor", asked())
     assert "torch.export cannot follow" in shown["status"] and "<button" in shown["drawing"]
+
+
+def test_mlps_are_offered_where_a_classifier_has_them_and_asked_for_nowhere_else(monkeypatch):
+    chosen = tab.offer_mlp(LITE0, True)["mlp"]
+    assert not chosen["visible"] and not chosen["value"]
+    monkeypatch.setattr(tab, "classifier_for", lambda *names: tiny_classifier("test_vit"))
+    chosen = tab.offer_mlp("test_vit", True)["mlp"]
+    assert chosen["visible"] and chosen["value"]
+    assert not tab.offer_mlp("test_vit", False)["mlp"]["value"]
+    assert asked(mlp=True).circuit_config().mlp and not asked().circuit_config().mlp
+    assert asked(mlp=True).key != asked().key
 
 
 def test_stop_ends_the_test():

@@ -11,16 +11,18 @@ import gradio as gr
 from ...bounds import bounds_of
 from ...circuits.ablation import ABLATIONS
 from ...circuits.graph import CHANNELS, WEIGHTINGS
+from ...circuits.taps import has_mlps
 from ...classifiers.classifier import Classifier
 from ...progress import Steps
 from ...results.circuit import Circuit as Found
 from ...results.circuit import CircuitConfig, Sign, circuit_steps
 from ...results.circuit_page import SCRIPT, circuit_fragment
+from ...server.loaded import classifier_for
 from ...server.stopping import LEFT, STOPPED, is_at_work, stoppable
 from .. import charts, html
 from ..asked import SearchScene, whole
 from ..downloads import zipped
-from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, into, long_run
+from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, in_words, into, long_run
 from ..search_state import SearchState
 from .base import Screen, Tab
 
@@ -71,6 +73,11 @@ class Circuit(Tab):
                 min_width=160, elem_id="am-circuit-ablation",
                 info="Mean and resample take other photographs.",
             )  # fmt: skip
+        self.mlp = gr.Checkbox(
+            CircuitConfig.mlp, label="The MLPs are stages, too", visible=False,
+            elem_id="am-circuit-mlp",
+            info="Hidden units of each block's MLP, in a column before the block.",
+        )  # fmt: skip
         with gr.Row():
             self.draw = gr.Button("Draw the circuit", elem_id="am-circuit-draw")
             self.test = gr.Button("Is it enough?", variant="primary", elem_id="am-circuit-test")
@@ -92,15 +99,20 @@ class Circuit(Tab):
     def connect(self, screen: Screen) -> None:
         state = screen.result["state"]
         form = Form(
-            CircuitAsked, last=state, **self.named("channels", "weighting", "ablation", "drawn"),
-            **screen.search_scene(),
+            CircuitAsked, last=state, **screen.search_scene(),
+            **self.named("channels", "weighting", "mlp", "ablation", "drawn"),
         )  # fmt: skip
         answers = self.answers(screen, *SHOWN)
         asks = [state, self.drawn, self.openings]
+        offered = into(self.named("mlp"), offer_mlp) | dict(concurrency_id="look", **QUIET)
+        offered["inputs"] = [screen.controls["classifier"], self.mlp]
+        self.opened.select(**offered)
+        screen.controls["classifier"].change(**offered)
         self.opened.select(due, asks, self.openings, concurrency_id="look", **QUIET)
         drawing_run.connect(self.openings.change, form, answers)
         drawing_run.connect(self.draw.click, form, answers)
         drawing_run.connect(self.channels.release, form, answers)
+        drawing_run.connect(self.mlp.input, form, answers)
         test_run.connect(self.test.click, form, answers)
         shown = self.named(*SHOWN)  # without `openings`: a State that is skipped counts as changed
         state.change(**into(shown, forget), inputs=self.drawn, **QUICK)
@@ -110,6 +122,13 @@ def due(last: SearchState | None, drawn: Any, openings: int, request: gr.Request
     """One more opening, if there is a mask whose circuit is not drawn, and no run is at work."""
     idle = not is_at_work(request.session_hash)
     return openings + 1 if idle and last is not None and drawn is None else openings
+
+
+@in_words
+def offer_mlp(classifier: str, chosen: bool) -> Frame:
+    """Whether the MLPs can be stages, which a classifier without such stages does not offer."""
+    offered = has_mlps(classifier_for(classifier))
+    return dict(mlp=gr.update(visible=offered, value=chosen and offered))
 
 
 def forget(drawn: Any) -> Frame:
@@ -130,6 +149,7 @@ class CircuitAsked(SearchScene):
     channels: Any
     weighting: str
     ablation: str
+    mlp: bool = False
     drawn: Any = None
 
     @property
@@ -141,13 +161,13 @@ class CircuitAsked(SearchScene):
         """The settings; a `ValueError` where a value is not acceptable."""
         return CircuitConfig(
             channels=whole(self.channels), weighting=self.weighting, ablation=self.ablation,
-            fit=self.settings["fit"], seed=whole(self.settings["seed"]),
+            fit=self.settings["fit"], seed=whole(self.settings["seed"]), mlp=self.mlp,
         )  # fmt: skip
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What a drawing depends on beside the mask, which clears it when it changes."""
-        return self.channels, self.weighting
+        return self.channels, self.weighting, self.mlp
 
     def steps(self, session: str | None, tested: bool) -> Generator[Sign, None, Found]:
         """The circuit of the last mask; see `circuit_steps`."""
@@ -163,9 +183,9 @@ class CircuitAsked(SearchScene):
         return (yield from circuit_steps(classifier, problem, self.last.mask, config, tested))
 
 
-@long_run("a circuit", CLEARED, gpu=False)
+@long_run("a circuit", CLEARED)
 def drawing_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
-    """The circuit; it is read in a moment, for which no GPU is worth its wait."""
+    """The circuit; on ZeroGPU in a forked process, as everything that is differentiated."""
     yield from frames(session, asked, tested=False)
 
 
