@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -298,3 +299,23 @@ def test_a_tab_says_how_many_searches_it_runs():
     assert asked_seconds(SeveralAsked, most=2.0, overlap=0.0) == two
     assert asked_seconds(ClassesAsked, most=2) == two
     assert asked_seconds(ModelsAsked, names=["a", "b"], whose="", last=None) == two
+
+
+def test_what_the_server_warms_up_leaves_autograd_to_the_forked_processes():
+    """Autograd in a thread of the server would break it in every process forked later."""
+    program = """
+import os, threading, torch
+from actmatch.screen.ask_column import warm_up
+warming = threading.Thread(target=warm_up)
+warming.start()
+warming.join()
+child = os.fork()
+if not child:
+    weight = torch.rand(16, requires_grad=True)
+    weight.square().sum().backward()
+    os._exit(0 if weight.grad is not None else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    home = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
+from ..circuits.taps import Taps, noise
+from ..circuits.wiring import wiring
 from ..classifiers.check import check
 from ..classifiers.groups import grouped
 from ..evidence.scorecard import Prediction
 from ..images.photograph import Source, open_photograph, seen_box, to_image, to_pixels
 from ..problem.config import PRESETS, ExplainConfig
 from ..problem.problem import pose
-from ..progress import drain
 from ..results import markup
-from ..results.circuit import circuit_steps
 from ..server.hosting import hosting
 from ..server.loaded import classifier_choices, classifier_for, default_classifier
 from . import example, html, preview, question
@@ -198,12 +199,15 @@ def show_example(code: str) -> Frame:
 def warm_up() -> None:
     """One look of the default classifier: no visitor waits for what is loaded on first use.
 
-    Its circuit is read, too, whose connections are remembered with the classifier.
+    What connects its stages is read, too, and remembered with it. Nothing is differentiated here:
+    a process that did so in a thread cannot be forked, as on ZeroGPU, without losing autograd.
     """
     importlib.import_module("altair")  # of the charts
-    gray = Image.new("RGB", (256, 256), "gray")
-    look(gray, default_classifier(), ExplainConfig().fit)
-    drain(circuit_steps(classifier_for(default_classifier()), gray, tested=False))
+    look(Image.new("RGB", (256, 256), "gray"), default_classifier(), ExplainConfig().fit)
+    classifier = classifier_for(default_classifier())
+    pixels = noise(classifier)
+    with suppress(ValueError):  # of a classifier whose stages no module returns
+        wiring(Taps(classifier, pixels), classifier, pixels)
 
 
 @in_words
