@@ -99,8 +99,12 @@ const openTab = (block) => {
         const [outer, inner] = [named(questions[asked]), named(asked)];
         if (inner) inner.click(); else if (outer?.ariaSelected === 'false') outer.click();
         if (inner || !tries--) clearInterval(trying);
-        if (inner) document.getElementById('am-tabs').scrollIntoView({block});
-        if (inner && block === 'start') inner.focus({preventScroll: true});
+        if (!inner) return;
+        const bring = () => document.getElementById('am-tabs').scrollIntoView({block});
+        bring();
+        if (block !== 'start') return;
+        inner.focus({preventScroll: true});
+        setTimeout(bring, 400);  // again, once the tab has its height
     }, 100);
 };
 document.addEventListener('click', (event) => {
