@@ -11,3 +11,13 @@ def percent(share: float) -> str:
     if 99.5 <= value < 100:
         return f"{min(value, 99.9):.1f} %"
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def decimal(figure: float) -> str:
+    """A figure that is no share, such as a cosine or the area under a curve: two decimals."""
+    return f"{figure:.2f}"
+
+
+def difference(figure: float) -> str:
+    """How far a figure lies above another, with its sign and two decimals; no minus before 0."""
+    return f"{figure:+.2f}".replace("-0.00", "+0.00")

@@ -23,7 +23,7 @@ from actmatch.results.explain import explain
 from actmatch.results.explanation import Explanation
 from actmatch.screen import example, html
 
-SIDE, QUALITY = 448, 82  # pixels of the picture's side, and quality of its JPEG
+SIDE, QUALITY = 448, 72  # pixels of the picture's side, and quality of its JPEG
 
 
 def main() -> None:

@@ -126,11 +126,33 @@ def test_what_was_understood_of_the_classifier_unfolds(visit):
     page.get_by_text("4.63 million parameters").wait_for()
 
 
-def test_explain_without_a_photograph_asks_for_one(visit):
-    page = visit()
-    page.click("#am-explain")
-    page.get_by_role("alert").get_by_text("Choose a photograph first").wait_for()
+def shown_as_result(page):
+    """The picture, its legend and the words."""
+    parts = ("#am-forming", "#am-legend", "#am-status", "#am-suggestions")
+    return [page.inner_html(f"{part} .prose") for part in parts]
+
+
+@pytest.mark.parametrize("button", ["#am-explain", "#am-reset"])
+def test_explain_without_a_photograph_asks_for_one_and_changes_nothing_else(visit, button):
+    page = visit(PHONE)
+    page.set_viewport_size(dict(width=390, height=300))  # the photograph scrolls out of sight
+    page.locator("#am-status").get_by_text("An example: what the classifier saw").wait_for()
+    before = shown_as_result(page)
+    page.locator(button).scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 150)")
+    page.click(button)
+    asked = page.locator("#am-top5").get_by_role("alert")
+    asked.get_by_text("Choose a photograph first").wait_for()
+    page.wait_for_timeout(1500)  # scrolled smoothly; and nothing follows
+    assert shown_as_result(page) == before
+    if button == "#am-explain":
+        assert page.locator("#am-photograph").bounding_box()["y"] == pytest.approx(0, abs=2)
+    assert not page.locator(".toast-body").count()
+    assert page.get_by_role("alert").count() == 1
     sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+    sync_api.expect(page.locator("#am-stop")).to_be_disabled(timeout=MINUTE)
+    upload_lion(page)
+    assert not asked.count()
 
 
 def test_a_preset_sets_its_sliders(visit):

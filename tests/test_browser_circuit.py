@@ -42,6 +42,11 @@ def test_a_visitor_walks_through_the_circuit_and_asks_whether_it_is_enough(visit
     sync_api.expect(words).to_contain_text(second.get_attribute("aria-label"))
     sync_api.expect(drawing.locator(".am-patches .am-tile")).to_have_count(3)
     assert drawing.locator("path.am-hot").count() >= 4
+    page.get_by_role("radio", name="gradient").check()
+    page.click("#am-circuit-draw")
+    sync_api.expect(first).not_to_have_attribute("aria-label", first.get_attribute("aria-label"),
+                                                 timeout=MINUTE)  # fmt: skip
+    drawing.locator("path").first.wait_for(state="attached")  # another circuit has its edges, too
     page.click("#am-circuit-test")
     verdict = page.locator("#am-circuit-status .am-sentence")
     sync_api.expect(verdict).to_contain_text(

@@ -20,6 +20,7 @@ from browsing import (
 )
 
 from actmatch.images.examples import example_photographs
+from benchmarks.in_browser import Shifts, Weight
 
 pytestmark = [pytest.mark.browser, needs_browser]
 LAPTOP = dict(width=1280, height=720)
@@ -29,13 +30,6 @@ TOGETHER = ("#am-photograph", "#am-explain", "#am-target", "#am-preset", "#am-pr
 SHORT = "/?preset=smallest&steps=40&patience=40"
 MOST_SHIFT = 0.05
 MOST_BYTES = 150_000  # of a page, beyond those that Gradio takes itself
-WATCH_SHIFTS = """() => {
-    window.shifted = 0;
-    new PerformanceObserver((list) => {
-        for (const entry of list.getEntries())
-            if (!entry.hadRecentInput) window.shifted += entry.value;
-    }).observe({type: 'layout-shift', buffered: false});
-}"""
 
 
 def out_of_sight(page, *parts):
@@ -107,11 +101,11 @@ def test_hardly_anything_moves_during_a_run(visit, viewport):
     settings_are_there(page)
     upload_lion(page)
     page.wait_for_timeout(1000)
-    page.evaluate(WATCH_SHIFTS)
+    shifts = Shifts(page)
     page.click("#am-explain")
     is_over(page)
     page.wait_for_timeout(1000)
-    assert page.evaluate("shifted") <= MOST_SHIFT
+    assert shifts.total <= MOST_SHIFT
 
 
 def test_an_example_is_explained_until_there_is_a_photograph(visit):
@@ -165,26 +159,11 @@ def test_every_question_has_its_tabs_and_the_keyboard_walks_them(visit):
 
 
 def test_the_page_weighs_hardly_more_than_the_parts_of_gradio_that_it_is_made_of(visit, address):
-    own, paths = {}, {}
-
-    def learn(event):
-        paths[event["requestId"]] = event["response"]["url"].removeprefix(address)
-
-    def weigh(event):
-        path = paths.get(event["requestId"], "")
-        if not path.startswith(("/assets/", "/static/", "data:")):
-            own[path] = own.get(path, 0) + event["encodedDataLength"]
-
-    def watch(page):
-        session = page.context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.send("Network.setCacheDisabled", dict(cacheDisabled=True))
-        session.on("Network.responseReceived", learn)
-        session.on("Network.loadingFinished", weigh)
-
-    page = visit(watch=watch)
+    weights = []
+    page = visit(watch=lambda page: weights.append(Weight(page, address)))
     page.wait_for_selector("#am-examples img")
     page.wait_for_timeout(2000)
+    own = weights[0].own
     assert "/" in own
     assert sum(own.values()) <= MOST_BYTES, own
 
@@ -258,3 +237,24 @@ def test_a_link_leads_to_a_tab_and_a_tab_makes_one(visit):
     sync_api.expect(tab).to_have_attribute("aria-selected", "true", timeout=MINUTE)
     page.evaluate("location.hash = 'no-such-tab'")
     sync_api.expect(tab).to_have_attribute("aria-selected", "true")
+
+
+def test_links_beside_the_result_lead_to_what_is_most_asked_for(visit):
+    page = visit(query=UNJUDGED + "&steps=3")
+    settings_are_there(page)
+    upload_lion(page)
+    page.get_by_role("link", name="paint a region of your own").click()
+    page.wait_for_selector("#am-canvas canvas")
+    assert page.url.endswith("#judge-a-region")
+    page.evaluate("scrollTo(0, 0)")
+    page.click("#am-explain")
+    is_over(page)
+    page.get_by_role("link", name="compare it with Grad-CAM").click()
+    tab = page.get_by_role("tab", name="Other methods", exact=True)
+    sync_api.expect(tab).to_be_focused(timeout=MINUTE)
+    assert not out_of_sight(page, "#am-compare-it")
+    assert page.get_by_label("Grad-CAM", exact=True).is_checked()
+    page.evaluate("scrollTo(0, 0)")
+    page.get_by_role("tab", name="Robustness", exact=True).click()
+    page.get_by_role("link", name="compare it with Grad-CAM").click()  # once more
+    sync_api.expect(tab).to_have_attribute("aria-selected", "true", timeout=MINUTE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,6 +50,33 @@ def test_only_the_quadrant_keeps_the_label_at_this_area(comparison):
     assert comparison.best(column("label kept")) == {OURS}
     assert comparison.best(column("area")) == frozenset()  # all are equal
     assert comparison.best(column("pieces")) == frozenset()  # neither many nor few are better
+
+
+def with_leftovers(comparison, *leftovers: float):
+    """The same comparison, whose rows leave these shares of the probability."""
+    rows = [
+        replace(row, card=replace(row.card, leftover=leftover))
+        for row, leftover in zip(comparison.rows, leftovers, strict=True)
+    ]
+    return replace(comparison, rows=tuple(rows))
+
+
+def test_the_best_is_the_better_number_even_where_both_have_the_same_words(comparison):
+    leftover = column("leftover")
+    close = with_leftovers(comparison, 0.4312, 0.4311, 0.9)
+    assert leftover.words(0.4312) == leftover.words(0.4311) == "43 %"
+    assert close.best(leftover) == {CONTROLS[0]}
+    equal = with_leftovers(comparison, 0.1 + 0.2, 0.3, 0.9)  # up to the rounding of floats
+    assert equal.best(leftover) == {OURS, CONTROLS[0]}
+    assert with_leftovers(comparison, 0.3, 0.3, 0.3).best(leftover) == frozenset()
+
+
+def test_figures_are_written_as_everywhere(comparison):
+    written = {each.title: each.words for each in COLUMNS}
+    assert written["confidence ratio"](0.845) == "84 %"
+    assert written["leftover"](0.0042) == "0.4 %"
+    assert written["match over random"](0.5) == "+0.50"
+    assert written["deletion"](0.1234) == written["insertion"](0.1234) == "0.12"
 
 
 def test_a_mask_that_lost_the_label_is_not_the_best_for_want_of_checks(comparison):

@@ -274,3 +274,5 @@ def test_a_circuit_comes_with_its_drawing_its_test_and_files(client, tmp_path):
     assert files_in(archive) >= {"circuit.svg", "circuit.png", "circuit.html", "report.json"}
     with pytest.raises(AppError, match="channels must be"):
         client.predict(lion, handle_file(mask), channels=0, api_name="/circuit")
+    with pytest.raises(AppError, match="leave out mlp"):
+        client.predict(lion, handle_file(mask), mlp=True, api_name="/circuit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html as html_module
+import re
 
 import gradio as gr
 import pytest
@@ -13,7 +14,7 @@ from actmatch.problem.config import PRESETS
 from actmatch.results.compare import COLUMNS
 from actmatch.screen import glossary, html
 from actmatch.screen.endpoints import HIDDEN
-from actmatch.screen.header import TOUR
+from actmatch.screen.header import TOUR, questions_of_tabs
 
 CONTROLS = (gr.Slider, gr.Radio, gr.Dropdown, gr.CheckboxGroup, gr.Number)
 
@@ -75,3 +76,9 @@ def test_methods_are_named_as_people_know_them():
 
 def test_badges_of_a_result_unfold_into_what_they_mean():
     assert "<summary>How do I read this?</summary>" in html.HOW_TO_READ
+
+
+def test_every_link_beside_the_result_leads_to_a_tab():
+    linked = re.findall("href='#([^']*)'", html.ONWARD + html.PAINT_INSTEAD)
+    assert len(linked) == 3
+    assert set(linked) <= set(questions_of_tabs())

@@ -530,7 +530,15 @@ def test_a_session_name_from_outside_cannot_leave_the_folder_of_signals():
     assert ".." not in signal.path.name
 
 
-def test_a_run_without_a_photograph_asks_for_one():
+def test_explain_without_a_photograph_starts_nothing_and_asks_for_one():
+    visitor = SimpleNamespace(session_hash="none")
+    asked = explain_runs.begin(visitor, None, 3)
+    assert asked.keys() == {"top5", "presses"} and asked["presses"] == 3
+    assert "Choose a photograph first" in asked["top5"]
+    assert explain_runs.begin(visitor, dict(path="lion.jpg"), 3)["presses"] == 4
+
+
+def test_a_run_whose_photograph_is_gone_by_its_turn_asks_for_one():
     run = explain_runs.search_run("none", explain_asked(None, ExplainConfig()))
     with pytest.raises(gr.Error, match="Choose a photograph first"):
         list(run)

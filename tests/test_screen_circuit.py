@@ -8,6 +8,7 @@ import gradio as gr
 import pytest
 from test_circuit import SIDE, Branching, colors, known
 from test_screen import LITE0, state_of, values_of
+from toys import tiny_classifier
 
 from actmatch.images.photograph import to_image
 from actmatch.problem.config import ExplainConfig
@@ -22,6 +23,7 @@ RED = 1  # the class of the photograph
 def toy(monkeypatch):
     """Every classifier is the known one."""
     monkeypatch.setattr(asked_values, "classifier_for", lambda *names: known())
+    monkeypatch.setattr(tab, "classifier_for", lambda *names: known())
 
 
 def asked(**changes) -> tab.CircuitAsked:
@@ -36,18 +38,19 @@ def asked(**changes) -> tab.CircuitAsked:
 
 
 def test_the_circuit_is_drawn_with_a_button_for_every_node():
-    *_, last = tab.drawing_run("visitor", asked())
-    assert last["drawing"].count("<button") == 2 + 2 + 4 + 3
-    assert 'aria-label="channel 0 of first' in last["drawing"]
-    assert not last["curve"]["visible"] and last["save"]["interactive"]
-    assert "was not tested" in last["status"]
+    *_, shown, last = tab.drawing_run("visitor", asked())
+    assert shown["drawing"].count("<button") == 2 + 2 + 4 + 3
+    assert 'aria-label="channel 0 of first' in shown["drawing"]
+    assert not shown["curve"]["visible"] and not shown["save"]["interactive"]
+    assert "was not tested" in shown["status"]
+    assert last["save"]["interactive"] and last["explain"]["interactive"]
 
 
 def test_the_test_shows_how_far_it_is_and_ends_with_a_verdict_and_a_curve():
-    first, *_, last = tab.test_run("visitor", asked())
+    first, *_, shown, last = tab.test_run("visitor", asked())
     assert first["stop"]["interactive"] and "am-progress" in first["status"]
-    assert "Yes, it is enough" in last["status"]
-    assert last["curve"]["visible"] and last["explain"]["interactive"]
+    assert "Yes, it is enough" in shown["status"]
+    assert shown["curve"]["visible"] and last["explain"]["interactive"]
 
 
 def test_the_tab_draws_when_it_opens_and_only_what_is_new():
@@ -80,8 +83,19 @@ def test_what_cannot_be_drawn_gets_one_sentence(changes, sentence):
 
 def test_a_network_without_a_graph_says_so_and_shows_its_channels(monkeypatch):
     monkeypatch.setattr(asked_values, "classifier_for", lambda *names: known(Branching()))
-    *_, last = tab.drawing_run("visitor", asked())
-    assert "torch.export cannot follow" in last["status"] and "<button" in last["drawing"]
+    *_, shown, _ = tab.drawing_run("visitor", asked())
+    assert "torch.export cannot follow" in shown["status"] and "<button" in shown["drawing"]
+
+
+def test_mlps_are_offered_where_a_classifier_has_them_and_asked_for_nowhere_else(monkeypatch):
+    chosen = tab.offer_mlp(LITE0, True)["mlp"]
+    assert not chosen["visible"] and not chosen["value"]
+    monkeypatch.setattr(tab, "classifier_for", lambda *names: tiny_classifier("test_vit"))
+    chosen = tab.offer_mlp("test_vit", True)["mlp"]
+    assert chosen["visible"] and chosen["value"]
+    assert not tab.offer_mlp("test_vit", False)["mlp"]["value"]
+    assert asked(mlp=True).circuit_config().mlp and not asked().circuit_config().mlp
+    assert asked(mlp=True).key != asked().key
 
 
 def test_stop_ends_the_test():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,7 +13,12 @@ import gradio as gr
 import pytest
 import torch
 
+from actmatch.screen.explain_runs import ExplainAsked
 from actmatch.screen.runner import BROKEN, ShownSteps, long_run
+from actmatch.screen.tabs.circuit import CircuitAsked
+from actmatch.screen.tabs.classes import ClassesAsked
+from actmatch.screen.tabs.models import ModelsAsked
+from actmatch.screen.tabs.several import SeveralAsked
 from actmatch.server import loaded, zero_gpu
 from actmatch.server.hosting import hosting
 from actmatch.server.stopping import Stopped, StopSignal, limited
@@ -271,6 +278,44 @@ def test_a_run_over_its_limit_is_stopped_as_if_the_visitor_did_it():
     assert not signal.is_set()  # a run that is over is not stopped
 
 
-def test_the_test_of_a_circuit_asks_for_no_search():
-    asked = dict(steps=2000, draws=32, preset="robust")
-    assert seconds_needed(asked | dict(ablation="zero")) < seconds_needed(asked)
+SEARCH = dict(steps=150, draws=3, preset="robust")
+
+
+def asked_seconds(kind, **values) -> int:
+    """What is asked for by a run of a tab, with these of its values."""
+    settings = SEARCH | dict(target=None, fit="crop", seed=0)
+    asked = kind(photograph=None, classifier="net", device="cpu", settings=settings, weights={},
+                 **values)  # fmt: skip
+    return zero_gpu._seconds(pickle.dumps(((VISITOR, asked), {})))
+
+
+def test_a_tab_says_how_many_searches_it_runs():
+    one = asked_seconds(ExplainAsked)
+    assert LEAST < one == seconds_needed(SEARCH) < MOST
+    circuit = dict(last=None, channels=24, weighting="energy", ablation="zero")
+    assert asked_seconds(CircuitAsked, **circuit) == LEAST
+    two = seconds_needed(SEARCH, 2)
+    assert one < two < MOST
+    assert asked_seconds(SeveralAsked, most=2.0, overlap=0.0) == two
+    assert asked_seconds(ClassesAsked, most=2) == two
+    assert asked_seconds(ModelsAsked, names=["a", "b"], whose="", last=None) == two
+
+
+def test_what_the_server_warms_up_leaves_autograd_to_the_forked_processes():
+    """Autograd in a thread of the server would break it in every process forked later."""
+    program = """
+import os, threading, torch
+from actmatch.screen.ask_column import warm_up
+warming = threading.Thread(target=warm_up)
+warming.start()
+warming.join()
+child = os.fork()
+if not child:
+    weight = torch.rand(16, requires_grad=True)
+    weight.square().sum().backward()
+    os._exit(0 if weight.grad is not None else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    home = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -15,9 +14,8 @@ from torch import Tensor
 
 from ..problem.problem import Problem
 from ..torch_modes import default_modes
-from .flow import connections
 from .taps import MLP, Reading, Taps
-from .trace import Trace, Untraceable
+from .wiring import wiring
 
 CHANNELS, LAST_CHANNELS = 24, 32  # nodes of a stage, and of the last one
 FEATURES, CLASSES = 48, 10  # nodes behind the stages
@@ -272,26 +270,17 @@ def _edges(
     notes = {TOKENS} if 2 in taps.axes else set()
     if any(name.endswith(MLP) for name in taps.names):
         notes.add(HIDDEN)
-    try:
-        trace = Trace(taps, problem.pixels)
-    except Untraceable as error:
-        return edges, [*notes, str(error)]
-    places = [*zip(trace.stages, taps.axes, strict=True)]
-    if trace.features is not None:
-        places.append((trace.features, 1))
-    for number, (source, target) in enumerate(pairwise(places)):
-        try:
-            matrix, named = connections(trace, source, target)
-        except Untraceable as error:
-            notes.add(str(error))
+    found = wiring(taps, problem.classifier, problem.pixels)
+    notes |= found.notes
+    for number, matrix in enumerate(found.matrices):
+        if matrix is None:
             continue
-        notes |= named
         energies = (panels[0].energies[number], panels[1].energies[number])
         pair = (columns[number], columns[number + 1])
-        found = strongest_edges(number, pair, matrix, energies)
-        if same_sources(found):
+        strongest = strongest_edges(number, pair, matrix, energies)
+        if same_sources(strongest):
             alike.append(pair[1].name)
-        edges += found
+        edges += strongest
     if alike:
         notes.add(ALIKE.format(", ".join(alike)))
     return edges, sorted(notes)

@@ -146,6 +146,22 @@ class Taps:
         return values.reshape(shape)
 
 
+def has_mlps(classifier: Classifier) -> bool:
+    """Whether every stage of a classifier is a block of tokens with an MLP, see `Taps`."""
+    try:
+        Taps(classifier, noise(classifier), mlp=True)
+    except ValueError:
+        return False
+    return True
+
+
+def noise(classifier: Classifier) -> Tensor:
+    """1 x C x H x W random pixels on the classifier's device, for what depends on no photograph."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.rand(1, classifier.channels, *classifier.size, generator=generator)
+    return pixels.to(classifier.device)
+
+
 def _own_copy(classifier: Classifier) -> Classifier:
     """A copy of a classifier and all within it that shares parameters, buffers and callbacks."""
     callbacks = (getattr(module, "before_pass", None) for module in classifier.modules())

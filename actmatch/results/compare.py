@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
+from math import isclose
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from ..problem.problem import Problem, pose
 from ..problem.promise import Promise
 from ..progress import drain
 from ..torch_modes import default_modes
-from ..wording import percent
+from ..wording import decimal, difference, percent
 from .folder import REPORT_FILE
 from .judgment import ScoreConfig, pose_region
 from .result import Result
@@ -169,7 +170,8 @@ class Comparison(Result):
     def best(self, column: Column) -> frozenset[str]:
         """The methods whose figure is the best; none where all are equal or no order is meant.
 
-        Where rankings are cut at the promise, a small area is no merit of a mask that breaks it.
+        The numbers are compared, up to the rounding of floats, not their words. Where rankings are
+        cut at the promise, a small area is no merit of a mask that breaks it.
         """
         values = {}
         for row in self.rows:
@@ -177,11 +179,11 @@ class Comparison(Result):
             meant = row.kept or self.config.cut == "area" or column.title != "area"
             if meant and value is not None:
                 values[row.method] = value
-        shown = {method: column.words(value) for method, value in values.items()}
-        if not column.better or len(set(shown.values())) < 2:
+        if not column.better or not values:
             return frozenset()
-        first = max(values, key=lambda method: column.better * values[method])
-        return frozenset(method for method, words in shown.items() if words == shown[first])
+        first = max(values.values(), key=lambda value: column.better * value)
+        best = {method for method, value in values.items() if isclose(value, first, abs_tol=1e-9)}
+        return frozenset(best) if len(best) < len(values) else frozenset()
 
     def pictures(self) -> list[tuple[str, Image.Image]]:
         """The photograph and the explanations, each with its title: the method and its area."""
@@ -250,20 +252,16 @@ def _yes(answer: float) -> str:
     return "yes" if answer else "no"
 
 
-def _two(figure: float) -> str:
-    return f"{figure:.2f}"
-
-
 COLUMNS = (
     Column("area", lambda row: row.card.area, -1, percent),
     Column("promise kept", lambda row: row.kept, 1, _yes),
     Column("label kept", lambda row: row.card.label_kept, 1, _yes),
-    Column("confidence ratio", lambda row: row.card.confidence_ratio, 1, _two),
+    Column("confidence ratio", lambda row: row.card.confidence_ratio, 1, percent),
     Column("worst background", _least_rate, 1, percent),
-    Column("leftover", lambda row: row.card.leftover, -1, _two),
-    Column("match over random", _lead, 1, lambda value: f"{value:+.2f}"),
-    Column("deletion", _curve_area("deletion"), -1, _two),
-    Column("insertion", _curve_area("insertion"), 1, _two),
+    Column("leftover", lambda row: row.card.leftover, -1, percent),
+    Column("match over random", _lead, 1, difference),
+    Column("deletion", _curve_area("deletion"), -1, decimal),
+    Column("insertion", _curve_area("insertion"), 1, decimal),
     Column("pieces", lambda row: row.card.components, 0, str),
     Column("warnings", _warnings, -1, str),
     Column("seconds", lambda row: row.seconds, -1, lambda value: f"{value:.1f}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..evidence.scorecard import ScoreCard
 from ..evidence.token_dropping import TokenAnswer
-from ..wording import percent
+from ..wording import decimal, percent
 from .compare import COLUMNS, Comparison
 
 
@@ -30,13 +30,13 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
          f"{percent(card.confidence_ratio)} of the probability on the photograph"),
         ("necessary", _yes(card.necessary),
          f"{percent(card.leftover)} of the probability is left without it"),
-        ("leftover entropy", f"{card.leftover_entropy:.2f} nats",
+        ("leftover entropy", f"{decimal(card.leftover_entropy)} nats",
          f"{percent(card.leftover_entropy_share)} of the most there can be"),
     ]  # fmt: skip
     for name, good in (("deletion", "small"), ("insertion", "large")):
         curve = getattr(card, name)
         meaning = f"area under the curve; {good} is good" if curve else "the mask has no ranking"
-        rows.append((name, f"{curve.area:.2f} of 1" if curve else "–", meaning))
+        rows.append((name, f"{decimal(curve.area)} of 1" if curve else "–", meaning))
     if card.gain is not None and card.randomized_gain is not None:
         randomized = f"{100 * card.randomized_gain:.0f} % on a classifier with random weights"
         rows.append(("gain", f"{100 * card.gain:.0f} %",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from PIL import Image
 
+from ..circuits.taps import Taps, noise
+from ..circuits.wiring import wiring
 from ..classifiers.check import check
 from ..classifiers.groups import grouped
 from ..evidence.scorecard import Prediction
@@ -194,9 +197,17 @@ def show_example(code: str) -> Frame:
 
 
 def warm_up() -> None:
-    """One look of the default classifier: no visitor waits for what is loaded on first use."""
+    """One look of the default classifier: no visitor waits for what is loaded on first use.
+
+    What connects its stages is read, too, and remembered with it. Nothing is differentiated here:
+    a process that did so in a thread cannot be forked, as on ZeroGPU, without losing autograd.
+    """
     importlib.import_module("altair")  # of the charts
     look(Image.new("RGB", (256, 256), "gray"), default_classifier(), ExplainConfig().fit)
+    classifier = classifier_for(default_classifier())
+    pixels = noise(classifier)
+    with suppress(ValueError):  # of a classifier whose stages no module returns
+        wiring(Taps(classifier, pixels), classifier, pixels)
 
 
 @in_words

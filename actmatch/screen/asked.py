@@ -19,6 +19,7 @@ PRESET_SETTINGS = ("steps", "draws", "resolution", "generator", "start", "pieces
 SETTINGS = ("target", "fit", "preset", "seed", "area", *PRESET_SETTINGS)
 WEIGHTS = tuple(Weights.__dataclass_fields__)
 WEIGHT = "weight_"  # before the name of a term, in the name of its control
+NO_PHOTOGRAPH = "Choose a photograph first: drop one, paste one, or take an example."
 WHOLE = ("seed", "steps", "draws", "resolution", "pieces", "grain")
 
 
@@ -33,7 +34,7 @@ class Scene:
     def check(self) -> None:
         """A `ValueError` where there is no photograph."""
         if self.photograph is None:
-            raise ValueError("Choose a photograph first: drop one, paste one, or take an example.")
+            raise ValueError(NO_PHOTOGRAPH)
 
     def loaded(self) -> Classifier:
         """The classifier, on its device; a `ValueError` where there is no such one."""
@@ -54,6 +55,11 @@ class SearchScene(Scene):
     question: str = CLASS
     rival: Any = RIVAL
     reference: Source | None = None
+
+    @property
+    def searches(self) -> Any:
+        """How many searches a run of this makes, as a control has it."""
+        return 1
 
     def config(self) -> ExplainConfig:
         """The settings; a `ValueError` where a value is not acceptable."""

@@ -123,6 +123,7 @@ def inputs() -> dict[str, gr.components.Component]:
         "drop": mask_file("Pixels to remove whatever happens: white"),
         "channels": number(CircuitConfig, "channels", None),
         "weighting": gr.Dropdown(list(WEIGHTINGS), value=CircuitConfig.weighting, label="Strength"),
+        "mlp": gr.Checkbox(CircuitConfig.mlp, label="MLPs of a transformer as stages"),
         "ablation": gr.Dropdown(list(ABLATIONS), value=CircuitConfig.ablation, label="Ablation"),
         "trials": number(ScoreConfig, "trials", card.trials),
         "threshold": number(ScoreConfig, "threshold", card.threshold),
@@ -370,13 +371,14 @@ def judge(asked: Given) -> Iterator[tuple]:
 @on_gpu
 @in_words
 @takes(
-    "photograph", "mask", "channels", "weighting", "ablation", *WHERE, "target", "fit", "seed"
+    "photograph", "mask", "channels", "weighting", "mlp", "ablation", *WHERE, "target", "fit",
+    "seed",
 )  # fmt: skip
 def circuit(asked: Given) -> Iterator[tuple]:
     """The channels behind what a mask keeps, what connects them, and whether they are enough."""
     config = CircuitConfig(
         target=class_asked(asked.target), fit=asked.fit, seed=asked.seed, channels=asked.channels,
-        weighting=asked.weighting, ablation=asked.ablation,
+        weighting=asked.weighting, mlp=bool(asked.mlp), ablation=asked.ablation,
     )  # fmt: skip
     steps = circuit_steps(asked.loaded(), asked.photograph, asked.mask, config)
     found = yield from told(steps, lambda sign: sign.words, count=4)

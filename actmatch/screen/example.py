@@ -90,7 +90,9 @@ def unexplained(seen: Image.Image, classifier: str, top: Prediction) -> Frame:
     said = f"{classifier} says {top.name}, {percent(top.probability)}."
     return dict(
         status=html.start(
-            f"{said} Which few pixels are enough for that?", "Press Explain, and watch."
+            f"{said} Which few pixels are enough for that?",
+            "Press Explain, and watch.",
+            html.PAINT_INSTEAD,
         ),
         live=gr.update(
             value=html.still_picture(html.enlarged(seen), f"The photograph as it is seen. {said}"),

@@ -23,7 +23,7 @@ from ..server.zero_gpu import on_gpu
 from ..wording import percent
 from . import charts, html, result
 from .ask_column import TUNED, choose_preset
-from .asked import WEIGHT, WEIGHTS, SearchScene
+from .asked import NO_PHOTOGRAPH, WEIGHT, WEIGHTS, SearchScene
 from .result import CLEARED
 from .runner import (
     BUSY,
@@ -53,13 +53,16 @@ SCENE = ("photograph", "classifier", "fit", "reference")  # controls that make i
 RUNNING = BUSY | dict(reset=gr.update(interactive=False))  # the buttons with a run
 OVER = FREE | dict(reset=gr.update(interactive=True))  # and without one
 NOTHING_YET = dict(state=None, marks=(), words=NOTHING_MARKED)
-# Pressing Explain brings the picture in which the mask forms into view, where it is out of sight.
+# Pressing Explain brings the picture in which the mask forms into view, where it is out of sight;
+# without a photograph, the place for one.
 BRING_INTO_VIEW = """() => {
-    const hero = document.getElementById('am-forming');
-    const {top, bottom} = hero.getBoundingClientRect();
+    const photograph = document.getElementById('am-photograph');
+    const shown = photograph.querySelector('img');
+    const target = shown ? document.getElementById('am-forming') : photograph;
+    const {top, bottom} = target.getBoundingClientRect();
     if (top >= 0 && bottom <= innerHeight) return;
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    hero.scrollIntoView({block: 'start', behavior: calm ? 'auto' : 'smooth'});
+    target.scrollIntoView({block: 'start', behavior: calm ? 'auto' : 'smooth'});
 }"""
 CHANGED = (
     "The photograph, the classifier or the class is no longer that of this mask; "
@@ -91,19 +94,22 @@ def connect(screen: Screen) -> None:
     buttons = screen.named("stop", "explain", "reset")
     ended = into(buttons, end)
     form = Form(ExplainAsked, marks=refine.marks, **screen.search_scene())
-    pressed = dict(status=shown["status"], **buttons)
-    again = pressed | dict(state=shown["state"], marks=refine.marks, words=refine.words)
-    again |= screen.named("promise", "area", *TUNED)
+    cleared = dict(state=shown["state"], marks=refine.marks, words=refine.words)
+    cleared |= screen.named("promise", "area", *TUNED)
     at_once = dict(queue=False, **PRIVATE)
-    started = (
-        buttons["explain"].click(**into(pressed, begin), **at_once),
-        buttons["reset"].click(**into(again, reset), inputs=screen.controls["preset"], **at_once),
-    )
+    presses = gr.State(0)  # of Explain and Reset, with a photograph
+    pressed = into(
+        dict(status=shown["status"], presses=presses, **buttons, **screen.named("top5")), begin
+    ) | dict(inputs=[screen.controls["photograph"], presses], preprocess=False)
+    pressed |= dict(concurrency_id="press", concurrency_limit=None, **QUIET)  # queued, or no change
+    buttons["explain"].click(**pressed)
     buttons["explain"].click(None, js=BRING_INTO_VIEW, **at_once)
-    for event in started:
-        run = search_run.connect(event.success, form, shown)
-        for over in (run.success, run.failure):
-            over(**ended, **at_once)
+    emptied = into(cleared, reset)
+    resetting = buttons["reset"].click(**emptied, inputs=screen.controls["preset"], **at_once)
+    resetting.success(**pressed)
+    run = search_run.connect(presses.change, form, shown)
+    for over in (run.success, run.failure):
+        over(**ended, **at_once)
     buttons["stop"].click(stop_run, None, None, **at_once)
     screen.blocks.unload(leave_run)
     follow_changes(screen, shown | buttons, ended)
@@ -156,11 +162,20 @@ def result_parts(screen: Screen) -> dict[str, Component]:
 # --- handlers ------------------------------------------------------------------------------------
 
 
-def begin(request: gr.Request) -> Frame:
-    """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable."""
+def begin(request: gr.Request, photograph: Any, presses: int) -> Frame:
+    """The moment Explain is pressed: an earlier Stop is forgotten, Stop becomes usable.
+
+    One more press starts a run. Without a photograph there is none, and a sentence beside the place
+    for one says so; all else stays.
+
+    Raises:
+        gr.Error: too many wait already.
+    """
+    if photograph is None:
+        return dict(top5=html.failure(NO_PHOTOGRAPH), presses=presses)  # a skip may count as change
     words = turn()
     clear(request.session_hash)
-    return dict(status=html.status(words, 0.0), **RUNNING)
+    return dict(status=html.status(words, 0.0), presses=presses + 1, **RUNNING)
 
 
 def end() -> Frame:
@@ -168,9 +183,9 @@ def end() -> Frame:
     return OVER
 
 
-def reset(request: gr.Request, preset: str) -> Frame:
+def reset(preset: str) -> Frame:
     """The preset's own settings, no marks and nothing to go on from."""
-    return begin(request) | NOTHING_YET | choose_preset(preset) | dict(area=0)
+    return NOTHING_YET | choose_preset(preset) | dict(area=0)
 
 
 def forget(state: SearchState | None, marks: Sequence[Mark]) -> Frame:

@@ -91,7 +91,7 @@ const questions = JSON.parse(element.querySelector('#am-head').dataset.questions
 const slug = (title) => title.trim().toLowerCase().replace(/[^a-z]+/g, '-').replace(/^-|-$/g, '');
 const named = (title) => [...document.querySelectorAll('#am-tabs [role=tab]')].find(
     (tab) => slug(tab.textContent) === slug(title) && tab.checkVisibility());
-const openTab = () => {
+const openTab = (block) => {
     const asked = slug(decodeURIComponent(location.hash.slice(1)));
     if (!(asked in questions)) return;
     let tries = 50;  // the tabs come a little later than the head, and those within one later still
@@ -99,7 +99,12 @@ const openTab = () => {
         const [outer, inner] = [named(questions[asked]), named(asked)];
         if (inner) inner.click(); else if (outer?.ariaSelected === 'false') outer.click();
         if (inner || !tries--) clearInterval(trying);
-        if (inner) document.getElementById('am-tabs').scrollIntoView({block: 'nearest'});
+        if (!inner) return;
+        const bring = () => document.getElementById('am-tabs').scrollIntoView({block});
+        bring();
+        if (block !== 'start') return;
+        inner.focus({preventScroll: true});
+        setTimeout(bring, 400);  // again, once the tab has its height
     }, 100);
 };
 document.addEventListener('click', (event) => {
@@ -107,5 +112,12 @@ document.addEventListener('click', (event) => {
     const place = tab && slug(tab.textContent);
     if (place in questions) history.replaceState(null, '', `${location.pathname}${location.search}#${place}`);
 });
-addEventListener('hashchange', openTab);
-openTab();
+document.addEventListener('click', (event) => {
+    const link = event.target.closest?.('a[href^="#"]');
+    if (!link || !(slug(link.hash) in questions)) return;
+    event.preventDefault();
+    history.replaceState(null, '', `${location.pathname}${location.search}${link.hash}`);
+    openTab('start');
+});
+addEventListener('hashchange', () => openTab('nearest'));
+openTab('nearest');

@@ -29,11 +29,22 @@ ENLARGED = 672  # pixels of a shown picture's longer side; three times most clas
 START = "am-start"  # style.css hides what a tab will show for as long as this stands there
 
 
-def start(sentence: str, hint: str) -> str:
-    """A sentence where the result will stand, and what to do for one."""
+# Ways to the tabs most asked for, by their names in the address; header.js opens these.
+COMPARE = "<a href='#other-methods'>compare it with Grad-CAM</a>"
+PAINT = "<a href='#judge-a-region'>paint a region of your own</a>"
+ONWARD = f"<p class='am-onward'>Next: {COMPARE}, or {PAINT}.</p>"
+PAINT_INSTEAD = f"<p class='am-onward'>Or {PAINT} and have it judged.</p>"
+
+
+def start(sentence: str, hint: str, instead: str = "") -> str:
+    """A sentence where the result will stand, and what to do for one.
+
+    Args:
+        instead: HTML of another way to go.
+    """
     return (
         f"<p class='am-sentence'>{unbroken(sentence)}</p>"
-        f"<p class='am-status {START}' role='status'>{escape(hint)}</p>"
+        f"<p class='am-status {START}' role='status'>{escape(hint)}</p>{instead}"
     )
 
 
@@ -195,7 +206,7 @@ def result(words: ResultWords) -> str:
     return (
         f"<p class='am-sentence' role='status'>{unbroken(words.sentence)}</p>"
         f"<div class='am-badges'>{''.join(map(str, words.badges))}</div>"
-        f"{notes}{_measured(words)}{HOW_TO_READ}"
+        f"{notes}{ONWARD}{_measured(words)}{HOW_TO_READ}"
     )
 
 

@@ -50,7 +50,7 @@ def frame(classifier: Classifier, pixels: Tensor, target: Any) -> Frame | None:
     probability = percent(problem.log_probability.exp().item())
     said = f"{problem.classifier.name} says {problem.label}, {probability}."
     return dict(
-        status=html.start(f"{said} {seen.sentence}", HINT),
+        status=html.start(f"{said} {seen.sentence}", HINT, html.PAINT_INSTEAD),
         live=gr.update(
             value=html.still_picture(html.enlarged(picture), seen.sentence), visible=True
         ),

@@ -125,30 +125,35 @@ def _until_taken_back(
 def _seconds(packed: bytes) -> int:
     """Seconds to ask for, of the arguments of a run for a visitor or of an endpoint."""
     arguments, named = pickle.loads(packed)
-    asked = getattr(arguments[-1], "__dict__", {}) if arguments else named
-    return seconds_needed({**asked, **asked.get("settings", {})})
+    if not arguments:
+        return seconds_needed(named)
+    values = getattr(arguments[-1], "__dict__", {})
+    searches = getattr(arguments[-1], "searches", None)
+    return seconds_needed({**values, **values.get("settings", {})}, searches)
 
 
-def seconds_needed(asked: Mapping[str, Any]) -> int:
+def seconds_needed(asked: Mapping[str, Any], searches: Any = None) -> int:
     """Seconds of a GPU for what is asked, by the names of the screen and of the endpoints.
 
     It follows from the steps, the infills of a step, the number of searches and of methods, and
     from the input size of the classifier.
+
+    Args:
+        searches: how many of them are run, 0 for none; None: as many as `most` or `count` says.
     """
-    searches = 1
-    for name in ("most", "count"):
-        searches = max(searches, _whole(asked.get(name), 1))
-    if "whose" in asked and "names" in asked:
-        searches = max(1, len(asked["names"] or ()))
+    if searches is None:
+        searches = max(_whole(asked.get(name), 1) for name in ("most", "count"))
+    searches = _whole(searches, 0)
     preset = asked.get("preset")
     usual = ExplainConfig(preset=preset if preset in PRESETS else ExplainConfig.preset)
     passes = 0.0
-    if "steps" in asked and "ablation" not in asked:  # a circuit searches nothing
+    if "steps" in asked:
         steps, draws = (
             _whole(asked.get(name), getattr(usual, name)) for name in ("steps", "draws")
         )
         passes = steps * (1 + draws) * _pixels(asked.get("classifier")) / USUAL_PIXELS
-    needed = searches * (STARTING + A_PASS * passes) + A_METHOD * len(asked.get("methods") or ())
+    needed = max(1, searches) * STARTING + searches * A_PASS * passes
+    needed += A_METHOD * len(asked.get("methods") or ())
     return round(min(max(needed, hosting().gpu_least), hosting().gpu_most))
 
 

@@ -1,5 +1,5 @@
 // The edges of a circuit, and the node that is pointed at or focused. `element` holds the drawing.
-let drawn = null, edges = [], here = null;
+let drawn = null, written = null, edges = [], here = null;
 const nodesOf = (column) => [...column.querySelectorAll('.am-node')];
 const columns = () => [...drawn.querySelectorAll('.am-stage')];
 const placeOf = (node) => {
@@ -102,9 +102,12 @@ element.addEventListener('keydown', (event) => {
 });
 const begin = () => {
     const found = element.querySelector('.am-circuit');
-    if (found === drawn) return;
-    [drawn, here] = [found, null];
-    edges = drawn ? JSON.parse(drawn.dataset.edges) : [];
+    const same = found === drawn && (!found || found.dataset.edges === written);
+    if (same && (!edges.length || found.querySelector('path'))) return;
+    if (!same) here = null;  // another drawing, which may come into the place of the last one
+    if (!same) found?.querySelectorAll('[data-own]').forEach((tile) => { delete tile.dataset.own; });
+    [drawn, written] = [found, found?.dataset.edges];
+    edges = drawn ? JSON.parse(written) : [];
     draw();
 };
 new MutationObserver(begin).observe(element, {childList: true, subtree: true});

@@ -11,16 +11,18 @@ import gradio as gr
 from ...bounds import bounds_of
 from ...circuits.ablation import ABLATIONS
 from ...circuits.graph import CHANNELS, WEIGHTINGS
+from ...circuits.taps import has_mlps
 from ...classifiers.classifier import Classifier
 from ...progress import Steps
 from ...results.circuit import Circuit as Found
 from ...results.circuit import CircuitConfig, Sign, circuit_steps
 from ...results.circuit_page import SCRIPT, circuit_fragment
+from ...server.loaded import classifier_for
 from ...server.stopping import LEFT, STOPPED, is_at_work, stoppable
 from .. import charts, html
 from ..asked import SearchScene, whole
 from ..downloads import zipped
-from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, into, long_run
+from ..runner import BUSY, FREE, QUICK, QUIET, Form, Frame, in_words, into, long_run
 from ..search_state import SearchState
 from .base import Screen, Tab
 
@@ -36,6 +38,7 @@ NOTHING = dict(
     save=gr.update(value=None, interactive=False), drawn=None,
 )  # fmt: skip
 CLEARED = NOTHING | FREE
+SHOWN = ("status", *NOTHING)  # parts that show a circuit
 INTRODUCTION = (
     "Through which channels does the decision run on the kept pixels? The strongest of every "
     "stage are drawn, and the weights that connect them. A picture is no proof: *Is it enough?* "
@@ -70,6 +73,11 @@ class Circuit(Tab):
                 min_width=160, elem_id="am-circuit-ablation",
                 info="Mean and resample take other photographs.",
             )  # fmt: skip
+        self.mlp = gr.Checkbox(
+            CircuitConfig.mlp, label="The MLPs are stages, too", visible=False,
+            elem_id="am-circuit-mlp",
+            info="Hidden units of each block's MLP, in a column before the block.",
+        )  # fmt: skip
         with gr.Row():
             self.draw = gr.Button("Draw the circuit", elem_id="am-circuit-draw")
             self.test = gr.Button("Is it enough?", variant="primary", elem_id="am-circuit-test")
@@ -91,23 +99,36 @@ class Circuit(Tab):
     def connect(self, screen: Screen) -> None:
         state = screen.result["state"]
         form = Form(
-            CircuitAsked, last=state, **self.named("channels", "weighting", "ablation", "drawn"),
-            **screen.search_scene(),
+            CircuitAsked, last=state, **screen.search_scene(),
+            **self.named("channels", "weighting", "mlp", "ablation", "drawn"),
         )  # fmt: skip
-        answers = self.answers(screen, "status", "drawing", "curve", "save", "drawn")
+        answers = self.answers(screen, *SHOWN)
         asks = [state, self.drawn, self.openings]
+        offered = into(self.named("mlp"), offer_mlp) | dict(concurrency_id="look", **QUIET)
+        offered["inputs"] = [screen.controls["classifier"], self.mlp]
+        self.opened.select(**offered)
+        screen.controls["classifier"].change(**offered)
         self.opened.select(due, asks, self.openings, concurrency_id="look", **QUIET)
         drawing_run.connect(self.openings.change, form, answers)
         drawing_run.connect(self.draw.click, form, answers)
         drawing_run.connect(self.channels.release, form, answers)
+        drawing_run.connect(self.mlp.input, form, answers)
         test_run.connect(self.test.click, form, answers)
-        state.change(**into(self.parts, forget), inputs=self.drawn, **QUICK)
+        shown = self.named(*SHOWN)  # without `openings`: a State that is skipped counts as changed
+        state.change(**into(shown, forget), inputs=self.drawn, **QUICK)
 
 
 def due(last: SearchState | None, drawn: Any, openings: int, request: gr.Request) -> int:
     """One more opening, if there is a mask whose circuit is not drawn, and no run is at work."""
     idle = not is_at_work(request.session_hash)
     return openings + 1 if idle and last is not None and drawn is None else openings
+
+
+@in_words
+def offer_mlp(classifier: str, chosen: bool) -> Frame:
+    """Whether the MLPs can be stages, which a classifier without such stages does not offer."""
+    offered = has_mlps(classifier_for(classifier))
+    return dict(mlp=gr.update(visible=offered, value=chosen and offered))
 
 
 def forget(drawn: Any) -> Frame:
@@ -128,19 +149,25 @@ class CircuitAsked(SearchScene):
     channels: Any
     weighting: str
     ablation: str
+    mlp: bool = False
     drawn: Any = None
+
+    @property
+    def searches(self) -> int:
+        """A circuit is read off a mask that was found before."""
+        return 0
 
     def circuit_config(self) -> CircuitConfig:
         """The settings; a `ValueError` where a value is not acceptable."""
         return CircuitConfig(
             channels=whole(self.channels), weighting=self.weighting, ablation=self.ablation,
-            fit=self.settings["fit"], seed=whole(self.settings["seed"]),
+            fit=self.settings["fit"], seed=whole(self.settings["seed"]), mlp=self.mlp,
         )  # fmt: skip
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What a drawing depends on beside the mask, which clears it when it changes."""
-        return self.channels, self.weighting
+        return self.channels, self.weighting, self.mlp
 
     def steps(self, session: str | None, tested: bool) -> Generator[Sign, None, Found]:
         """The circuit of the last mask; see `circuit_steps`."""
@@ -156,9 +183,9 @@ class CircuitAsked(SearchScene):
         return (yield from circuit_steps(classifier, problem, self.last.mask, config, tested))
 
 
-@long_run("a circuit", CLEARED, gpu=False)
+@long_run("a circuit", CLEARED)
 def drawing_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
-    """The circuit; it is read in a moment, for which no GPU is worth its wait."""
+    """The circuit; on ZeroGPU in a forked process, as everything that is differentiated."""
     yield from frames(session, asked, tested=False)
 
 
@@ -169,14 +196,16 @@ def test_run(session: str | None, asked: CircuitAsked) -> Iterator[Frame]:
 
 
 def frames(session: str | None, asked: CircuitAsked, tested: bool) -> Iterator[Frame]:
-    """How far it is, then the circuit."""
+    """How far it is, then the circuit, then its files, for which nobody has to wait."""
     for sign in (steps := Steps(asked.steps(session, tested))):
         yield dict(status=html.status(sign.words, sign.share), **BUSY)
-    yield show(steps.result) | dict(drawn=asked.key)
+    found = steps.result
+    yield show(found) | dict(drawn=asked.key)
+    yield dict(save=gr.update(value=zipped(found), interactive=True), **FREE)
 
 
 def show(found: Found) -> Frame:
-    """Everything there is to show of a circuit."""
+    """Everything there is to show of a circuit but its files."""
     test = found.test
     said = (found.sentence,) if test is None else (test.verdict, *test.sentences)
     sentences = (*dict.fromkeys(said), *found.graph.notes, found.note)
@@ -188,6 +217,5 @@ def show(found: Found) -> Frame:
         status=html.judged(sentences, found.seconds),
         drawing=circuit_fragment(found.shown),
         curve=curve,
-        save=gr.update(value=zipped(found), interactive=True),
-        **FREE,
+        save=NOTHING["save"],
     )

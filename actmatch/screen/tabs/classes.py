@@ -55,6 +55,11 @@ class ClassesAsked(SearchScene):
 
     most: Any
 
+    @property
+    def searches(self) -> Any:
+        """As many as are found at most."""
+        return self.most
+
 
 @long_run("a search", CLEARED)
 def classes_run(session: str | None, asked: ClassesAsked) -> Iterator[Frame]:

@@ -87,6 +87,11 @@ class ModelsAsked(SearchScene):
     whose: str
     last: SearchState | None
 
+    @property
+    def searches(self) -> int:
+        """At most one for each classifier."""
+        return max(1, len(self.names or ()))
+
     def all_loaded(self, session: str | None, names: Iterable[str]) -> list[Classifier]:
         """The classifiers, which answer for as long as the visitor waits."""
         return [stoppable(classifier_for(name, self.device), session, LEFT) for name in names]

@@ -61,6 +61,11 @@ class SeveralAsked(SearchScene):
     most: Any
     overlap: float
 
+    @property
+    def searches(self) -> Any:
+        """As many as are found at most."""
+        return self.most
+
 
 @long_run("a search", CLEARED)
 def several_run(session: str | None, asked: SeveralAsked) -> Iterator[Frame]:
