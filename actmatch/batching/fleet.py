@@ -10,18 +10,17 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from .. import runtime
 from ..errors import first_line
+from .extra import library
 from .row import failed_row
 from .source import Item
 from .worker import Job, Ready, Worker
 
 DEATHS = 3  # of workers, after which their photograph has failed, or starting them has
 STORE = 80 * 2**20  # bytes of Ray's object store, its least: rows are small and sent without it
-INSTALL = "many photographs need Ray and pyarrow: pip install 'actmatch[batch]'."
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -47,11 +46,8 @@ def ray() -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import_module("pyarrow")
-        return import_module("ray")
-    except ImportError as error:
-        raise ValueError(f"{error.name or 'Ray'} is not installed; {INSTALL}") from error
+    library("pyarrow")
+    return library("ray")
 
 
 @contextmanager
@@ -63,25 +59,25 @@ def cluster(place: Place) -> Iterator[Place]:
     Raises:
         ValueError: Ray is not installed, does not answer, or has no such device.
     """
-    library = ray()
-    own = not library.is_initialized()
+    engine = ray()
+    own = not engine.is_initialized()
     if own:
-        _start(library, place)
+        _start(engine, place)
     try:
-        yield _settled(place, library.cluster_resources())
+        yield _settled(place, engine.cluster_resources())
     finally:
         if own:
-            library.shutdown()
+            engine.shutdown()
 
 
-def _start(library: Any, place: Place) -> None:
+def _start(engine: Any, place: Place) -> None:
     quiet = dict(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     local = dict(num_cpus=place.workers or runtime.cores(), object_store_memory=STORE)
     if place.address is not None:
         quiet.pop("include_dashboard")
         local = {}
     try:
-        library.init(address=place.address or "local", **quiet, **local)
+        engine.init(address=place.address or "local", **quiet, **local)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"at {place.address!r}" if place.address else "on this machine"
         raise ValueError(f"Ray could not be started {where}: {first_line(error)}.") from error
