@@ -174,8 +174,9 @@ def _worked(
     known = False
     for here, row in enumerate(fleet.rows(left), start=1):
         if fleet.ready and not known:
-            hashes = {each.weights_sha256 for each in fleet.ready.values()}
-            store.settle("weights_sha256", hashes.pop())
+            first = next(iter(fleet.ready.values()))
+            store.settle("weights_sha256", first.weights_sha256)
+            store.settle("input", first.input)
             known = True
         store.add(row, png)
         yield progress._replace(

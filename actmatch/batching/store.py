@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -235,18 +235,25 @@ def read_run(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def read_rows(folder: str | os.PathLike) -> list[dict[str, Any]]:
+def read_rows(
+    folder: str | os.PathLike, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """All rows of a folder, those that are in no part yet as well, sorted by key.
+
+    Args:
+        columns: to be read, the key among them; all if None.
 
     Raises:
         ValueError: it is no folder of rows, or one of its files is damaged.
     """
     folder = Path(folder)
     read_run(folder)
-    rows = [row for path in parts(folder) for row in _table(path).to_pylist()]
+    names = list(columns or schema().names)
+    rows = [row for path in parts(folder) for row in _table(path, names).to_pylist()]
     known = {row["key"] for row in rows}
-    empty = dict.fromkeys(schema().names)
-    rows += [empty | row for row in _in_journal(folder) if row["key"] not in known]
+    for row in _in_journal(folder):
+        if row["key"] not in known:
+            rows.append({name: row.get(name) for name in names})
     return sorted(rows, key=lambda row: row["key"])
 
 
