@@ -4,8 +4,9 @@ from typer import Option
 
 from ..batching.run import BatchConfig, batch_steps
 from ..batching.source import ACCEPTED
+from ..batching.summary import summary
 from ..progress import Steps
-from .options import TARGET, Searching, argument, bounded, command, option
+from .options import TARGET, Command, Searching, argument, bounded, command, option
 from .terminal import progress, say
 
 ADDRESS = "A Ray cluster: auto, HOST:PORT or ray://HOST:PORT; this machine if left out."
@@ -40,3 +41,17 @@ class Batch(Searching):
             return 130
         say(steps.result.sentence, f"Written to {self.out}.")
         return 0
+
+
+@command
+class Summary(Command):
+    """Sum up the rows of `batch` on one page, or compare those of two runs."""
+
+    folder: str = argument("DIR", "A folder that `batch` wrote.")
+    against: str | None = argument("DIR2", "That of another run on the same photographs.", None)
+    out: str | None = option("PAGE", "The HTML file; summary.html in DIR if left out.")
+
+    def run(self) -> None:
+        found = summary(self.folder, self.against)
+        path = found.save(self.out)
+        say(found.sentence, f"Written to {path}.")
