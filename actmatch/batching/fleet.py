@@ -7,6 +7,7 @@ held, so that it alone is done again, and one that kills every worker is found o
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -95,6 +96,18 @@ def _settled(place: Place, resources: dict[str, float]) -> Place:
     )
 
 
+class Held(NamedTuple):
+    """A photograph that a worker holds.
+
+    Attributes:
+        began: when it was given to the worker, by `time.monotonic`.
+    """
+
+    actor: Any
+    item: Item
+    began: float
+
+
 class Fleet:
     """Workers that take photographs one by one.
 
@@ -113,9 +126,10 @@ class Fleet:
         needs = dict(num_cpus=1, num_gpus=1 if job.device == "cuda" else 0)
         self._worker = self._ray.remote(**needs)(worker)
         self._starting: dict[Any, Any] = {}
-        self._busy: dict[Any, tuple[Any, Item]] = {}
+        self._busy: dict[Any, Held] = {}
         self._idle: list[Any] = []
         self._deaths: Counter[str] = Counter()
+        self._last_words = ""
         self.ready: dict[Any, Ready] = {}
 
     def rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
@@ -129,14 +143,15 @@ class Fleet:
         for _ in range(min(self.count, len(queue))):
             self._hire()
         while queue or self._busy:
-            done, _ = self._ray.wait([*self._starting, *self._busy])
+            done, _ = self._ray.wait([*self._starting, *self._busy], timeout=self._patience())
+            yield from self._too_slow(set(done))
             for reference in done:
                 if reference in self._starting:
                     failed_starts = 0 if self._begun(reference) else failed_starts + 1
                     if failed_starts >= DEATHS:
                         raise ValueError(
-                            f"{DEATHS} workers died while they loaded {self.job.classifier}: "
-                            "there may not be enough memory; use fewer workers."
+                            f"{DEATHS} workers died while they loaded {self.job.classifier} "
+                            f"({self._last_words}); if memory ran out, use fewer workers."
                         )
                     self._give(queue)
                     continue
@@ -147,8 +162,34 @@ class Fleet:
 
     def close(self) -> None:
         """End all workers."""
-        for actor in (*self._starting.values(), *(a for a, _ in self._busy.values()), *self._idle):
+        busy = (held.actor for held in self._busy.values())
+        for actor in (*self._starting.values(), *busy, *self._idle):
             self._ray.kill(actor)
+
+    def _patience(self) -> float | None:
+        """Seconds until a photograph has taken too long; None where none can."""
+        if self.job.limit_seconds is None or not self._busy:
+            return None
+        first = min(held.began for held in self._busy.values())
+        return max(0.0, first + self.job.limit_seconds - time.monotonic())
+
+    def _too_slow(self, done: set[Any]) -> list[dict[str, Any]]:
+        """Rows of the photographs that took too long, whose workers are replaced."""
+        limit = self.job.limit_seconds
+        if limit is None:
+            return []
+        rows = []
+        for reference, (actor, item, began) in [*self._busy.items()]:
+            seconds = time.monotonic() - began
+            if reference in done or seconds < limit:
+                continue
+            del self._busy[reference]
+            self._ray.kill(actor)
+            self.ready.pop(actor, None)
+            self._hire()
+            reason = f"It took longer than the limit of {limit:g} s."
+            rows.append(failed_row(item, reason, None, seconds))
+        return rows
 
     def _hire(self) -> None:
         actor = self._worker.remote(self.job)
@@ -163,7 +204,8 @@ class Fleet:
             if isinstance(error.cause, ValueError):
                 raise ValueError(str(error.cause)) from error
             raise
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
+            self._last_words = first_line(error)
             self._hire()
             return False
         self._idle.append(actor)
@@ -172,11 +214,11 @@ class Fleet:
     def _give(self, queue: deque[Item]) -> None:
         while queue and self._idle:
             actor, item = self._idle.pop(), queue.popleft()
-            self._busy[actor.explain.remote(item)] = (actor, item)
+            self._busy[actor.explain.remote(item)] = Held(actor, item, time.monotonic())
 
     def _finished(self, reference: Any, queue: deque[Item]) -> dict[str, Any] | None:
         """The row of a photograph; None if its worker died and it will be done again."""
-        actor, item = self._busy.pop(reference)
+        actor, item, _ = self._busy.pop(reference)
         try:
             row = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError:

@@ -28,11 +28,13 @@ class Job(NamedTuple):
     Attributes:
         classifier: a name or file, as `load_classifier` takes it.
         device: "cpu" or "cuda".
+        limit_seconds: after which a photograph has failed; None for no limit.
     """
 
     classifier: str
     device: str
     config: ExplainConfig
+    limit_seconds: float | None = None
 
 
 class Ready(NamedTuple):

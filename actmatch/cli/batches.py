@@ -11,6 +11,7 @@ from .terminal import progress, say
 
 ADDRESS = "A Ray cluster: auto, HOST:PORT or ray://HOST:PORT; this machine if left out."
 RESUME = "Go on with the rows that are in the folder."
+RETRY = "Go on, and try again those that failed."
 STOPPED = "The rows of {done} photographs are in {out}; --resume goes on with the others."
 
 
@@ -26,6 +27,8 @@ class Batch(Searching):
     address: str | None = option("ADDRESS", ADDRESS)
     masks: bool = Option(False, "--masks", help="Write each mask as a PNG file, too.")
     resume: bool = Option(False, "--resume", help=RESUME)
+    retry: bool = Option(False, "--retry", help=RETRY)
+    limit_seconds: float | None = bounded(BatchConfig, "limit_seconds", "S")
 
     def run(self) -> int:
         settings = self.config(BatchConfig)
