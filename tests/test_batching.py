@@ -14,10 +14,10 @@ from PIL import Image
 pytest.importorskip("pyarrow")
 
 from actmatch.batching.rle import decoded, encoded
-from actmatch.batching.run import Batch
+from actmatch.batching.run import Batch, BatchConfig
 from actmatch.batching.source import Columns, Item, item_bytes, items_of
 from actmatch.batching.store import JOURNAL, Store, parts, png_name, read_rows
-from actmatch.cli import main
+from actmatch.cli import main, parse
 
 RUN = dict(classifier="toy")
 
@@ -149,6 +149,16 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch, capsys
     said = capsys.readouterr().err
     assert f"{name} is not installed" in said and "actmatch[batch]" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_options_reach_the_settings(capsys):
+    options = ["batch", "photos", "--out", "out", "--retry", "--limit-seconds", "30"]
+    command = parse(options)
+    assert command is not None
+    settings = command.config(BatchConfig)
+    assert (settings.retry, settings.resume, settings.limit_seconds) == (True, False, 30)
+    assert main([*options[:-1], "0"]) == 2
+    assert "limit_seconds must be" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
