@@ -12,6 +12,7 @@ from .terminal import progress, say
 ADDRESS = "A Ray cluster: auto, HOST:PORT or ray://HOST:PORT; this machine if left out."
 RESUME = "Go on with the rows that are in the folder."
 RETRY = "Go on, and try again those that failed."
+AGAIN = "--retry tries those that failed again."
 STOPPED = "The rows of {done} photographs are in {out}; --resume goes on with the others."
 
 
@@ -42,7 +43,8 @@ class Batch(Searching):
         except KeyboardInterrupt:
             say(STOPPED.format(done=done, out=self.out))
             return 130
-        say(steps.result.sentence, f"Written to {self.out}.")
+        again = [AGAIN] if steps.result.failures else []
+        say(steps.result.sentence, *again, f"Written to {self.out}.")
         return 0
 
 
