@@ -2,6 +2,8 @@ from .batching.run import Batch as Batch
 from .batching.run import BatchConfig as BatchConfig
 from .batching.run import batch as batch
 from .batching.run import batch_steps as batch_steps
+from .batching.summary import Summary as Summary
+from .batching.summary import summary as summary
 from .classifiers.check import Checked as Checked
 from .classifiers.check import check as check
 from .classifiers.classifier import Classifier as Classifier

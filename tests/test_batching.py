@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tarfile
 
 import numpy as np
@@ -13,8 +14,10 @@ from PIL import Image
 pytest.importorskip("pyarrow")
 
 from actmatch.batching.rle import decoded, encoded
+from actmatch.batching.run import Batch, BatchConfig
 from actmatch.batching.source import Columns, Item, item_bytes, items_of
 from actmatch.batching.store import JOURNAL, Store, parts, png_name, read_rows
+from actmatch.cli import main, parse
 
 RUN = dict(classifier="toy")
 
@@ -103,6 +106,73 @@ def test_a_store_that_was_cut_off_has_every_row_once(tmp_path):
     assert [row["key"] for row in read_rows(tmp_path / "out")] == ["a", "b", "c", "d"]
     assert len(parts(tmp_path / "out")) == 2
     assert not (tmp_path / "out" / JOURNAL).exists()
+
+
+def test_what_failed_is_forgotten_to_be_tried_again(tmp_path):
+    store = Store(tmp_path / "out", RUN, False, part=2)
+    for key in "abcde":  # b in a part beside a, d in one beside c, e in the journal
+        store.add(failed(key) | (dict(failed=None) if key in "ac" else {}))
+    store._held.release()
+    again = Store(tmp_path / "out", RUN, True, retry=True, part=2)
+    assert again.done == dict(a=None, c=None)
+    for key in "bde":
+        again.add(failed(key) | dict(failed=None))
+    again.close()
+    rows = read_rows(tmp_path / "out")
+    assert [row["key"] for row in rows] == [*"abcde"]
+    assert not any(row["failed"] for row in rows)
+
+
+def test_a_url_of_fsspec_is_read(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    data = picture(tmp_path / "x.png").read_bytes()
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/some/x.png", data)
+    memory.pipe(
+        "/some/list.csv", b"path,cls\nx.png,dark\n" + f"file://{tmp_path}/x.png,\n".encode()
+    )
+    for source in ("memory://some/list.csv", "memory:///some/list.csv"):
+        near, far = items_of(source, Columns("path", "cls"))
+        assert item_bytes(near) == item_bytes(far) == data
+        assert (near.key, near.target) == ("x.png", "dark")
+    with pytest.raises(ValueError, match="cannot be read"):
+        items_of("memory://some/other.csv")
+    with pytest.raises(ValueError, match="The photograph cannot be read"):
+        item_bytes(Item("x", "nothing://x.png"))
+
+
+@pytest.mark.parametrize("name", ["ray", "pyarrow"])
+def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    picture(tmp_path / "photos" / "x.png")
+    assert main(["batch", str(tmp_path / "photos"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert f"{name} is not installed" in said and "actmatch[batch]" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_reach_the_settings(capsys):
+    options = ["batch", "photos", "--out", "out", "--retry", "--limit-seconds", "30"]
+    command = parse(options)
+    assert command is not None
+    settings = command.config(BatchConfig)
+    assert (settings.retry, settings.resume, settings.limit_seconds) == (True, False, 30)
+    assert main([*options[:-1], "0"]) == 2
+    assert "limit_seconds must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "here, failures, words",
+    [
+        (5, {}, "5 of 5 photographs are explained; this run took 3 s."),
+        (2, {}, "5 of 5 photographs are explained; this run went through 2 of them in 3 s."),
+        (0, {}, "5 of 5 photographs are explained; they were before, and nothing was left to do."),
+        (5, {"It is empty.": 2}, "3 of 5 photographs are explained; this run took 3 s. "
+                                 "2 failed: 2 × It is empty."),
+    ],
+)  # fmt: skip
+def test_the_sentence_at_the_end(here, failures, words):
+    assert Batch("out", 5, here, 3.2, failures).sentence == words
 
 
 def test_the_folder_of_another_run_is_refused(tmp_path):

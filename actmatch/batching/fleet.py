@@ -7,21 +7,21 @@ held, so that it alone is done again, and one that kills every worker is found o
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from .. import runtime
 from ..errors import first_line
+from .extra import library
 from .row import failed_row
 from .source import Item
 from .worker import Job, Ready, Worker
 
 DEATHS = 3  # of workers, after which their photograph has failed, or starting them has
 STORE = 80 * 2**20  # bytes of Ray's object store, its least: rows are small and sent without it
-INSTALL = "many photographs need Ray and pyarrow: pip install 'actmatch[batch]'."
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -47,11 +47,8 @@ def ray() -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import_module("pyarrow")
-        return import_module("ray")
-    except ImportError as error:
-        raise ValueError(f"{error.name or 'Ray'} is not installed; {INSTALL}") from error
+    library("pyarrow")
+    return library("ray")
 
 
 @contextmanager
@@ -63,25 +60,25 @@ def cluster(place: Place) -> Iterator[Place]:
     Raises:
         ValueError: Ray is not installed, does not answer, or has no such device.
     """
-    library = ray()
-    own = not library.is_initialized()
+    engine = ray()
+    own = not engine.is_initialized()
     if own:
-        _start(library, place)
+        _start(engine, place)
     try:
-        yield _settled(place, library.cluster_resources())
+        yield _settled(place, engine.cluster_resources())
     finally:
         if own:
-            library.shutdown()
+            engine.shutdown()
 
 
-def _start(library: Any, place: Place) -> None:
+def _start(engine: Any, place: Place) -> None:
     quiet = dict(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     local = dict(num_cpus=place.workers or runtime.cores(), object_store_memory=STORE)
     if place.address is not None:
         quiet.pop("include_dashboard")
         local = {}
     try:
-        library.init(address=place.address or "local", **quiet, **local)
+        engine.init(address=place.address or "local", **quiet, **local)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"at {place.address!r}" if place.address else "on this machine"
         raise ValueError(f"Ray could not be started {where}: {first_line(error)}.") from error
@@ -97,6 +94,18 @@ def _settled(place: Place, resources: dict[str, float]) -> Place:
     return place._replace(
         device=device, workers=place.workers or (cards if device == "cuda" else cores)
     )
+
+
+class Held(NamedTuple):
+    """A photograph that a worker holds.
+
+    Attributes:
+        began: when it was given to the worker, by `time.monotonic`.
+    """
+
+    actor: Any
+    item: Item
+    began: float
 
 
 class Fleet:
@@ -117,9 +126,10 @@ class Fleet:
         needs = dict(num_cpus=1, num_gpus=1 if job.device == "cuda" else 0)
         self._worker = self._ray.remote(**needs)(worker)
         self._starting: dict[Any, Any] = {}
-        self._busy: dict[Any, tuple[Any, Item]] = {}
+        self._busy: dict[Any, Held] = {}
         self._idle: list[Any] = []
         self._deaths: Counter[str] = Counter()
+        self._last_words = ""
         self.ready: dict[Any, Ready] = {}
 
     def rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
@@ -133,14 +143,15 @@ class Fleet:
         for _ in range(min(self.count, len(queue))):
             self._hire()
         while queue or self._busy:
-            done, _ = self._ray.wait([*self._starting, *self._busy])
+            done, _ = self._ray.wait([*self._starting, *self._busy], timeout=self._patience())
+            yield from self._too_slow(set(done))
             for reference in done:
                 if reference in self._starting:
                     failed_starts = 0 if self._begun(reference) else failed_starts + 1
                     if failed_starts >= DEATHS:
                         raise ValueError(
-                            f"{DEATHS} workers died while they loaded {self.job.classifier}: "
-                            "there may not be enough memory; use fewer workers."
+                            f"{DEATHS} workers died while they loaded {self.job.classifier} "
+                            f"({self._last_words}); if memory ran out, use fewer workers."
                         )
                     self._give(queue)
                     continue
@@ -151,8 +162,34 @@ class Fleet:
 
     def close(self) -> None:
         """End all workers."""
-        for actor in (*self._starting.values(), *(a for a, _ in self._busy.values()), *self._idle):
+        busy = (held.actor for held in self._busy.values())
+        for actor in (*self._starting.values(), *busy, *self._idle):
             self._ray.kill(actor)
+
+    def _patience(self) -> float | None:
+        """Seconds until a photograph has taken too long; None where none can."""
+        if self.job.limit_seconds is None or not self._busy:
+            return None
+        first = min(held.began for held in self._busy.values())
+        return max(0.0, first + self.job.limit_seconds - time.monotonic())
+
+    def _too_slow(self, done: set[Any]) -> list[dict[str, Any]]:
+        """Rows of the photographs that took too long, whose workers are replaced."""
+        limit = self.job.limit_seconds
+        if limit is None:
+            return []
+        rows = []
+        for reference, (actor, item, began) in [*self._busy.items()]:
+            seconds = time.monotonic() - began
+            if reference in done or seconds < limit:
+                continue
+            del self._busy[reference]
+            self._ray.kill(actor)
+            self.ready.pop(actor, None)
+            self._hire()
+            reason = f"It took longer than the limit of {limit:g} s."
+            rows.append(failed_row(item, reason, None, seconds))
+        return rows
 
     def _hire(self) -> None:
         actor = self._worker.remote(self.job)
@@ -167,7 +204,8 @@ class Fleet:
             if isinstance(error.cause, ValueError):
                 raise ValueError(str(error.cause)) from error
             raise
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
+            self._last_words = first_line(error)
             self._hire()
             return False
         self._idle.append(actor)
@@ -176,11 +214,11 @@ class Fleet:
     def _give(self, queue: deque[Item]) -> None:
         while queue and self._idle:
             actor, item = self._idle.pop(), queue.popleft()
-            self._busy[actor.explain.remote(item)] = (actor, item)
+            self._busy[actor.explain.remote(item)] = Held(actor, item, time.monotonic())
 
     def _finished(self, reference: Any, queue: deque[Item]) -> dict[str, Any] | None:
         """The row of a photograph; None if its worker died and it will be done again."""
-        actor, item = self._busy.pop(reference)
+        actor, item, _ = self._busy.pop(reference)
         try:
             row = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError:

@@ -28,6 +28,8 @@ PLAIN = dict(
     threads="int32", processor="string", classifier="string", weights_sha256="string",
     pixels_sha256="string", mask_sha256="string", note="string",
 )  # fmt: skip
+# Columns of lists and records that are as in report.json.
+COPIED = ("top5", "layers", "checks", "irreducible", "deletion", "insertion", "layer_weights")
 
 
 def schema() -> pyarrow.Schema:
@@ -46,6 +48,7 @@ def schema() -> pyarrow.Schema:
     point = dict.fromkeys(
         ("area", "confidence_ratio", "keep_rate", "low", "high", "match"), number
     ) | {"label_kept": yes}
+    weights = record(shares=pa.list_(number), explained=number)
     nested = {
         "top5": record(
             **dict.fromkeys(("photograph", "explanation", "complement"), pa.list_(prediction))
@@ -59,6 +62,7 @@ def schema() -> pyarrow.Schema:
         "checks": pa.list_(
             record(name=text, light=text, figure=number, reason=text, setting=text, direction=text)
         ),
+        "layer_weights": record(label=weights, distribution=weights),
         "tokens": record(patches=whole, kept=whole, explanation=answer, complement=answer),
         "irreducible": record(tested=whole, necessary=whole),
         "frontier": pa.list_(record(**point)),
@@ -91,8 +95,8 @@ def row_of(item: Item, sha256: str, found: Explanation) -> dict[str, Any]:
         mask=dict(size=list(found.mask.shape), counts=encoded(found.mask.numpy() > 0.5)),
         versions=_versions(found.versions),
     )
-    same = {name: report[name] for name in (*PLAIN, "top5", "layers", "checks", "irreducible",
-                                            "deletion", "insertion") if name in report}  # fmt: skip
+    names = (*PLAIN, *COPIED)
+    same = {name: report[name] for name in names if name in report}
     return _given(item, sha256) | same | flat | nested
 
 

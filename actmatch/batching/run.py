@@ -17,7 +17,7 @@ from ..classifiers.checkpoint import is_checkpoint
 from ..classifiers.zoo import DEFAULT_CLASSIFIER
 from ..problem.config import ExplainConfig
 from ..progress import drain
-from .fleet import DEVICES, Fleet, Place, cluster
+from .fleet import DEVICES, Fleet, Place, cluster, ray
 from .source import Columns, Item, items_of
 from .store import Store
 from .worker import Job
@@ -37,6 +37,8 @@ class BatchConfig:
         column, target_column: of a table, those of the paths and of the classes to explain.
         masks: whether each mask becomes a PNG file as well.
         resume: whether to go on with the rows that are in the folder already.
+        retry: whether to go on and to try those that failed again, as after a change of the limit.
+        limit_seconds: after which a photograph has failed; None for no limit.
     """
 
     classifier: str = DEFAULT_CLASSIFIER
@@ -50,6 +52,11 @@ class BatchConfig:
     target_column: str | None = None
     masks: bool = False
     resume: bool = False
+    retry: bool = False
+    limit_seconds: float | None = bounded(
+        None, 1, 1e6, 1, "Seconds", "A photograph that takes longer has failed; none if left out.",
+        optional=True,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -107,17 +114,22 @@ class Batch:
     def sentence(self) -> str:
         """How many were explained, and what failed and why, in plain words."""
         failed = sum(self.failures.values())
-        earlier = f", {self.total - self.here} of them before" if self.here < self.total else ""
-        first = (
-            f"{self.total - failed} of {self.total} photographs are explained{earlier}; "
-            f"this run took {duration(self.seconds)}."
-        )
+        first = f"{self.total - failed} of {self.total} photographs are explained; {self._when}."
         if not failed:
             return first
         common = Counter(self.failures).most_common()
         said = "; ".join(f"{count} × {reason}" for reason, count in common[:REASONS])
         more = f"; and {len(common) - REASONS} other reasons" if len(common) > REASONS else ""
         return f"{first} {failed} failed: {said}{more}"
+
+    @property
+    def _when(self) -> str:
+        """Which of the photographs this run went through."""
+        if not self.here:
+            return "they were before, and nothing was left to do"
+        if self.here == self.total:
+            return f"this run took {duration(self.seconds)}"
+        return f"this run went through {self.here} of them in {duration(self.seconds)}"
 
 
 def batch(
@@ -150,20 +162,23 @@ def batch_steps(
 ) -> Generator[Progress, None, Batch]:
     """The progress of a `batch` as it is made; the generator's return value is the `Batch`."""
     started = time.perf_counter()
+    ray()
     config, settings = config or ExplainConfig(), settings or BatchConfig()
     items = _items(source, Path(out), Columns(settings.column, settings.target_column))
     with cluster(Place(settings.address, settings.workers, settings.device)) as place:
         name = settings.classifier
         own = str(Path(name).absolute()) if is_checkpoint(name) else name
-        job = Job(own, place.device, config)
+        job = Job(own, place.device, config, settings.limit_seconds)
         run = _depends_on(source, settings, job)
-        with closing(Store(out, run, settings.resume)) as store:
+        with closing(Store(out, run, settings.resume or settings.retry, settings.retry)) as store:
             left = [item for item in items if item.key not in store.done]
             with closing(Fleet(job, place.workers or 1)) as fleet:
-                counted = Progress(len(items) - len(left), store.failed, len(items), started)
+                failed = len(store.reasons(item.key for item in items))
+                counted = Progress(len(items) - len(left), failed, len(items), started)
                 yield from _worked(fleet, left, store, counted, settings.masks)
     seconds = time.perf_counter() - started
-    return Batch(Path(out), len(items), len(left), seconds, Counter(store.reasons))
+    failures = Counter(store.reasons(item.key for item in items))
+    return Batch(Path(out), len(items), len(left), seconds, failures)
 
 
 def _worked(
@@ -171,16 +186,18 @@ def _worked(
 ) -> Iterator[Progress]:
     """What is left, done and kept row by row."""
     yield progress
-    known = False
+    known, failed = False, progress.failed
     for here, row in enumerate(fleet.rows(left), start=1):
         if fleet.ready and not known:
-            hashes = {each.weights_sha256 for each in fleet.ready.values()}
-            store.settle("weights_sha256", hashes.pop())
+            first = next(iter(fleet.ready.values()))
+            store.settle("weights_sha256", first.weights_sha256)
+            store.settle("input", first.input)
             known = True
         store.add(row, png)
+        failed += row.get("failed") is not None
         yield progress._replace(
             done=progress.done + here,
-            failed=store.failed,
+            failed=failed,
             seconds=time.perf_counter() - progress.started,
             here=here,
             pids=tuple(each.pid for each in fleet.ready.values()),

@@ -99,7 +99,10 @@ def opened(place: str) -> Any:
         return open(place, "rb")
     import fsspec
 
-    return fsspec.open(place, "rb")
+    try:
+        return fsspec.open(place, "rb")
+    except ValueError as error:  # of a protocol that is not known
+        raise OSError(first_line(error)) from error
 
 
 @contextmanager

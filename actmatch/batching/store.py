@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Store:
         folder: is made if need be.
         run: what the rows depend on, in plain values; a folder holds those of one run alone.
         resume: whether the folder may hold rows already.
+        retry: whether rows of failures are dropped, so that their photographs have none.
         part: rows of a Parquet file.
 
     Attributes:
@@ -43,7 +44,12 @@ class Store:
     """
 
     def __init__(
-        self, folder: str | os.PathLike, run: Mapping[str, Any], resume: bool, part: int = PART
+        self,
+        folder: str | os.PathLike,
+        run: Mapping[str, Any],
+        resume: bool,
+        retry: bool = False,
+        part: int = PART,
     ) -> None:
         self.folder, self.part = Path(folder), part
         check_folder(folder, (RUN, JOURNAL))
@@ -58,18 +64,26 @@ class Store:
                 left.unlink()
             self.done = dict(_in_parts(self.folder))
             self._rows = [row for row in _in_journal(self.folder) if row["key"] not in self.done]
+            if retry:
+                self._drop_failures()
             self.done |= {row["key"]: row.get("failed") for row in self._rows}
             self._begin_journal()
 
-    @property
-    def reasons(self) -> list[str]:
-        """Why photographs failed, one reason for each that did."""
-        return [reason for reason in self.done.values() if reason is not None]
+    def reasons(self, keys: Iterable[str]) -> list[str]:
+        """Why photographs failed, one reason for each of these that did."""
+        return [reason for key in keys if (reason := self.done.get(key)) is not None]
 
-    @property
-    def failed(self) -> int:
-        """How many photographs failed."""
-        return len(self.reasons)
+    def _drop_failures(self) -> None:
+        """Forget the rows of failures; each part is replaced by one without them, or goes."""
+        self._rows = [row for row in self._rows if row.get("failed") is None]
+        for path in parts(self.folder):
+            table = _table(path)
+            kept = table.filter(table.column("failed").is_null())
+            if not len(kept):
+                path.unlink()
+            elif len(kept) < len(table):
+                replace_file(path, _as_parquet(kept))
+        self.done = {key: reason for key, reason in self.done.items() if reason is None}
 
     def _check(self, run: Mapping[str, Any], resume: bool) -> None:
         """Raise a ValueError unless the folder is empty, or to be resumed and of the same run."""
@@ -158,16 +172,13 @@ class Store:
     def seal(self) -> None:
         """Make a Parquet part of the rows in the journal, if there are any."""
         import pyarrow
-        from pyarrow import parquet
 
         with file_errors_in_words(self.folder):
             if self._rows:
                 table = pyarrow.Table.from_pylist(self._rows, schema())
                 numbers = (int(path.stem.rpartition("-")[2]) for path in parts(self.folder))
                 path = self.folder / ROWS / f"part-{1 + max(numbers, default=-1):05d}.parquet"
-                sink = pyarrow.BufferOutputStream()
-                parquet.write_table(table, sink, compression="zstd")
-                replace_file(path, sink.getvalue())
+                replace_file(path, _as_parquet(table))
             self._rows = []
             self._journal.close()
             self._begin_journal()
@@ -216,6 +227,16 @@ def replace_file(path: Path, data: Any) -> None:
         raise
 
 
+def _as_parquet(table: Any) -> Any:
+    """The bytes of a Parquet file."""
+    import pyarrow
+    from pyarrow import parquet
+
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
 def parts(folder: Path) -> list[Path]:
     """The Parquet files of a folder of rows, in the order in which they were made."""
     return sorted((folder / ROWS).glob("part-*.parquet"))
@@ -235,18 +256,25 @@ def read_run(folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def read_rows(folder: str | os.PathLike) -> list[dict[str, Any]]:
+def read_rows(
+    folder: str | os.PathLike, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     """All rows of a folder, those that are in no part yet as well, sorted by key.
+
+    Args:
+        columns: to be read, the key among them; all if None.
 
     Raises:
         ValueError: it is no folder of rows, or one of its files is damaged.
     """
     folder = Path(folder)
     read_run(folder)
-    rows = [row for path in parts(folder) for row in _table(path).to_pylist()]
+    names = list(columns or schema().names)
+    rows = [row for path in parts(folder) for row in _table(path, names).to_pylist()]
     known = {row["key"] for row in rows}
-    empty = dict.fromkeys(schema().names)
-    rows += [empty | row for row in _in_journal(folder) if row["key"] not in known]
+    for row in _in_journal(folder):
+        if row["key"] not in known:
+            rows.append({name: row.get(name) for name in names})
     return sorted(rows, key=lambda row: row["key"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from dataclasses import replace
@@ -27,11 +28,13 @@ class Job(NamedTuple):
     Attributes:
         classifier: a name or file, as `load_classifier` takes it.
         device: "cpu" or "cuda".
+        limit_seconds: after which a photograph has failed; None for no limit.
     """
 
     classifier: str
     device: str
     config: ExplainConfig
+    limit_seconds: float | None = None
 
 
 class Ready(NamedTuple):
@@ -40,10 +43,12 @@ class Ready(NamedTuple):
     Attributes:
         pid: of its process.
         weights_sha256: of its classifier; None where it is not known.
+        input: how its classifier sees a photograph, as `to_pixels` takes it, in plain values.
     """
 
     pid: int
     weights_sha256: str | None
+    input: dict[str, Any]
 
 
 class Worker:
@@ -62,7 +67,8 @@ class Worker:
         runtime.prepare()
         torch.set_num_threads(1)
         self.classifier = load_classifier(self.job.classifier, self.job.device)
-        return Ready(os.getpid(), self.classifier.origin.weights_sha256)
+        seen = json.loads(json.dumps(self.classifier.data_config))
+        return Ready(os.getpid(), self.classifier.origin.weights_sha256, seen)
 
     def explain(self, item: Item) -> dict[str, Any]:
         """The row of a photograph, whatever becomes of it."""

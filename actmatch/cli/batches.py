@@ -4,12 +4,15 @@ from typer import Option
 
 from ..batching.run import BatchConfig, batch_steps
 from ..batching.source import ACCEPTED
+from ..batching.summary import summary
 from ..progress import Steps
-from .options import TARGET, Searching, argument, bounded, command, option
+from .options import TARGET, Command, Searching, argument, bounded, command, option
 from .terminal import progress, say
 
 ADDRESS = "A Ray cluster: auto, HOST:PORT or ray://HOST:PORT; this machine if left out."
 RESUME = "Go on with the rows that are in the folder."
+RETRY = "Go on, and try again those that failed."
+AGAIN = "--retry tries those that failed again."
 STOPPED = "The rows of {done} photographs are in {out}; --resume goes on with the others."
 
 
@@ -25,6 +28,8 @@ class Batch(Searching):
     address: str | None = option("ADDRESS", ADDRESS)
     masks: bool = Option(False, "--masks", help="Write each mask as a PNG file, too.")
     resume: bool = Option(False, "--resume", help=RESUME)
+    retry: bool = Option(False, "--retry", help=RETRY)
+    limit_seconds: float | None = bounded(BatchConfig, "limit_seconds", "S")
 
     def run(self) -> int:
         settings = self.config(BatchConfig)
@@ -38,5 +43,20 @@ class Batch(Searching):
         except KeyboardInterrupt:
             say(STOPPED.format(done=done, out=self.out))
             return 130
-        say(steps.result.sentence, f"Written to {self.out}.")
+        again = [AGAIN] if steps.result.failures else []
+        say(steps.result.sentence, *again, f"Written to {self.out}.")
         return 0
+
+
+@command
+class Summary(Command):
+    """Sum up the rows of `batch` on one page, or compare those of two runs."""
+
+    folder: str = argument("DIR", "A folder that `batch` wrote.")
+    against: str | None = argument("DIR2", "That of another run on the same photographs.", None)
+    out: str | None = option("PAGE", "The HTML file; summary.html in DIR if left out.")
+
+    def run(self) -> None:
+        found = summary(self.folder, self.against)
+        path = found.save(self.out)
+        say(found.sentence, f"Written to {path}.")
