@@ -179,6 +179,43 @@ def test_it_ends_within_five_seconds_of_sigterm_and_leaves_nothing(at_work, tmp_
         assert not list(tmp_path.glob("actmatch-*"))
 
 
+def ends_in_time(process, folder):
+    """Tell a server to end, and wait until it did and left nothing in the temporary folder."""
+    started = time.monotonic()
+    process.terminate()
+    process.wait(timeout=20)
+    assert time.monotonic() - started < 5
+    assert not list(folder.glob("actmatch-*"))
+
+
+def test_it_ends_within_five_seconds_of_sigterm_while_it_starts(tmp_path):
+    """As soon as it has a folder of its own, which is long before it answers."""
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", "0"], cwd=HOME, stderr=log,
+            env=os.environ | dict(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1"),
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("actmatch-*")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert process.poll() is None
+        ends_in_time(process, tmp_path)
+
+
+def test_it_ends_within_five_seconds_of_sigterm_in_an_upload(tmp_path):
+    """Of a picture that never arrives whole."""
+    with served(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1") as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n"
+        part = 'Content-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+        with socket.create_connection((host, int(port))) as visitor:
+            kind = "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            visitor.sendall(f"{head}{kind}--b\r\n{part}".encode() + bytes(1000))
+            time.sleep(1)
+            ends_in_time(process, tmp_path)
+
+
 # --- its start -----------------------------------------------------------------------------------
 
 
