@@ -216,6 +216,36 @@ def test_it_ends_within_five_seconds_of_sigterm_in_an_upload(tmp_path):
             ends_in_time(process, tmp_path)
 
 
+def lives(pid):
+    """Whether a process is still there, and not only its entry that nobody collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["on its own cores", "on ZeroGPU"])
+def test_it_ends_within_five_seconds_of_sigterm_with_runs_in_the_queue(lent, tmp_path):
+    """On ZeroGPU the process that was forked for the run at work ends with it."""
+    variables = dict(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1", ACTMATCH_AT_ONCE="1")
+    if lent:
+        variables |= SLOW | dict(SPACES_ZERO_GPU="true", PYTHONPATH=str(STANDINS))
+    with served(**variables) as (url, process):
+        client = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+        asked = dict(photograph=photograph(), steps=500, api_name="/explain")
+        jobs = [client.submit(**asked) for _ in range(3)]
+        deadline = time.monotonic() + 120
+        while not any(job.outputs() for job in jobs) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert any(job.outputs() for job in jobs)
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children = [pid for path in tasks for pid in path.read_text().split()]
+        assert bool(children) == lent
+        ends_in_time(process, tmp_path)
+        time.sleep(0.5)
+        assert not any(lives(pid) for pid in children)
+
+
 # --- its start -----------------------------------------------------------------------------------
 
 
