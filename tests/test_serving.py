@@ -179,6 +179,73 @@ def test_it_ends_within_five_seconds_of_sigterm_and_leaves_nothing(at_work, tmp_
         assert not list(tmp_path.glob("actmatch-*"))
 
 
+def ends_in_time(process, folder):
+    """Tell a server to end, and wait until it did and left nothing in the temporary folder."""
+    started = time.monotonic()
+    process.terminate()
+    process.wait(timeout=20)
+    assert time.monotonic() - started < 5
+    assert not list(folder.glob("actmatch-*"))
+
+
+def test_it_ends_within_five_seconds_of_sigterm_while_it_starts(tmp_path):
+    """As soon as it has a folder of its own, which is long before it answers."""
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", "0"], cwd=HOME, stderr=log,
+            env=os.environ | dict(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1"),
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("actmatch-*")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert process.poll() is None
+        ends_in_time(process, tmp_path)
+
+
+def test_it_ends_within_five_seconds_of_sigterm_in_an_upload(tmp_path):
+    """Of a picture that never arrives whole."""
+    with served(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1") as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000\r\n"
+        part = 'Content-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+        with socket.create_connection((host, int(port))) as visitor:
+            kind = "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            visitor.sendall(f"{head}{kind}--b\r\n{part}".encode() + bytes(1000))
+            time.sleep(1)
+            ends_in_time(process, tmp_path)
+
+
+def lives(pid):
+    """Whether a process is still there, and not only its entry that nobody collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["on its own cores", "on ZeroGPU"])
+def test_it_ends_within_five_seconds_of_sigterm_with_runs_in_the_queue(lent, tmp_path):
+    """On ZeroGPU the process that was forked for the run at work ends with it."""
+    variables = dict(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1", ACTMATCH_AT_ONCE="1")
+    if lent:
+        variables |= SLOW | dict(SPACES_ZERO_GPU="true", PYTHONPATH=str(STANDINS))
+    with served(**variables) as (url, process):
+        client = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+        asked = dict(photograph=photograph(), steps=500, api_name="/explain")
+        jobs = [client.submit(**asked) for _ in range(3)]
+        deadline = time.monotonic() + 120
+        while not any(job.outputs() for job in jobs) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert any(job.outputs() for job in jobs)
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        children = [pid for path in tasks for pid in path.read_text().split()]
+        assert bool(children) == lent
+        ends_in_time(process, tmp_path)
+        time.sleep(0.5)
+        assert not any(lives(pid) for pid in children)
+
+
 # --- its start -----------------------------------------------------------------------------------
 
 
