@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 pytest.importorskip("pyarrow")
 
+from actmatch.batching.fleet import Place, _settled
 from actmatch.batching.rle import decoded, encoded
 from actmatch.batching.run import Batch, BatchConfig
 from actmatch.batching.source import Columns, Item, item_bytes, items_of
@@ -202,3 +204,29 @@ def test_a_full_disk_ends_in_a_sentence_and_loses_no_row(tmp_path, monkeypatch):
             store.close()
     assert "a" in {row["key"] for row in read_rows(tmp_path / "out")}
     assert not [*(tmp_path / "out" / "rows").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("workers", "resources", "wanted"),
+    [
+        (None, dict(CPU=4), (4, 0.0)),
+        (3, dict(CPU=4), (3, 0.0)),
+        (2, dict(CPU=16, GPU=4), (2, 1.0)),
+        (12, dict(CPU=16, GPU=4), (12, 0.3333)),
+        (None, dict(CPU=16, GPU=2), (2, 1.0)),
+    ],
+)
+def test_workers_share_the_gpus_there_are(monkeypatch, workers, resources, wanted):
+    """Of a GPU in another machine it is not known how many fit."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    place = _settled(Place(workers=workers), resources)
+    assert (place.workers, place.card) == wanted
+    assert place.device == ("cuda" if "GPU" in resources else "cpu")
+
+
+@pytest.mark.parametrize(("cores", "gigabytes", "workers"), [(16, 80, 13), (4, 80, 4), (8, 4, 1)])
+def test_as_many_workers_share_a_gpu_as_fit(monkeypatch, cores, gigabytes, workers):
+    card = SimpleNamespace(total_memory=gigabytes * 2**30)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda index: card)
+    assert _settled(Place(device="cuda"), dict(CPU=cores, GPU=1)).workers == workers

@@ -177,8 +177,8 @@ def test_a_deadly_and_an_endless_photograph_are_failed_rows_and_the_others_are_d
     job = Job("toy", "cpu", CONFIG, limit_seconds=3)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find this file
     keys = ["a", "deadly", "b", "endless", "c", "d"]
-    with cluster(Place(workers=2, device="cpu")):
-        fleet = Fleet(job, 2, Odd)
+    with cluster(Place(workers=2, device="cpu")) as place:
+        fleet = Fleet(job, place, Odd)
         found = {row["key"]: row.get("failed") for row in fleet.rows(Item(key, "") for key in keys)}
         fleet.close()
     assert sorted(found) == sorted(keys)

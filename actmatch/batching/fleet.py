@@ -6,12 +6,15 @@ held, so that it alone is done again, and one that kills every worker is found o
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+import torch
 
 from .. import runtime
 from ..errors import first_line
@@ -21,6 +24,8 @@ from .source import Item
 from .worker import Job, Ready, Worker
 
 DEATHS = 3  # of workers, after which their photograph has failed, or starting them has
+WORKER_MEMORY = 6 * 2**30  # bytes of a GPU that a worker takes, most of it CUDA's own
+SMALLEST_SHARE = 10_000  # of a GPU, as one over this, that Ray tells apart
 STORE = 80 * 2**20  # bytes of Ray's object store, its least: rows are small and sent without it
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -30,13 +35,15 @@ class Place(NamedTuple):
 
     Attributes:
         address: of a Ray cluster; None for this machine alone.
-        workers: how many; None for one a GPU, or else one a core.
+        workers: how many; None for as many as share the GPUs, or else one a core.
         device: "auto", "cpu" or "cuda".
+        card: share of a GPU that each worker takes; 0 on the CPU.
     """
 
     address: str | None = None
     workers: int | None = None
     device: str = "auto"
+    card: float = 0.0
 
 
 def ray() -> Any:
@@ -91,9 +98,22 @@ def _settled(place: Place, resources: dict[str, float]) -> Place:
         device = "cuda" if cards else "cpu"
     if device == "cuda" and not cards:
         raise ValueError("device 'cuda' is not available: Ray finds no GPU; use cpu.")
-    return place._replace(
-        device=device, workers=place.workers or (cards if device == "cuda" else cores)
-    )
+    if device == "cpu":
+        return place._replace(device=device, workers=place.workers or cores)
+    workers = place.workers or cards * _together(cores // cards)
+    card = min(1.0, math.floor(SMALLEST_SHARE * cards / workers) / SMALLEST_SHARE)
+    return place._replace(device=device, workers=workers, card=card)
+
+
+def _together(cores: int) -> int:
+    """How many workers share a GPU: as its memory and its cores allow, if it is in this machine.
+
+    One worker keeps a small part of a GPU busy, since a search is many small operations.
+    """
+    if not torch.cuda.is_available():
+        return 1
+    memory = torch.cuda.get_device_properties(0).total_memory
+    return max(1, min(cores, memory // WORKER_MEMORY))
 
 
 class Held(NamedTuple):
@@ -113,17 +133,17 @@ class Fleet:
 
     Args:
         job: what each of them does.
-        count: how many there are at a time.
+        place: says how many there are at a time, and on what.
         worker: the class of a worker.
 
     Attributes:
         ready: what each living worker said when it could begin.
     """
 
-    def __init__(self, job: Job, count: int, worker: type = Worker) -> None:
-        self.job, self.count = job, count
+    def __init__(self, job: Job, place: Place, worker: type = Worker) -> None:
+        self.job, self.count = job, place.workers or 1
         self._ray = ray()
-        needs = dict(num_cpus=1, num_gpus=1 if job.device == "cuda" else 0)
+        needs = dict(num_cpus=1, num_gpus=place.card)
         self._worker = self._ray.remote(**needs)(worker)
         self._starting: dict[Any, Any] = {}
         self._busy: dict[Any, Held] = {}

@@ -32,7 +32,7 @@ class BatchConfig:
     Attributes:
         classifier: a name or file, as `load_classifier` takes it; every worker loads its own.
         device: "cpu", "cuda", or "auto" for the GPUs of Ray if there are any.
-        workers: processes; None for one a GPU, or else one a core.
+        workers: processes; None for as many as share the GPUs, or else one a core.
         address: of a Ray cluster, such as "auto" or "ray://head:10001"; None for this machine.
         column, target_column: of a table, those of the paths and of the classes to explain.
         masks: whether each mask becomes a PNG file as well.
@@ -44,7 +44,7 @@ class BatchConfig:
     classifier: str = DEFAULT_CLASSIFIER
     device: str = "auto"
     workers: int | None = bounded(
-        None, 1, 10_000, 1, "Workers", "Processes side by side; one a GPU, or else one a core.",
+        None, 1, 10_000, 1, "Workers", "Processes side by side, on all GPUs or else one a core.",
         optional=True,
     )  # fmt: skip
     address: str | None = None
@@ -172,7 +172,7 @@ def batch_steps(
         run = _depends_on(source, settings, job)
         with closing(Store(out, run, settings.resume or settings.retry, settings.retry)) as store:
             left = [item for item in items if item.key not in store.done]
-            with closing(Fleet(job, place.workers or 1)) as fleet:
+            with closing(Fleet(job, place)) as fleet:
                 failed = len(store.reasons(item.key for item in items))
                 counted = Progress(len(items) - len(left), failed, len(items), started)
                 yield from _worked(fleet, left, store, counted, settings.masks)
