@@ -465,6 +465,33 @@ def test_a_mask_that_misses_its_promise_is_grown_until_it_holds(problem):
     assert again is grown  # what holds is left as it is
 
 
+@pytest.mark.parametrize(("rows", "repaired"), [(1.5, True), (31.5, False)])
+def test_a_preview_is_repaired_only_where_it_misses_its_promise(
+    at_hand, problem, monkeypatch, rows, repaired
+):
+    logits = rows - torch.arange(32.0).view(1, 1, 32, 1).expand(1, 1, 32, 32)
+    monkeypatch.setattr(preview, "one_pass", lambda problem, trained: logits)
+    asked = problem, preview.trained_for(problem.classifier)
+    shape = ExplainConfig(pieces=0, grain=1).shape
+    seen = preview.best_preview(*asked, Promise(keep_rate=0.9), shape)
+    raw = preview.preview(*asked, shape)
+    assert (seen.area > raw.area) == repaired
+    assert all(seen.kept.values())
+
+
+def test_a_preview_that_would_cover_most_of_the_picture_is_left_as_it_came(
+    at_hand, problem, monkeypatch
+):
+    """The toy looks at the upper left, and the ranking begins at the lower right."""
+    rows = torch.arange(32.0)
+    logits = (torch.minimum(rows[:, None], rows) - 28.5)[None, None]
+    monkeypatch.setattr(preview, "one_pass", lambda problem, trained: logits)
+    shape = ExplainConfig(pieces=0, grain=1).shape
+    asked = problem, preview.trained_for(problem.classifier), Promise(keep_rate=0.9), shape
+    seen = preview.best_preview(*asked)
+    assert seen.area < 0.05 and not seen.kept["gray"]
+
+
 def test_no_steps_judge_the_start_alone(at_hand, quadrant, photograph, monkeypatch):
     rows = torch.arange(32.0)
     logits = (18 - torch.maximum(rows[:, None], rows))[None, None]  # the quadrant, two pixels more

@@ -10,7 +10,7 @@ TEXT = """# A mask generator for {about.classifier}
 
 One pass of the classifier gives a first answer to the question which pixels its decision rests on:
 a mask of the photograph, for its top class or any other. [actmatch](https://arxiv.org/abs/2509.23051)
-shows it as a preview and begins its search there.
+shows it as a preview, and can begin its search there.
 
 - **Trained for** the promise of the preset `{about.preset}`: {promise}
 - **Classifier**: {about.classifier}, {size}, weights {sha256}. It fits no other.

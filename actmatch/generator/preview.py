@@ -23,6 +23,7 @@ from .checkpoint import FOLDERS, Trained, find, load
 from .features import features_of
 
 SEED = 404_404
+LARGEST = 0.6  # share of the pixels above which a repaired mask says nothing
 HALVINGS = 5  # of the range of areas in which a repaired mask is looked for
 REPAIR_DRAWS = 2  # of each random kind, in a repair
 
@@ -92,6 +93,15 @@ def _tried(problem: Problem, mask: Tensor, logits: Tensor, seed: int) -> Preview
     margins = evidence_on(problem, mask, drawn).margins[:, 0]
     kept = dict(zip(drawn.kinds, (margins >= 0).tolist(), strict=True))
     return Preview(mask, logits, kept, problem.label)
+
+
+def best_preview(problem: Problem, trained: Trained, promise: Promise, shape: Shape) -> Preview:
+    """The generator's mask, repaired where it seems to miss its promise and a mask can be found."""
+    seen = preview(problem, trained, shape)
+    if seen.kept["gray"] and sum(seen.kept.values()) >= promise.keep_rate * len(seen.kept):
+        return seen
+    grown = repaired(problem, seen, promise, shape)
+    return grown if grown.area <= LARGEST else seen
 
 
 @default_modes()

@@ -9,16 +9,17 @@ from torch import Tensor
 
 from ..classifiers.classifier import Classifier
 from ..classifiers.groups import grouped
-from ..generator.preview import preview, trained_for
+from ..generator.preview import best_preview, trained_for
 from ..images.render import overlay
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem, pose
+from ..problem.promise import Promise
 from ..wording import percent
 from . import html
 from .asked import class_asked
 from .runner import Frame
 
-HINT = "A guess in one pass, tried but not tested. Press Explain to polish and test it."
+HINT = "A first guess, tried but not tested. Press Explain to polish and test it."
 
 
 def posed(classifier: Classifier, pixels: Tensor, target: Any) -> Problem:
@@ -44,8 +45,8 @@ def frame(classifier: Classifier, pixels: Tensor, target: Any) -> Frame | None:
     if trained is None:
         return None
     problem = posed(classifier, pixels, target)
-    shape = ExplainConfig(preset=trained.about.preset).shape
-    seen = preview(problem, trained, shape)
+    config = ExplainConfig(preset=trained.about.preset)
+    seen = best_preview(problem, trained, config.promise or Promise(), config.shape)
     picture = overlay(problem.pixels[0].cpu(), seen.mask[0, 0].cpu())
     probability = percent(problem.log_probability.exp().item())
     said = f"{problem.classifier.name} says {problem.label}, {probability}."
