@@ -303,8 +303,9 @@ def test_every_endpoint_goes_through_the_fork(zero):
     client.predict(**given, **QUICK, most=1, api_name="/several")
     client.predict(**given, **QUICK, count=1, api_name="/classes")
     client.predict(**given, **mask, classifiers=["tf_efficientnet_lite0"], api_name="/transfer")
+    client.predict(**given, **mask, channels=4, api_name="/circuit")
     lent = [json.loads(line) for line in loans.read_text().splitlines()]
-    assert [loan["outcome"] for loan in lent] == ["done"] * 7
+    assert [loan["outcome"] for loan in lent] == ["done"] * 8
     top5 = client.predict(**given, api_name="/look")[1]  # the server's own
     assert top5[0]["name"] == "lion"
-    assert len(loans.read_text().splitlines()) == 7
+    assert len(loans.read_text().splitlines()) == 8
