@@ -175,3 +175,9 @@ def test_a_preview_is_of_the_class_that_is_chosen(trained):
 def test_without_a_generator_there_is_no_preview(monkeypatch, tmp_path):
     monkeypatch.setattr(previews, "FOLDERS", (tmp_path,))
     assert preview.frame(quadrant_classifier(), quadrant_pixels(), "the top class") is None
+
+
+def test_on_zero_gpu_there_is_no_preview(trained, monkeypatch):
+    """It differentiates, and the server is to be forked."""
+    monkeypatch.setattr(preview, "lends", lambda: True)
+    assert preview.frame(trained, quadrant_pixels(), "the top class") is None

@@ -14,6 +14,7 @@ from ..images.render import overlay
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem, pose
 from ..problem.promise import Promise
+from ..server.zero_gpu import lends
 from ..wording import percent
 from . import html
 from .asked import class_asked
@@ -39,9 +40,10 @@ def posed(classifier: Classifier, pixels: Tensor, target: Any) -> Problem:
 def frame(classifier: Classifier, pixels: Tensor, target: Any) -> Frame | None:
     """What stands where the result will stand; None where no generator was trained for this.
 
-    Only with a generator does the photograph go through the classifier once more.
+    Only with a generator does the photograph go through the classifier once more. On ZeroGPU there
+    is no preview: it differentiates, after which no process could be forked that does.
     """
-    trained = trained_for(classifier)
+    trained = None if lends() else trained_for(classifier)
     if trained is None:
         return None
     problem = posed(classifier, pixels, target)
