@@ -35,6 +35,19 @@ from actmatch.results.explanation import FILES
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
+def test_a_preview_stands_before_explain_is_pressed(visit):
+    page = visit()
+    example = page.locator("#am-forming img").get_attribute("src")
+    upload_lion(page)
+    said = page.locator("#am-status .am-sentence")
+    sync_api.expect(said).to_contain_text("Preview:", timeout=MINUTE)
+    sentence = said.inner_text().replace("\u00a0", " ")
+    found = re.search(r"Preview: ([\d.]+) % of the pixels, still lion on (\d+) of 10", sentence)
+    assert 2 < float(found[1]) < 61 and int(found[2]) >= 5
+    assert page.locator("#am-forming img").get_attribute("src") != example
+    assert not page.locator("#am-status .am-badges").count()
+
+
 def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):
     page = visit()
     upload_lion(page)
