@@ -186,7 +186,7 @@ def test_examples_are_drawn_whole_and_flipped_together():
     assert 8 < flipped.sum() < 32 and drawn.targets.unique().tolist() == [0, 1, 2]
     torch.testing.assert_close((drawn.masks * 250).to(torch.uint8), drawn.pixels)
     assert torch.equal(drawn.masks.mean((1, 2, 3)), masks.mean((1, 2, 3))[drawn.targets])
-    assert len((examples + drawn).targets) == 43
+    assert len(Examples.joined((examples, drawn)).targets) == 43
 
 
 def test_logits_like_the_masks_have_a_low_loss():

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..images.upsampling import upsampled
-from ..problem import losses
 from .features import Features
-from .lesson import Lesson, composites, margins
+from .lesson import Lesson, levels, margins
 from .network import CELLS
 
 STEPS = 60
@@ -46,8 +45,10 @@ class Examples(NamedTuple):
     targets: Tensor
     masks: Tensor
 
-    def __add__(self, more: Examples) -> Examples:  # type: ignore[override]
-        return Examples(*(torch.cat(pair) for pair in zip(self, more, strict=True)))
+    @classmethod
+    def joined(cls, parts: Sequence[Examples]) -> Examples:
+        """Those of all parts, of which there is at least one."""
+        return cls(*map(torch.cat, zip(*parts, strict=True)))
 
     def drawn(self, count: int, random: torch.Generator) -> Examples:
         """Some of them, every other one flipped."""
@@ -102,7 +103,7 @@ def searched(
         progress = min(1.0, 2 * step / STEPS)
         with torch.enable_grad():
             logits = cells()
-            level = _levels(logits.detach(), share)
+            level = levels(logits.detach(), share)
             logits = SOFT * (SHARP / SOFT) ** progress * (logits - level)
             soft = torch.sigmoid(upsampled(logits, pixels.shape[-2:]))
             loss, held = _shown(lesson, pixels, features, soft, random)
@@ -130,35 +131,18 @@ def evidence_logits(features: Features, size: Sequence[int]) -> Tensor:
     return START_LOGIT * (2 * F.interpolate(evidence, grid, mode="bilinear") - 1)
 
 
-def _levels(logits: Tensor, share: Tensor) -> Tensor:
-    """N x 1 x 1 x 1: above which a share of each image's logits lies."""
-    rows = logits.flatten(1).sort(1, descending=True).values
-    place = (share * rows.shape[1]).long().clamp(max=rows.shape[1] - 1)
-    return rows.gather(1, place[:, None]).view(-1, 1, 1, 1)
-
-
 def _shown(
     lesson: Lesson, pixels: Tensor, features: Features, soft: Tensor, random: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """The sum of the losses of N masks, and the share of the composites of each that hold."""
-    count, config = len(pixels), lesson.config
+    count, weights = len(pixels), lesson.config.weights
     seed = int(torch.randint(2**31, (1,), generator=random, device=random.device))
-    order = torch.randperm(DRAWS * count, generator=torch.Generator().manual_seed(seed)).tolist()
-    names = [lesson.names[place % len(lesson.names)] for place in order]
-    batch = composites(pixels, soft, names, lesson.classifier.gray, random)
-    with lesson.autocast():
-        response = lesson.classifier(batch)
+    names = lesson.dealt(DRAWS * count, seed)
+    response, matched = lesson.response_to(pixels, soft, names, features, random)
     asked, logits = features.targets.repeat(DRAWS), response.logits.float()
     log_p = logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
-    matched = losses.activation(
-        [stage.repeat(DRAWS, 1, 1, 1) for stage in features.response.activations],
-        response.activations,
-        config.distances,
-        config.layer_weights,
-    )
-    weights = config.weights
     label = weights.robustness or weights.cross_entropy
-    loss = weights.activation * matched * len(batch) - label * log_p.sum()
+    loss = weights.activation * matched * len(names) - label * log_p.sum()
     with torch.no_grad():
         gray = torch.tensor([name == "gray" for name in names], device=log_p.device)
         excess = margins(logits, asked) - MARGIN

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..classifiers.classifier import Classifier
+from ..classifiers.classifier import Classifier, Response
 from ..images.upsampling import upsampled
 from ..problem import losses
 from ..problem.backgrounds import BACKGROUNDS, kinds
@@ -94,25 +94,18 @@ class Lesson:
     ) -> Outcome:
         """The outcome of N x 1 x h x w logits for N x C x H x W pixels."""
         shown = self.shown(upsampled(logits.float(), pixels.shape[-2:]), random)
-        batch = composites(pixels, shown.soft, shown.kinds, self.classifier.gray, random)
-        with self.autocast():
-            response = self.classifier(batch)
+        response, matched = self.response_to(pixels, shown.soft, shown.kinds, features, random)
         asked = features.targets.repeat(self.draws)
         log_p = response.logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
         own = torch.sigmoid(self.sharpness * shown.logits).flatten(1).mean(1)
-        weights, original = self.config.weights, features.response.activations
+        weights = self.config.weights
         terms = {
             "cross_entropy": -log_p.mean(),
-            "activation": losses.activation(
-                [stage.repeat(self.draws, 1, 1, 1) for stage in original],
-                response.activations,
-                self.config.distances,
-                self.config.layer_weights,
-            ),
+            "activation": matched,
             "area": _mean(own, shown.own),
             "total_variation": losses.total_variation(shown.soft),
         }
-        scales = {
+        scales: dict[str, float | Tensor] = {
             "cross_entropy": weights.robustness or weights.cross_entropy,
             "activation": weights.activation,
             "area": self.area_weight,
@@ -129,6 +122,31 @@ class Lesson:
         terms["excess"], terms["held"] = self.held(shown, response.logits, log_p, features)
         terms["cut_area"] = _mean((shown.logits > 0).float().flatten(1).mean(1), shown.own)
         return Outcome(loss, {name: term.detach() for name, term in terms.items()})
+
+    def response_to(
+        self,
+        pixels: Tensor,
+        masks: Tensor,
+        named: Sequence[str],
+        features: Features,
+        random: torch.Generator,
+    ) -> tuple[Response, Tensor]:
+        """The classifier's response to N masks on K N backgrounds, and the activation term.
+
+        Args:
+            named: as in `composites`.
+        """
+        batch = composites(pixels, masks, named, self.classifier.gray, random)
+        with self.autocast():
+            response = self.classifier(batch)
+        draws = len(named) // len(pixels)
+        matched = losses.activation(
+            [stage.repeat(draws, 1, 1, 1) for stage in features.response.activations],
+            response.activations,
+            self.config.distances,
+            self.config.layer_weights,
+        )
+        return response, matched
 
     @torch.no_grad()
     def held(
@@ -159,16 +177,30 @@ class Lesson:
     def shown(self, logits: Tensor, random: torch.Generator) -> Shown:
         """Masks of N x 1 x H x W logits, and what stands behind them."""
         count, device = len(logits), logits.device
-        sample = logits.detach()[..., ::4, ::4].flatten(1).sort(1, descending=True).values
         lots = torch.rand(count, generator=random, device=device)
-        place = (SHARES[0] * (SHARES[1] / SHARES[0]) ** lots * sample.shape[1]).long()
-        level = sample.gather(1, place[:, None])[:, 0]
+        share = SHARES[0] * (SHARES[1] / SHARES[0]) ** lots
+        level = levels(logits.detach()[..., ::4, ::4], share)
         own = (torch.rand(count, generator=random, device=device) >= OTHER_SHARES).float()
-        shift = (level * (1 - own)).view(-1, 1, 1, 1)
+        shift = level * (1 - own).view(-1, 1, 1, 1)
         soft = torch.sigmoid(self.sharpness * (logits - shift))
-        seeded = torch.Generator().manual_seed(random.initial_seed())  # the device need not wait
-        order = torch.randperm(self.draws * count, generator=seeded).tolist()
-        return Shown(logits, soft, own, [self.names[place % len(self.names)] for place in order])
+        named = self.dealt(self.draws * count, random.initial_seed())  # the device need not wait
+        return Shown(logits, soft, own, named)
+
+    def dealt(self, count: int, seed: int) -> list[str]:
+        """Kinds of background for so many composites: each about as often, in a random order."""
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+        return [self.names[place % len(self.names)] for place in order]
+
+
+def levels(logits: Tensor, share: Tensor) -> Tensor:
+    """N x 1 x 1 x 1: the logit of each N x 1 x h x w image above which a share of them lies.
+
+    Args:
+        share: N, below 1.
+    """
+    rows = logits.flatten(1).sort(1, descending=True).values
+    place = (share * rows.shape[1]).long()
+    return rows.gather(1, place[:, None]).view(-1, 1, 1, 1)
 
 
 def composites(

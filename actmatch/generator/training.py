@@ -337,19 +337,20 @@ class Training:
         if self.step >= self.taught:
             return
         path, saved = self._examples_file(out), time.monotonic()
-        if path.is_file():
-            self.examples = Examples(**self._read_state(path)["examples"])
-        while (found := 0 if self.examples is None else len(self.examples.pixels)) < self._wanted:
+        parts = [Examples(**self._read_state(path)["examples"])] if path.is_file() else []
+        found = sum(len(part.pixels) for part in parts)
+        while found < self._wanted:
             random = self._random(-1 - found // self.config.batch)
             with torch.no_grad():
                 pixels, features = self.batch(random)
-                more = searched(self.lesson, pixels, features, random)
-            self.examples = more if self.examples is None else self.examples + more
+                parts.append(searched(self.lesson, pixels, features, random))
+            found += len(pixels)
             if time.monotonic() - saved > SAVE_EVERY:
-                self._store_examples(path)
+                self._store_examples(Examples.joined(parts), path)
                 saved = time.monotonic()
-            yield Progress(self.step, {}, len(self.examples.pixels))
-        self._store_examples(path)
+            yield Progress(self.step, {}, found)
+        self.examples = Examples.joined(parts)
+        self._store_examples(self.examples, path)
 
     @property
     def _wanted(self) -> int:
@@ -361,9 +362,8 @@ class Training:
         index = self.accelerator.process_index if self.accelerator else 0
         return out.with_suffix(EXAMPLES_SUFFIX + (str(index) if index else ""))
 
-    def _store_examples(self, path: Path) -> None:
-        assert self.examples is not None
-        stored = dict(config=repr(self.config), examples=self.examples._asdict())
+    def _store_examples(self, examples: Examples, path: Path) -> None:
+        stored = dict(config=repr(self.config), examples=examples._asdict())
         written(path, lambda aside: torch.save(stored, aside))
 
     @property
