@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..classifiers.origin import shown_path
 from ..evidence.suspicion import AMBER, RED
-from ..wording import percent
+from ..wording import decimal, percent
 from .extra import library
 from .row import mask_of
 from .store import read_rows, read_run
@@ -53,10 +53,6 @@ def lead(row: Row) -> float:
     return deepest["cosine"] - deepest["random_cosine"]
 
 
-def _two_digits(value: float) -> str:
-    return f"{value:.2f}"
-
-
 def _one_digit(value: float) -> str:
     return f"{value:.1f}"
 
@@ -72,9 +68,9 @@ def _whole(value: float) -> str:
 AREA = Figure("kept pixels", lambda row: row["area"], percent)
 KEEP_RATE = Figure("backgrounds survived", lambda row: row["pooled_rate"], percent)
 PIECES = Figure("pieces", lambda row: row["components"], _whole)
-RATIO = Figure("share of the probability", lambda row: row["confidence_ratio"], _two_digits)
-MATCH = Figure("match of the deepest stage", lambda row: row["layers"][-1]["cosine"], _two_digits)
-LEAD = Figure("lead of that over random masks", lead, _two_digits)
+RATIO = Figure("share of the probability", lambda row: row["confidence_ratio"], decimal)
+MATCH = Figure("match of the deepest stage", lambda row: row["layers"][-1]["cosine"], decimal)
+LEAD = Figure("lead of that over random masks", lead, decimal)
 PASSES = Figure("passes", lambda row: row["passes"], _rounded)
 SECONDS = Figure("seconds", lambda row: row["seconds"], _one_digit)
 FIGURES = (AREA, KEEP_RATE, PIECES, RATIO, MATCH, LEAD, PASSES, SECONDS)

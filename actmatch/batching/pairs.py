@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..images.shape import iou
 from .census import FIGURES, Census, Figure, Row
 from .row import mask_of
 
@@ -173,8 +174,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
         height, width = one.shape
         picture = Image.fromarray(other.astype(np.uint8) * 255)
         other = np.asarray(picture.resize((width, height), Image.Resampling.BOX)) > 127
-    union = (one | other).sum()
-    return float((one & other).sum() / union) if union else 1.0
+    return iou(one, other)
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

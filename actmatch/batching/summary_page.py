@@ -33,7 +33,7 @@ from .census import (
     lead,
     lights,
 )
-from .pairs import Difference, Pairs
+from .pairs import ANSWERS, Difference, Pairs
 from .row import mask_of
 from .source import Item, item_bytes
 
@@ -146,13 +146,9 @@ def _spread(run: Census, figure: Figure) -> str:
 
 def _yes(runs: list[Census]) -> Iterator[tuple[str, ...]]:
     """For how many photographs the yes-or-no figures are true."""
-    for name, title in (
-        ("promise_kept", "promise kept"),
-        ("label_kept", "label kept on gray"),
-        ("necessary", "the rest loses the label"),
-    ):
+    for name in ("promise_kept", "label_kept", "necessary"):
         shares = [run.share(name) for run in runs]
-        yield title, *("–" if share is None else percent(share) for share in shares)
+        yield ANSWERS[name], *("–" if share is None else percent(share) for share in shares)
 
 
 def _histogram(figure: Figure, runs: list[Census]) -> Histogram:
