@@ -282,7 +282,7 @@ SEARCH = dict(steps=150, draws=3, preset="robust")
 
 
 def asked_seconds(kind, **values) -> int:
-    """What is asked for by a run of a tab, with these of its values."""
+    """The seconds of a GPU that a run of a tab asks for, with these settings."""
     settings = SEARCH | dict(target=None, fit="crop", seed=0)
     asked = kind(photograph=None, classifier="net", device="cpu", settings=settings, weights={},
                  **values)  # fmt: skip
