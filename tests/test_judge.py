@@ -178,6 +178,19 @@ def test_where_nothing_holds_on_the_panel_the_best_tradeoff_is_tested(
     assert verdict.irreducible is None
 
 
+@pytest.mark.parametrize("preset", sorted({*PROMISED} - {*ON_DRAWS}))
+def test_where_no_cut_holds_on_gray_what_is_left_of_the_whole_photograph_is_tested(
+    quadrant, problem, monkeypatch, preset
+):
+    """Even if the ranking is upside down."""
+    judge = judge_of(problem, preset)
+    monkeypatch.setattr(judge, "select_best", lambda candidates: None)
+    verdict = judge.smallest(seen(quadrant_first().flip((0, 1))))
+    assert verdict.kept
+    assert verdict.mask.mean() <= LARGEST_ANSWER
+    assert (verdict.mask * quadrant_mask(1)).sum() > 0.5 * verdict.mask.sum()
+
+
 def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one(quadrant, problem):
     judge = judge_of(problem, "recognizable")
     before = len(judge.panel.drawn)

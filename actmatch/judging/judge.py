@@ -104,13 +104,14 @@ class Judge:
         backgrounds of the test are added to the panel, and the smallest mask from which it was
         reduced that still holds there, or else a wider cut, is reduced and tested next, with the
         passes that are left but at least `LEAST_PASSES`; tiles necessary in a smaller mask are not
-        tested again. If no mask up to `LARGEST_ANSWER` holds on the panel, which demands more than
-        is promised, the best compromise is tested. `Verdict.kept` is False if none is accepted.
+        tested again. If no cut up to `LARGEST_ANSWER` holds on the panel, which may demand more
+        than is promised, what is `left_of_whole` takes its place; if nothing is, the best
+        compromise is tested. `Verdict.kept` is False if none is accepted.
 
         Args:
             attempts: masks that are tested at most.
         """
-        start, ranking = self.select_best(candidates) or (None, candidates.average)
+        start, ranking = self.select_best(candidates) or self.left_of_whole(candidates.average)
         if start is None:
             best = self.compromise(ranking)
             small = best.mask.mean().item() <= LARGEST_ANSWER
@@ -175,6 +176,21 @@ class Judge:
     def most(self) -> float:
         """The area that a mask may have: that of the selected one, or at first `LARGEST_ANSWER`."""
         return self.selected.mask.mean().item() if self.selected else LARGEST_ANSWER
+
+    def left_of_whole(self, ranking: Tensor) -> tuple[Tensor | None, Tensor]:
+        """What is left of the whole photograph after dropping unneeded tiles, and the ranking.
+
+        None if that is more than `LARGEST_ANSWER`. Only if gray alone is promised: where no cut
+        holds on drawn backgrounds, hardly a tile of the photograph can be spared.
+
+        Args:
+            ranking: H x W; tiles that rank lowest are dropped first.
+        """
+        whole = self.shaped(torch.ones_like(ranking))
+        if not (self.promise.gray_alone and self.panel.holds(whole)):
+            return None, ranking
+        mask = Elimination(self.panel, whole, self.shape).run(ranking).mask
+        return (mask if mask.mean().item() <= LARGEST_ANSWER else None), ranking
 
     def smallest_reduced(
         self, reduced: Elimination, ranking: Tensor, known: Iterable[Tensor]
