@@ -67,7 +67,7 @@ class CompareConfig:
     trials: int = bounded(
         TRIALS, 1, 256, 1, "Infills of each random kind", "More narrows the intervals; each costs."
     )
-    hops: int = bounded(
+    hops: int | None = bounded(
         None,
         1,
         48,

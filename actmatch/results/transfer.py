@@ -75,7 +75,7 @@ def transfer(
     classifiers: Sequence[Classifier],
     photograph: Source,
     masks: Sequence[Tensor],
-    target: str | None = None,
+    target: int | str | None = None,
     fit: str = "crop",
 ) -> Transfer:
     """The matrix of classifiers and their masks on one photograph.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +26,7 @@ from . import example, html, preview, question
 from .asked import PRESET_SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, class_asked
 from .examples_row import choose_on_click, examples_row
 from .glossary import promises
-from .runner import PRIVATE, QUICK, QUIET, Frame, in_words, into
+from .runner import PRIVATE, QUICK, QUIET, Frame, Part, in_words, into
 from .search_state import SearchState
 from .upload import REMOVE_BROKEN, Photograph
 
@@ -113,14 +114,14 @@ def about_parts() -> dict[str, Component]:
     return dict(about=about, understood=understood)
 
 
-def connect(controls: dict[str, Component], result: dict[str, Component]) -> None:
+def connect(controls: dict[str, Part], result: dict[str, Part]) -> None:
     """Events: looking is quick and open to all; a preset sets its own values.
 
     Args:
         result: parts that show, until there is a result, what the classifier sees.
     """
 
-    def named(*names: str) -> dict[str, Component]:
+    def named(*names: str) -> dict[str, Part]:
         return {name: controls[name] for name in names}
 
     looking = dict(concurrency_id="look", concurrency_limit=2, **QUIET)
@@ -147,7 +148,7 @@ def connect(controls: dict[str, Component], result: dict[str, Component]) -> Non
     question.connect(controls)
 
 
-def choosing_class(controls: dict[str, Component]) -> dict[str, Any]:
+def choosing_class(controls: Mapping[str, Part]) -> dict[str, Any]:
     """An event that offers the classes of the classifier."""
     inputs = {name: controls[name] for name in ("classifier", "target")}
     return dict(fn=choose_classifier, inputs_kwargs=inputs, outputs=controls["target"])

@@ -31,10 +31,16 @@ class Scene:
     classifier: str
     device: str
 
-    def check(self) -> None:
-        """A `ValueError` where there is no photograph."""
+    @property
+    def given(self) -> Source:
+        """The photograph; a `ValueError` where there is none."""
         if self.photograph is None:
             raise ValueError(NO_PHOTOGRAPH)
+        return self.photograph
+
+    def check(self) -> None:
+        """A `ValueError` where there is no photograph."""
+        _ = self.given
 
     def loaded(self) -> Classifier:
         """The classifier, on its device; a `ValueError` where there is no such one."""
@@ -76,12 +82,12 @@ class SearchScene(Scene):
         """
         config = self.config()
         question = AskedQuestion(self.question, self.rival, self.reference)
-        return question.ask(self.loaded(), self.photograph, config)
+        return question.ask(self.loaded(), self.given, config)
 
     def posed(self) -> tuple[Problem, ExplainConfig]:
         """The problem that the photograph poses, and the settings."""
         classifier, config = self.answering()
-        return pose_photograph(classifier, self.photograph, config), config
+        return pose_photograph(classifier, self.given, config), config
 
 
 def allowed(config: ExplainConfig) -> ExplainConfig:

@@ -198,6 +198,7 @@ def ranking_chart(card: ScoreCard) -> alt.Chart:
     """p_y of a ranked mask while its best pixels are deleted, and while they are inserted."""
     import altair as alt
 
+    assert card.deletion is not None and card.insertion is not None
     curves = {"deleted": card.deletion, "inserted on gray": card.insertion}
     titles = [f"{name}: area {curve.area:.2f}" for name, curve in curves.items()]
     rows = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import fields, make_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from torch import Tensor
@@ -139,7 +139,7 @@ def inputs() -> dict[str, gr.components.Component]:
         ),
     }  # fmt: skip
     for name in NUMBERS:
-        default = ExplainConfig.__dataclass_fields__[name].default
+        default: Any = ExplainConfig.__dataclass_fields__[name].default
         parts[name] = number(ExplainConfig, name, default)
     for name in WEIGHTS:
         parts[WEIGHT + name] = number(Weights, name, None)
@@ -194,7 +194,11 @@ def publish(
 
 
 class Given:
-    """What a program gives; subclasses have it as attributes."""
+    """What a program gives; subclasses have it as attributes, which `takes` names."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def loaded(self) -> Classifier:
         """The classifier, on its device, for as long as a run may take."""
@@ -215,8 +219,8 @@ class Given:
         """The settings; those that are None are the preset's."""
         named = {name: getattr(self, name) for name in (*CHOICES, *NUMBERS)}
         named["target"] = class_asked(named["target"])
-        weights = {name: getattr(self, WEIGHT + name) for name in WEIGHTS}
-        weights = {name: weight for name, weight in weights.items() if weight is not None}
+        given = {name: getattr(self, WEIGHT + name) for name in WEIGHTS}
+        weights: Any = {name: weight for name, weight in given.items() if weight is not None}
         return allowed(ExplainConfig(**named, weights=weights))
 
     def posed(self) -> tuple[Classifier, ExplainConfig]:
@@ -238,7 +242,8 @@ class Given:
             return None
         start = given.pop("go_on_from", None)
         logits = None if start is None else logits_to_continue(start, start)
-        return Guidance(logits, **{name: mask.bool() for name, mask in given.items()})
+        masks: dict[str, Any] = {name: mask.bool() for name, mask in given.items()}
+        return Guidance(logits, **masks)
 
 
 def takes(*names: str) -> Callable[[Callable], Callable]:
@@ -261,7 +266,7 @@ def takes(*names: str) -> Callable[[Callable], Callable]:
         def stream(**values: Any) -> Iterator[Any]:
             yield from action(checked(values))
 
-        handler = stream if inspect.isgeneratorfunction(action) else call
+        handler: Any = stream if inspect.isgeneratorfunction(action) else call
         handler.__name__, handler.__doc__ = action.__name__, action.__doc__
         handler.__wrapped__ = kind
         return handler
@@ -453,7 +458,7 @@ def transfer(asked: Given) -> Iterator[tuple]:
 # --- what is told meanwhile ----------------------------------------------------------------------
 
 
-def told(steps: Generator, words: Callable[[Any], str], count: int) -> Frames:
+def told(steps: Generator[Any, None, Any], words: Callable[[Any], str], count: int) -> Frames:
     """How far it is, in words, now and then; returns what the generator returns.
 
     Args:

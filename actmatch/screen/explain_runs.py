@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance
@@ -34,6 +33,7 @@ from .runner import (
     Form,
     Frame,
     Pace,
+    Part,
     ShownSteps,
     in_words,
     into,
@@ -90,7 +90,7 @@ class ExplainAsked(SearchScene):
 
 def connect(screen: Screen) -> None:
     """Events of the buttons, and of everything that a search follows at once."""
-    refine, shown = screen.tabs[Refine], result_parts(screen)
+    refine, shown = screen.tab(Refine), result_parts(screen)
     buttons = screen.named("stop", "explain", "reset")
     ended = into(buttons, end)
     form = Form(ExplainAsked, marks=refine.marks, **screen.search_scene())
@@ -113,7 +113,7 @@ def connect(screen: Screen) -> None:
     buttons["stop"].click(stop_run, None, None, **at_once)
     screen.blocks.unload(leave_run)
     follow_changes(screen, shown | buttons, ended)
-    moments = screen.tabs[Timeline]
+    moments = screen.tab(Timeline)
     marked = refine.named("marks", "words", "canvas")
     forgotten = dict(state=shown["state"], **marked, **moments.parts)
     for name in SCENE:
@@ -122,7 +122,7 @@ def connect(screen: Screen) -> None:
         )
     form = Form(ExplainAsked, state=shown["state"], place=moments.place, **screen.search_scene())
     take_run.connect(moments.take.click, form, shown)
-    earlier = screen.tabs[Album]
+    earlier = screen.tab(Album)
     earlier.sheet.select(
         **into(shown | earlier.named("pair"), pick_earlier),
         inputs=[earlier.entries, earlier.action, shown["state"]],
@@ -131,13 +131,13 @@ def connect(screen: Screen) -> None:
     )
 
 
-def follow_changes(screen: Screen, shown: dict[str, Component], ended: dict[str, Any]) -> None:
+def follow_changes(screen: Screen, shown: dict[str, Part], ended: dict[str, Any]) -> None:
     """A search goes on after every change that it can follow.
 
     Args:
         shown: parts of the result, and the buttons; `ended` frees these.
     """
-    refine = screen.tabs[Refine]
+    refine = screen.tab(Refine)
     form = Form(ExplainAsked, marks=refine.marks, state=shown["state"], **screen.search_scene())
     moved = [screen.controls[name].input for name in FOLLOWED]
     remedies = screen.named(*(WEIGHT + name for name in WEIGHTS), "resolution")
@@ -150,7 +150,7 @@ def follow_changes(screen: Screen, shown: dict[str, Component], ended: dict[str,
         ).then(**ended, **QUICK)
 
 
-def result_parts(screen: Screen) -> dict[str, Component]:
+def result_parts(screen: Screen) -> dict[str, Part]:
     """What shows a result, by name: its own parts, and those of all evidence."""
     parts = dict(screen.result)
     for tab in screen.tabs.values():
@@ -256,7 +256,7 @@ def burst_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
 @in_words
 def burst(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
     """A few more steps, in the process of the search."""
-    if asked.photograph is None:
+    if asked.photograph is None or asked.state is None:
         return
     problem, config = asked.posed()
     if not asked.state.is_of(problem):  # then Explain starts a search
@@ -325,8 +325,8 @@ class Watch:
         """What to show of a step."""
         area, probability = step.area.item(), step.probability.item()
         self.history.append({"step": step.index, "area": area, "probability": probability})
-        left = self.config.steps - step.index
-        left *= (time.perf_counter() - self.started) / step.index
+        each = (time.perf_counter() - self.started) / step.index
+        left = (self.config.steps - step.index) * each
         text = "Going on from there: step" if self.earlier else "Step"
         text += (
             f" {step.index} of at most {self.config.steps} · {percent(area)} kept · "

@@ -58,9 +58,8 @@ NOTHING = "<div class='am-live am-empty' aria-hidden='true'></div>"
 def enlarged(picture: Image.Image) -> Image.Image:
     """The picture at display size, smoothly scaled."""
     scale = ENLARGED / max(picture.size)
-    return picture.resize(
-        tuple(round(side * scale) for side in picture.size), Image.Resampling.BICUBIC
-    )
+    width, height = picture.size
+    return picture.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
 
 
 def live_picture(picture: Image.Image, alt_text: str) -> str:
@@ -339,7 +338,7 @@ def _compared(words: str, best: bool) -> str:
 def answer(made: Transfer, row: int, column: int) -> str:
     """What a classifier says of the explanation by a mask, in words."""
     kept, ratio = made.label_kept[row][column], made.confidence_ratio[row][column]
-    if kept is None:
+    if kept is None or ratio is None:
         return "no such class"
     sign, verb = ("✓", "kept") if kept else ("✗", "lost")
     return f"{sign} {made.labels[row]} {verb}, {percent(ratio)} of the probability"
@@ -382,7 +381,7 @@ def overlap_matrix(made: Transfer) -> str:
 def _convinced(made: Transfer, row: int, column: int) -> str:
     kept, ratio = made.label_kept[row][column], made.confidence_ratio[row][column]
     kinds = ["am-own"] if row == column else []
-    if kept is None:
+    if kept is None or ratio is None:
         words = "no such class"
     else:
         words = f"{'✓' if kept else '✗'} {percent(ratio)}"

@@ -14,7 +14,7 @@ from ..results.explanation import Explanation
 from ..results.poster import animation, poster
 from ..results.settings import Settings, to_query
 from .question import AskedQuestion
-from .runner import PRIVATE, QUIET, Form, in_words
+from .runner import PRIVATE, QUIET, Form, Part, in_words
 from .search_state import SearchState
 from .share_row import ShareAsked
 from .tabs import Screen
@@ -44,7 +44,7 @@ def keepsake_row() -> dict[str, Component]:
         )
 
 
-def connect(parts: dict[str, Component], screen: Screen, form: Form[ShareAsked]) -> None:
+def connect(parts: dict[str, Part], screen: Screen, form: Form[ShareAsked]) -> None:
     """Events of the buttons.
 
     Args:
@@ -94,6 +94,7 @@ def gif_of(state: SearchState | None) -> str:
         gr.Error: there is no result.
     """
     found = result_in(state)
+    assert state is not None  # it holds the result
     masks = [state.mask_at(place) for place in range(len(state.moments))]
     return figure(animation(found.pixels, masks), "gif", "The mask as it formed.")
 

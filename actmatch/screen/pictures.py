@@ -15,8 +15,8 @@ from gradio.processing_utils import encode_pil_to_bytes, save_file_to_cache
 from PIL import Image
 
 
-def in_file(picture: Any, component: gr.components.Component) -> Any:
-    """The path of the component's file of a PIL image; anything else as it is."""
+def in_file(picture: Any, component: Any) -> Any:
+    """The path of a PIL image's file, in the component's format; anything else as it is."""
     if not isinstance(picture, Image.Image):
         return picture
     with tempfile.TemporaryDirectory() as aside:
@@ -40,8 +40,8 @@ class Pictures(gr.Gallery):
 
     is_template = True
 
-    def postprocess(self, value: list[tuple[Any, str]] | None) -> Any:
-        """What the browser gets of pictures, each with what is said of it."""
+    def postprocess(self, value: Any) -> Any:
+        """What the browser gets of pairs of a picture and what is said of it."""
         return super().postprocess([(in_file(each, self), words) for each, words in value or ()])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..problem.config import ExplainConfig
 from ..problem.views import contrast, similarity
 from ..results.settings import CONTRAST, OTHER, SIMILARITY, Question
 from ..server.loaded import classifier_for
-from .runner import QUICK, QUIET, Frame, in_words, into
+from .runner import QUICK, QUIET, Frame, Part, in_words, into
 from .upload import Photograph
 
 CLASS = "class"
@@ -51,12 +52,12 @@ class AskedQuestion:
             ValueError: it lacks something, or cannot be asked of this classifier and photograph.
         """
         choice("question", self.kind, QUESTIONS)
-        if self.kind == SIMILARITY and self.reference is None:
-            raise ValueError("Choose the other photograph first: similar to which one?")
         if self.kind == CLASS:
             return grouped(classifier, config.target), config
         own = replace(config, target=None)  # that of the view
         if self.kind == SIMILARITY:
+            if self.reference is None:
+                raise ValueError("Choose the other photograph first: similar to which one?")
             return similarity(classifier, photograph, self.reference, config.fit), own
         rival = None if self.rival in NO_RIVAL else self.rival
         return contrast(classifier, photograph, rival, config.target, config.fit), own
@@ -66,8 +67,9 @@ class AskedQuestion:
         """The question without the other photograph; None where it is about one class."""
         if self.kind == CLASS:
             return None
-        rival = "" if self.rival in NO_RIVAL else str(self.rival)
-        return Question(self.kind, None, rival if self.kind == CONTRAST else OTHER)
+        if self.kind == SIMILARITY:
+            return Question(SIMILARITY, None, OTHER)
+        return Question(CONTRAST, None, "" if self.rival in NO_RIVAL else str(self.rival))
 
 
 # --- layout --------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ def reference_upload() -> Photograph:
     )  # fmt: skip
 
 
-def connect(controls: dict[str, gr.components.Component]) -> None:
+def connect(controls: Mapping[str, Part]) -> None:
     """Events: what a question needs is shown with it; the rivals are those of the classifier."""
     needs = {name: controls[name] for name in ("target", "rival", "reference", "asking")}
     rivals = dict(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import gradio as gr
 from gradio.components import Component
@@ -27,14 +27,17 @@ from ..server.zero_gpu import lends, on_gpu
 from . import html
 
 Frame = dict[str, Any]  # updates by the names of the parts; all other parts stay as they are
-Asked, Step, Result = TypeVar("Asked"), TypeVar("Step"), TypeVar("Result")
+Part: TypeAlias = Any  # a component by its name: Gradio adds the methods of its events at run time
+Asked = TypeVar("Asked")
+Step = TypeVar("Step")
+Result = TypeVar("Result")
 
 FRAME_SECONDS = 0.25  # between two streamed frames
-BUSY = dict(stop=gr.update(interactive=True), explain=gr.update(interactive=False))
-FREE = dict(stop=gr.update(interactive=False), explain=gr.update(interactive=True))
-PRIVATE = dict(api_visibility="private")
-QUIET = dict(show_progress="hidden", **PRIVATE)
-QUICK = dict(queue=False, **QUIET)
+BUSY: Frame = dict(stop=gr.update(interactive=True), explain=gr.update(interactive=False))
+FREE: Frame = dict(stop=gr.update(interactive=False), explain=gr.update(interactive=True))
+PRIVATE: dict[str, Any] = dict(api_visibility="private")
+QUIET: dict[str, Any] = dict(show_progress="hidden", **PRIVATE)
+QUICK: dict[str, Any] = dict(queue=False, **QUIET)
 BROKEN = "Something went wrong here, not with you. Please try again."
 
 log = logging.getLogger(__name__)
@@ -192,10 +195,10 @@ def load_here(name: Any) -> None:
             classifier_for(name)
 
 
-def settled(frames: Generator[Any, None, Any]) -> Iterator[Any]:
+def settled(frames: Iterator[Any]) -> Iterator[Any]:
     """The same frames, each computed by as many threads as there are free cores for."""
     threads = None if lends() else RunThreads()
-    with closing(frames):
+    with closing(frames):  # type: ignore[type-var]  # each is a generator
         while True:
             if threads:
                 threads.settle()  # every time: another thread of the server may go on

@@ -96,6 +96,7 @@ class SearchState:
     def mask_at(self, place: int) -> Tensor:
         """H x W mask, 0 or 1, of a moment; places beyond them are points of the frontier."""
         if place >= len(self.moments):
+            assert self.frontier is not None  # it has that point
             return self.frontier.masks[place - len(self.moments)].float()
         size = self.logits.shape
         bits = np.unpackbits(self.moments[place].bits, count=size.numel())

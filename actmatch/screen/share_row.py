@@ -34,7 +34,7 @@ from . import linked_mask
 from .ask_column import choosing_class
 from .asked import SETTINGS, TOP_CLASS, WEIGHT, WEIGHTS, SearchScene
 from .question import CLASS, RIVAL, AskedQuestion
-from .runner import PRIVATE, QUIET, Form, Frame, in_words, into
+from .runner import PRIVATE, QUIET, Form, Frame, Part, in_words, into
 from .search_state import SearchState
 from .tabs import Screen
 
@@ -96,7 +96,7 @@ def share_form(screen: Screen) -> Form[ShareAsked]:
     return Form(ShareAsked, state=screen.result["state"], linked=screen.result["code"], **scene)
 
 
-def connect(parts: dict[str, Component], screen: Screen, form: Form[ShareAsked]) -> None:
+def connect(parts: dict[str, Part], screen: Screen, form: Form[ShareAsked]) -> None:
     """Events: texts follow the controls; a link at page load and a report set them.
 
     A link holds the mask of the result as well, and shows it where the result stands.

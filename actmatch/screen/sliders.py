@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import gradio as gr
 
 from ..bounds import bounds_of
@@ -10,8 +12,8 @@ from ..bounds import bounds_of
 def in_group(settings: type, group: str) -> tuple[str, ...]:
     """Names of the settings whose bounds say that they belong to a group."""
     return tuple(
-        name
-        for name, entry in settings.__dataclass_fields__.items()
+        entry.name
+        for entry in fields(settings)
         if "bounds" in entry.metadata and entry.metadata["bounds"].group == group
     )
 

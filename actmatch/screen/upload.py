@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from ..images.photograph import Photograph as Opened
 from ..images.photograph import open_photograph
 from .pictures import in_file
 
@@ -27,8 +26,8 @@ class Photograph(gr.Image):
 
     is_template = True  # the browser shows it as a plain image component
 
-    def preprocess(self, payload: Any) -> Opened | None:
-        """The photograph, whole and as a picture, or None where there is none.
+    def preprocess(self, payload: Any) -> Any:
+        """The photograph as an `images.photograph.Photograph`, or None where there is none.
 
         Raises:
             gr.Error: the file is not an acceptable photograph.

@@ -86,7 +86,7 @@ def remember(entries: Entries, state: SearchState | None) -> Frame:
 def beside(entries: Entries, place: int, state: SearchState | None) -> str:
     """The result at a place, and the present one, with the figures of both."""
     now = state.last if state else None
-    if now is None:
+    if state is None or now is None:
         return html.note("There is no present result; click one to bring it back first.")
     other = entries[place]
     pair = [("Present", Entry(now, state)), ("Earlier", other)]

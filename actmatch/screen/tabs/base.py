@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import gradio as gr
 from gradio.components import Component
 
 from ...results.explanation import Explanation
 from ..asked import SETTINGS, WEIGHT, WEIGHTS
-from ..runner import Frame
+from ..runner import Frame, Part
+
+Kind = TypeVar("Kind", bound="Tab")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +29,19 @@ class Screen:
     """
 
     blocks: gr.Blocks
-    controls: Mapping[str, Component]
-    result: Mapping[str, Component]
+    controls: Mapping[str, Part]
+    result: Mapping[str, Part]
     tabs: Mapping[type[Tab], Tab]
 
-    def named(self, *names: str) -> dict[str, Component]:
+    def named(self, *names: str) -> dict[str, Part]:
         """The controls of these names."""
         return {name: self.controls[name] for name in names}
+
+    def tab(self, kind: type[Kind]) -> Kind:
+        """The tab of this class."""
+        found = self.tabs[kind]
+        assert isinstance(found, kind)
+        return found
 
     def search_scene(self, question: bool = True) -> dict[str, Any]:
         """The controls that an `asked.SearchScene` is read from.
@@ -66,15 +74,15 @@ class Tab(ABC):
         """Events of the parts."""
 
     @property
-    def parts(self) -> dict[str, Component]:
+    def parts(self) -> dict[str, Part]:
         """All parts by name."""
         return {name: part for name, part in vars(self).items() if isinstance(part, Component)}
 
-    def named(self, *names: str) -> dict[str, Component]:
+    def named(self, *names: str) -> dict[str, Part]:
         """The parts of these names."""
         return {name: self.parts[name] for name in names}
 
-    def answers(self, screen: Screen, *names: str) -> dict[str, Component]:
+    def answers(self, screen: Screen, *names: str) -> dict[str, Part]:
         """The parts of these names, and the buttons Stop and Explain."""
         return self.named(*names) | screen.named("stop", "explain")
 

@@ -40,9 +40,9 @@ class BeforeAfter(EvidenceTab):
             )  # fmt: skip
 
     def connect(self, screen: Screen) -> None:
-        pictures = screen.tabs[Mask].named("overlay", "explanation")
+        pictures = screen.tab(Mask).named("overlay", "explanation")
         inputs = [self.removed, screen.result["state"], *pictures.values()]
-        shown = dict(inputs=inputs, outputs=self.slider)
+        shown: dict[str, Any] = dict(inputs=inputs, outputs=self.slider)
         self.removed.input(show_removed, **shown, **QUICK)
         screen.result["state"].change(show_removed_again, **shown, **QUICK)
 

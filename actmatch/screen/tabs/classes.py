@@ -69,7 +69,7 @@ def classes_run(session: str | None, asked: ClassesAsked) -> Iterator[Frame]:
     check_most(most)
     yield LOADING
     classifier = stoppable(asked.loaded(), session, LEFT)
-    problem = pose_photograph(classifier, asked.photograph, config)
+    problem = pose_photograph(classifier, asked.given, config)
     classes = [name for name, _ in classifier.top(problem.response.logits[0], most)]
     names = [f"the mask of {name} ({i} of {len(classes)})" for i, name in enumerate(classes, 1)]
     series = Series(problem.pixels[0].cpu(), config.steps, names, title)

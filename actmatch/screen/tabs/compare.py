@@ -77,7 +77,7 @@ class Compare(Tab):
     def connect(self, screen: Screen) -> None:
         self.methods.change(choose_methods, self.methods, self.hops, **QUICK)
         form = Form(
-            CompareAsked, **screen.tabs[Judge].region_parts, last=screen.result["state"],
+            CompareAsked, **screen.tab(Judge).region_parts, last=screen.result["state"],
             **self.named("whose", "methods", "cut", "hops"),
             **screen.named("photograph", "classifier", "device", "preset", "target", "fit", "seed"),
         )  # fmt: skip
@@ -126,7 +126,7 @@ def comparison_run(session: str | None, asked: CompareAsked) -> Iterator[Frame]:
     card = ScoreConfig(target=config.target, fit=config.fit, seed=config.seed)
     region = asked.region(classifier, card)
     classifier = stoppable(classifier, session, STOPPED, LEFT)
-    rows = Steps(compare_rows(classifier, asked.photograph, region, config))
+    rows = Steps(compare_rows(classifier, asked.given, region, config))
     count = len(config.methods) + 1
     for done, name in enumerate(rows):
         text = f"{method_named(name)}: {done + 1} of {count} …"

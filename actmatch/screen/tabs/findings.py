@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import gradio as gr
 from PIL import Image
@@ -20,6 +21,7 @@ from .pieces import IDLE, forming, forming_mask, masks, masks_gallery, pictured
 SHOWN = ("status", "live", "pictures")
 CLEARED = dict(pictures=pictured(), **IDLE)
 LOADING = dict(status=html.status("Loading the classifier …", 0.0), pictures=pictured(), **BUSY)
+Made = TypeVar("Made", bound=Gathered)
 
 
 class FindingsTab(Tab):
@@ -58,8 +60,8 @@ class Series:
     def frames(
         self,
         session: str | None,
-        search: Callable[[Callable[[], bool]], Generator[Finding, None, Gathered]],
-    ) -> Generator[Frame, None, Gathered]:
+        search: Callable[[Callable[[], bool]], Generator[Finding, None, Made]],
+    ) -> Generator[Frame, None, Made]:
         """The searches at work; returns what was found."""
         shown = 0
         findings = ShownSteps(

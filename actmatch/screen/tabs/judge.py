@@ -156,13 +156,14 @@ class Judge(Tab):
         )  # fmt: skip
 
     def connect(self, screen: Screen) -> None:
-        drawn = dict(
+        seen = screen.named("photograph", "classifier", "fit")
+        drawn: dict[str, Any] = dict(
             fn=canvas,
-            inputs_kwargs=screen.named("photograph", "classifier", "fit"),
+            inputs_kwargs=seen,
             outputs=self.editor,
             concurrency_id="look",
         )
-        for changed in drawn["inputs_kwargs"].values():
+        for changed in seen.values():
             changed.change(**drawn, **QUIET)
         needs = self.named("editor", "file", "method", "share")
         self.source.change(**into(needs, choose_source), inputs=self.source, **QUICK)
@@ -180,7 +181,7 @@ def canvas(photograph: Source | None, classifier: str, fit: str) -> Any:
     if photograph is None:
         return None
     picture = read_photograph(photograph)
-    box = (0, 0, *picture.size)
+    box: tuple[int, ...] = (0, 0, *picture.size)
     if fit == "crop":
         box = seen_box(picture.size, classifier_for(classifier).data_config)
     return html.enlarged(marked(picture, box, html.ENLARGED))
@@ -213,13 +214,13 @@ class AskedRegion(Scene):
     def region(self, classifier: Classifier, config: ScoreConfig) -> Region:
         """The region that the visitor means; a `ValueError` where there is none."""
         if self.source == METHOD:
-            return region_of_method(classifier, self.photograph, self.method, self.share, config)
+            return region_of_method(classifier, self.given, self.method, self.share, config)
         if self.source == UPLOAD:
             if not self.mask_file:
                 raise ValueError("Choose a mask file first: white keeps, black removes.")
             return self.mask_file
         if self.source == LAST:
-            return last_mask(self.last, classifier, self.photograph, config.fit)
+            return last_mask(self.last, classifier, self.given, config.fit)
         if not self.editor or self.editor["background"] is None:
             raise ValueError("Choose a photograph first, then paint on it.")
         return read_strokes(
@@ -252,9 +253,7 @@ def judgment_run(session: str | None, asked: JudgeAsked) -> Iterator[Frame]:
     asked.check()
     config, classifier = asked.config(), asked.loaded()
     region = asked.region(classifier, config)
-    yield show(
-        judge(stoppable(classifier, session, STOPPED, LEFT), asked.photograph, region, config)
-    )
+    yield show(judge(stoppable(classifier, session, STOPPED, LEFT), asked.given, region, config))
 
 
 def show(judgment: Judgment) -> Frame:

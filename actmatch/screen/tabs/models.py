@@ -110,7 +110,7 @@ def transfer_run(session: str | None, asked: ModelsAsked) -> Iterator[Frame]:
 
 def this_mask(session: str | None, asked: ModelsAsked, config: ExplainConfig) -> Iterator[Frame]:
     """What every classifier says of the mask of the last explanation."""
-    photograph, fit = asked.photograph, config.fit
+    photograph, fit = asked.given, config.fit
     mask = last_mask(asked.last, asked.loaded(), photograph, fit)
     yield dict(status=html.status("Showing the mask to every classifier …", 0.3), **CLEARED)
     names = dict.fromkeys((asked.classifier, *asked.names))  # the mask's own one first
@@ -135,12 +135,12 @@ def own_masks(session: str | None, asked: ModelsAsked, config: ExplainConfig) ->
     found: list[Explanation] = []
     for place, classifier in enumerate(classifiers, start=1):
         turn = Turn(classifier, place, len(classifiers))
-        one = yield from turn.searched(session, asked.photograph, config)
+        one = yield from turn.searched(session, asked.given, config)
         found.append(one)
         yield dict(pictures=pictured(masks(found, [one.classifier for one in found])))
         if one.stopped:
             break
-    yield show_own(asked.photograph, config, classifiers, found)
+    yield show_own(asked.given, config, classifiers, found)
 
 
 @dataclass(frozen=True)

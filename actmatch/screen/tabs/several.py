@@ -75,10 +75,10 @@ def several_run(session: str | None, asked: SeveralAsked) -> Iterator[Frame]:
     yield LOADING
     classifier, config = asked.answering()
     classifier = stoppable(classifier, session, LEFT)
-    pixels = to_pixels(asked.photograph, classifier.data_config, config.fit)[0]
+    pixels = to_pixels(asked.given, classifier.data_config, config.fit)[0]
     limits.check()
     names = [f"the {ordinal} of at most {limits.most}" for ordinal in ORDINALS[: limits.most]]
     series = Series(pixels, config.steps, names, lambda number, _: str(number))
-    search = partial(explain_several_steps, classifier, asked.photograph, config, limits)
+    search = partial(explain_several_steps, classifier, asked.given, config, limits)
     several = yield from series.frames(session, search)
     yield series.show(several, several.sentence)
