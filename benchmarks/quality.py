@@ -39,7 +39,7 @@ from actmatch.batching.store import read_rows as read_batch
 from actmatch.classifiers.classifier import Classifier
 from actmatch.evidence.scorecard import measure
 from actmatch.judging.acceptance import put_to_trial
-from actmatch.judging.judge import Draws
+from actmatch.judging.selector import Draws
 from actmatch.methods.attention import NoAttention
 from actmatch.methods.registry import METHODS
 from actmatch.problem.backgrounds import kinds
@@ -83,7 +83,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "no Grad-CAM start": (dict(start="none"), {}),
     "any shape": (dict(pieces=0, grain=1), {}),
     "nothing is eliminated": (
-        {}, {"actmatch.judging.judge.Elimination.run": lambda found, *asked: found}
+        {}, {"actmatch.judging.selector.Elimination.run": lambda found, *asked: found}
     ),
     "one background a step": (dict(draws=1), {}),
     "three backgrounds a step": (dict(draws=3), {}),

@@ -11,7 +11,7 @@ from toys import HALF, SIDE, quadrant_mask, random_pixels, tiny_classifier, two_
 from actmatch import ExplainConfig, Guidance
 from actmatch.images.shape import iou
 from actmatch.judging.acceptance import put_to_trial
-from actmatch.judging.judge import Judge, cut, mask_of
+from actmatch.judging.selector import Selector, cut, mask_of
 from actmatch.problem.guidance import HELD, limited, logits_to_continue
 from actmatch.problem.problem import pose
 from actmatch.progress import drain
@@ -118,7 +118,7 @@ def test_pixels_to_keep_are_not_eliminated_and_not_counted_as_tiles(quadrant, pr
     guided = problem.guided(Guidance(keep=CORNER))
     config = ExplainConfig(preset="smallest", **QUICK)
     *_, step = optimize(guided, config)
-    verdict = Judge(guided, config).smallest(step.candidates)
+    verdict = Selector(guided, config).smallest(step.candidates)
     assert (verdict.mask[0, 0][CORNER] == 1).all()
     tested, necessary = verdict.irreducible
     assert tested == necessary > 0

@@ -11,7 +11,7 @@ import torch
 
 from actmatch import CircuitConfig, ExplainConfig, circuit, load_classifier
 from actmatch.judging.acceptance import BELOW
-from actmatch.judging.judge import LARGEST_ANSWER
+from actmatch.judging.selector import LARGEST_ANSWER
 from actmatch.results.explain import explain
 
 pytestmark = pytest.mark.real

@@ -7,7 +7,7 @@ import torch
 from toys import HALF, SIDE, nothing_there, two_tiles
 
 from actmatch import ExplainConfig, Guidance, Promise
-from actmatch.judging.judge import Judge
+from actmatch.judging.selector import Selector
 from actmatch.search.optimize import Candidates
 from actmatch.search.start import SHARE, find_start
 from actmatch.search.window import FIRST, FOUND, Disc, apart, find_discs, slack_of
@@ -89,7 +89,7 @@ def test_the_disc_is_the_answer_where_the_search_found_nothing_smaller(problem):
     poor = torch.full((1, 1, SIDE, SIDE), 1.0)
     poor[..., 16:, :] = -1.0
     candidates.offer(poor, (poor > 0).float().mean(), torch.tensor(1.0))
-    verdict = Judge(problem, config).smallest(candidates)
+    verdict = Selector(problem, config).smallest(candidates)
     assert verdict.kept
     assert verdict.mask.sum() <= (disc > 0).sum()
     assert not (verdict.mask[0, 0] > (disc > 0)).any()

@@ -1,4 +1,4 @@
-"""From a photograph to its explanation: search, judge, measure."""
+"""From a photograph to its explanation: search, select, measure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..evidence.frontier import measure_frontier
 from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.scorecard import with_layer_weights
 from ..images.photograph import Source
-from ..judging.judge import Draws, Judge, Verdict, cut, mask_of
+from ..judging.selector import Draws, Selector, Verdict, cut, mask_of
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem, pose_photograph
@@ -78,15 +78,15 @@ def search(
     problem = problem.guided(guidance).metered()
     history, threads = History(), {torch.get_num_threads()}
     with memory_errors_in_words():
-        judge = Judge(problem, config) if config.promise else None
+        selector = Selector(problem, config) if config.promise else None
         for step in optimize(problem, config):
             history.add(step)
             yield step
             threads.add(torch.get_num_threads())
             hurried = stopped()
-            if hurried or (judge and judge.is_done(step)):
+            if hurried or (selector and selector.is_done(step)):
                 break
-        verdict, others = _verdict(problem, config, step.candidates, judge, hurried)
+        verdict, others = _verdict(problem, config, step.candidates, selector, hurried)
         explanation = _scored(problem, config, verdict, others)
     return replace(
         explanation,
@@ -112,7 +112,7 @@ def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:
     problem = problem.guided(Guidance(logits=logits_to_continue(chosen, chosen))).metered()
     with memory_errors_in_words():
         promise = config.promise
-        kept = promise and Judge(problem, config).accepts(chosen)
+        kept = promise and Selector(problem, config).accepts(chosen)
         verdict = Verdict(chosen, chosen, bool(kept))
         explanation = _scored(problem, config, verdict, ())
     return replace(explanation, seconds=time.perf_counter() - started)
@@ -162,13 +162,13 @@ def _verdict(
     problem: Problem,
     config: ExplainConfig,
     candidates: Candidates,
-    judge: Judge | None,
+    selector: Selector | None,
     hurried: bool,
 ) -> tuple[Verdict, list[Tensor]]:
     """The mask that answers the settings, and masks of other sizes."""
-    if judge:
-        verdict = (judge.quickest if hurried else judge.smallest)(candidates)
-        return verdict, list(judge.parts(verdict))
+    if selector:
+        verdict = (selector.quickest if hurried else selector.smallest)(candidates)
+        return verdict, list(selector.parts(verdict))
 
     def shaped(logits: Tensor) -> Tensor:
         return problem.guidance.apply(config.shape.of(mask_of(logits)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..classifiers.groups import GROUP, names_group
 from ..evidence.scorecard import Prediction, ScoreCard
-from ..judging.judge import LARGEST_ANSWER
+from ..judging.selector import LARGEST_ANSWER
 from ..problem.backgrounds import BACKGROUNDS
 from ..problem.config import PRESETS, ExplainConfig
 from ..wording import percent

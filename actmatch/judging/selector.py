@@ -41,7 +41,7 @@ class Draws(IntEnum):
     """What backgrounds are drawn for; each purpose has its own seeds, and so has the search."""
 
     SELECT = 1
-    JUDGE = 2
+    TRIAL = 2
     REPORT = 3
     CORE = 4
 
@@ -78,7 +78,7 @@ class Selected(NamedTuple):
     ranking: Tensor
 
 
-class Judge:
+class Selector:
     """Finds a small mask that keeps the promise, among the candidates of a search.
 
     Masks are selected and reduced on a panel of backgrounds, and tested on others.
@@ -326,7 +326,7 @@ class Judge:
         If it is rejected, these backgrounds are added to the panel.
         """
         self.tested += 1
-        seed = Draws.JUDGE.seed(self.seed) + 1000 * self.tested
+        seed = Draws.TRIAL.seed(self.seed) + 1000 * self.tested
         trial = put_to_trial(self.problem, mask, self.promise, seed)
         if not trial.kept:
             self.panel.add(trial.drawn, trial.margins)

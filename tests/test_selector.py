@@ -24,13 +24,13 @@ from toys import (
 from actmatch import PRESETS, ExplainConfig
 from actmatch.classifiers.classifier import Classifier
 from actmatch.judging.acceptance import MOST_DRAWS, put_to_trial
-from actmatch.judging.judge import (
+from actmatch.judging.selector import (
     ATTEMPTS,
     HURRIED,
     LARGEST_ANSWER,
     TRADEOFF_AREAS,
     Draws,
-    Judge,
+    Selector,
     Verdict,
     aim,
     cut,
@@ -49,8 +49,8 @@ SHORT = dict(steps=30, resolution=8, seed=0)
 TOY = dict(steps=40, patience=40, resolution=16)
 
 
-def judge_of(problem, preset="robust", **settings) -> Judge:
-    return Judge(problem, ExplainConfig(preset=preset, **settings))
+def selector_of(problem, preset="robust", **settings) -> Selector:
+    return Selector(problem, ExplainConfig(preset=preset, **settings))
 
 
 def seen(ranking: torch.Tensor) -> Candidates:
@@ -78,14 +78,14 @@ def whole_window() -> Problem:
 
 
 def test_cuts_go_up_to_the_largest_answer_and_down_in_strides(quadrant, problem):
-    judge, ranking = judge_of(problem), quadrant_first()
-    areas = [mask.mean().item() for mask in judge.cuts(ranking, 0.1, 1.5)]
+    selector, ranking = selector_of(problem), quadrant_first()
+    areas = [mask.mean().item() for mask in selector.cuts(ranking, 0.1, 1.5)]
     assert areas == sorted(areas)
     assert LARGEST_ANSWER / 1.1 < areas[-1] <= LARGEST_ANSWER
-    areas = [mask.mean().item() for mask in judge.cuts(ranking, 0.9, 1 / 1.5)]
+    areas = [mask.mean().item() for mask in selector.cuts(ranking, 0.9, 1 / 1.5)]
     assert areas == sorted(areas, reverse=True)
     assert len(areas) > 3
-    assert all(judge.shape.fits(mask) for mask in judge.cuts(ranking, 0.9, 1 / 1.5))
+    assert all(selector.shape.fits(mask) for mask in selector.cuts(ranking, 0.9, 1 / 1.5))
 
 
 def test_masks_are_chosen_for_somewhat_more_than_is_promised():
@@ -107,51 +107,51 @@ def test_masks_are_chosen_for_somewhat_more_than_is_promised():
 @pytest.mark.parametrize("area", [0.03, 0.2, 0.4, 0.9])
 def test_the_smallest_cut_that_holds_is_selected_from_wherever_it_begins(quadrant, problem, area):
     """Five eighths of the quadrant hold on black: 5/32 of the image."""
-    judge = judge_of(problem, "recognizable")
-    mask = judge.select(quadrant_first(), area)
-    assert judge.panel.holds(mask)
+    selector = selector_of(problem, "recognizable")
+    mask = selector.select(quadrant_first(), area)
+    assert selector.panel.holds(mask)
     assert 5 / 32 < mask.mean() < 1.35 * 5 / 32
 
 
 def test_where_no_cut_holds_none_is_selected(quadrant, problem):
     never = replace(problem, target=2)
-    assert judge_of(never).select(quadrant_first(), 0.3) is None
+    assert selector_of(never).select(quadrant_first(), 0.3) is None
     upside_down = quadrant_first().flip((0, 1))
-    assert judge_of(problem).select(upside_down, 0.1) is None
+    assert selector_of(problem).select(upside_down, 0.1) is None
 
 
 @pytest.mark.parametrize("preset", PROMISED)
 def test_the_smallest_verdict_is_small_irreducible_and_kept(quadrant, problem, preset):
-    judge = judge_of(problem, preset)
-    verdict = judge.smallest(seen(quadrant_first()))
+    selector = selector_of(problem, preset)
+    verdict = selector.smallest(seen(quadrant_first()))
     assert verdict.kept
-    assert judge.shape.fits(verdict.mask)
+    assert selector.shape.fits(verdict.mask)
     assert verdict.mask.mean() <= 0.3
     assert verdict.irreducible.tested >= verdict.irreducible.necessary > 0
     assert (verdict.soft_mask > 0).all() and (verdict.soft_mask < 1).all()
     for wider in verdict.path:
-        assert judge.panel.holds(wider)
+        assert selector.panel.holds(wider)
         assert wider.sum() > verdict.mask.sum()
 
 
-def refused(judge: Judge, monkeypatch, learn: bool) -> list[torch.Tensor]:
+def refused(selector: Selector, monkeypatch, learn: bool) -> list[torch.Tensor]:
     """The masks put to the test where every one is refused.
 
     Args:
         learn: whether the panel learns from it that neither they nor smaller ones hold.
     """
-    asked, holds = [], judge.panel.holds
-    monkeypatch.setattr(judge, "accepts", lambda mask: asked.append(mask))
+    asked, holds = [], selector.panel.holds
+    monkeypatch.setattr(selector, "accepts", lambda mask: asked.append(mask))
     if learn:
-        monkeypatch.setattr(judge.panel, "holds", lambda mask, *rest: holds(mask, *rest) and all(
+        monkeypatch.setattr(selector.panel, "holds", lambda mask, *rest: holds(mask, *rest) and all(
             mask.sum() > each.sum() for each in asked))  # fmt: skip
-    assert not judge.smallest(seen(quadrant_first())).kept
+    assert not selector.smallest(seen(quadrant_first())).kept
     return asked
 
 
 @pytest.mark.parametrize("preset", ON_DRAWS)
 def test_a_refused_mask_is_followed_by_a_larger_one(quadrant, problem, monkeypatch, preset):
-    asked = refused(judge_of(problem, preset), monkeypatch, learn=True)
+    asked = refused(selector_of(problem, preset), monkeypatch, learn=True)
     areas = [mask.mean().item() for mask in asked]
     assert 1 < len(areas) <= ATTEMPTS
     assert all(after > before for before, after in pairwise(areas))
@@ -160,7 +160,7 @@ def test_a_refused_mask_is_followed_by_a_larger_one(quadrant, problem, monkeypat
 @pytest.mark.parametrize("preset", ON_DRAWS)
 def test_a_refused_mask_is_not_put_to_the_test_again(quadrant, problem, monkeypatch, preset):
     """Every further test of one and the same mask would be another chance to be accepted."""
-    asked = refused(judge_of(problem, preset), monkeypatch, learn=False)
+    asked = refused(selector_of(problem, preset), monkeypatch, learn=False)
     assert len({mask.numpy().tobytes() for mask in asked}) == len(asked)
 
 
@@ -169,10 +169,10 @@ def test_where_nothing_holds_on_the_panel_the_best_tradeoff_is_tested(
     quadrant, problem, monkeypatch, kept
 ):
     """More is asked on the panel than is promised, so that what fails there may still be kept."""
-    judge, asked = judge_of(problem, "recognizable"), []
-    monkeypatch.setattr(judge.panel, "holds", lambda mask: False)
-    monkeypatch.setattr(judge, "accepts", lambda mask: asked.append(mask) or kept)
-    verdict = judge.smallest(seen(quadrant_first()))
+    selector, asked = selector_of(problem, "recognizable"), []
+    monkeypatch.setattr(selector.panel, "holds", lambda mask: False)
+    monkeypatch.setattr(selector, "accepts", lambda mask: asked.append(mask) or kept)
+    verdict = selector.smallest(seen(quadrant_first()))
     assert verdict.kept is kept
     assert len(asked) == 1 and asked[0] is verdict.mask
     assert verdict.irreducible is None
@@ -183,23 +183,23 @@ def test_where_no_cut_holds_on_gray_what_is_left_of_the_whole_photograph_is_test
     quadrant, problem, monkeypatch, preset
 ):
     """Even if the ranking is upside down."""
-    judge = judge_of(problem, preset)
-    monkeypatch.setattr(judge, "select_best", lambda candidates: None)
-    verdict = judge.smallest(seen(quadrant_first().flip((0, 1))))
+    selector = selector_of(problem, preset)
+    monkeypatch.setattr(selector, "select_best", lambda candidates: None)
+    verdict = selector.smallest(seen(quadrant_first().flip((0, 1))))
     assert verdict.kept
     assert verdict.mask.mean() <= LARGEST_ANSWER
     assert (verdict.mask * quadrant_mask(1)).sum() > 0.5 * verdict.mask.sum()
 
 
 def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one(quadrant, problem):
-    judge = judge_of(problem, "recognizable")
-    before = len(judge.panel.drawn)
-    assert judge.accepts(quadrant_mask(1))
-    assert len(judge.panel.drawn) == before
-    assert not judge.accepts(quadrant_mask(5 / 16))
-    assert len(judge.panel.drawn) > before
-    assert judge.tested == 2
-    fewer = judge_of(problem, "smallest")
+    selector = selector_of(problem, "recognizable")
+    before = len(selector.panel.drawn)
+    assert selector.accepts(quadrant_mask(1))
+    assert len(selector.panel.drawn) == before
+    assert not selector.accepts(quadrant_mask(5 / 16))
+    assert len(selector.panel.drawn) > before
+    assert selector.tested == 2
+    fewer = selector_of(problem, "smallest")
     assert not fewer.accepts(1 - quadrant_mask(1))
     assert fewer.panel.drawn.kinds == ("gray",)
 
@@ -212,18 +212,18 @@ def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one
 def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried):
     problem = whole_window()
     ranking = cut(random_pixels()[0, 0], 0.9)
-    judge = judge_of(problem, preset, pieces=0, grain=1)
-    verdict = (judge.quickest if hurried else judge.smallest)(seen(ranking))
+    selector = selector_of(problem, preset, pieces=0, grain=1)
+    verdict = (selector.quickest if hurried else selector.smallest)(seen(ranking))
     assert verdict.kept is False
     assert verdict.mask.any()
     assert verdict.mask.mean() <= LARGEST_ANSWER
-    assert all(part.mean() <= LARGEST_ANSWER for part in judge.parts(verdict))
+    assert all(part.mean() <= LARGEST_ANSWER for part in selector.parts(verdict))
 
 
 def test_where_nothing_keeps_the_promise_the_best_tradeoff_is_returned(quadrant, problem):
     """More of a ranking than three quarters of the quadrant holds on no more backgrounds."""
-    judge = judge_of(problem)
-    verdict = judge.compromise(quadrant_first())
+    selector = selector_of(problem)
+    verdict = selector.compromise(quadrant_first())
     enough = min(area for area in TRADEOFF_AREAS if area >= 5 / 32)
     assert verdict.kept is False
     assert verdict.irreducible is None
@@ -232,15 +232,15 @@ def test_where_nothing_keeps_the_promise_the_best_tradeoff_is_returned(quadrant,
 
 
 def test_where_no_background_keeps_the_label_the_tradeoff_is_the_smallest_cut(quadrant, problem):
-    verdict = judge_of(replace(problem, target=2)).compromise(quadrant_first())
+    verdict = selector_of(replace(problem, target=2)).compromise(quadrant_first())
     assert 0 < verdict.mask.mean() <= TRADEOFF_AREAS[0]
 
 
 def test_a_ranking_of_dust_alone_has_an_answer_too(quadrant, problem):
     """Of no cut of it anything is left in shape, but for what is large."""
     dust = random_pixels(seed=4)[0, 0]
-    judge = judge_of(replace(problem, target=2), pieces=1, grain=15)
-    verdict = judge.smallest(seen(dust))
+    selector = selector_of(replace(problem, target=2), pieces=1, grain=15)
+    verdict = selector.smallest(seen(dust))
     assert verdict.kept is False
     assert verdict.mask.shape == (1, 1, SIDE, SIDE)
 
@@ -254,11 +254,11 @@ def test_a_ranking_of_dust_alone_has_an_answer_too(quadrant, problem):
 def test_the_core_keeps_the_label_on_gray_and_lies_inside_the_mask(
     quadrant, problem, preset, noise, shape
 ):
-    judge = judge_of(problem, preset, **shape)
-    mask = judge.shape.of(quadrant_mask(1))
+    selector = selector_of(problem, preset, **shape)
+    mask = selector.shape.of(quadrant_mask(1))
     mask[..., 20:30, 20:30] = 1
     ranking = quadrant_first() / SIDE + noise * random_pixels()[0, 0]
-    core = judge.core(mask, ranking)
+    core = selector.core(mask, ranking)
     assert (core <= mask).all()
     assert 0 < core.sum() <= mask.sum()
     on_gray = quadrant.logits(composite(core, problem.pixels, quadrant.gray))
@@ -266,20 +266,20 @@ def test_the_core_keeps_the_label_on_gray_and_lies_inside_the_mask(
 
 
 def test_the_core_is_much_smaller_where_more_than_gray_is_promised(quadrant, problem):
-    judge = judge_of(problem, "robust", pieces=0, grain=1)
-    core = judge.core(quadrant_mask(1), quadrant_first())
+    selector = selector_of(problem, "robust", pieces=0, grain=1)
+    core = selector.core(quadrant_mask(1), quadrant_first())
     assert 1 / 16 <= core.mean() < 0.7 * 1 / 4  # a quarter of the quadrant is enough on gray
     mask = quadrant_mask(0.5)
-    assert judge_of(problem, "smallest").core(mask, quadrant_first()) is mask
+    assert selector_of(problem, "smallest").core(mask, quadrant_first()) is mask
 
 
 def test_masks_of_other_sizes_come_from_the_path_from_inside_the_mask_and_the_core(
     quadrant, problem
 ):
-    judge, mask = judge_of(problem), quadrant_mask(1)
+    selector, mask = selector_of(problem), quadrant_mask(1)
     path, core = (torch.ones_like(mask),), quadrant_mask(0.3)
     verdict = Verdict(mask, quadrant_first().sigmoid()[None, None], True, None, path, core)
-    first, *inside, last = judge.parts(verdict)
+    first, *inside, last = selector.parts(verdict)
     assert first is path[0]
     assert last is core
     areas = [part.mean().item() for part in inside]
@@ -295,16 +295,16 @@ def test_masks_of_other_sizes_come_from_the_path_from_inside_the_mask_and_the_co
 def test_a_hurried_judgment_never_claims_a_promise_that_does_not_hold(quadrant, problem, preset):
     config = ExplainConfig(preset=preset, steps=12, resolution=8)
     *_, step = optimize(problem, config)
-    judge = Judge(problem, config)
-    verdict = judge.quickest(step.candidates)
-    assert judge.tested <= HURRIED
+    selector = Selector(problem, config)
+    verdict = selector.quickest(step.candidates)
+    assert selector.tested <= HURRIED
     assert verdict.irreducible is None
     if verdict.kept:
         assert put_to_trial(problem, verdict.mask, config.promise, 12345).kept
 
 
 def test_a_hurried_judgment_of_a_good_ranking_keeps_the_promise(quadrant, problem):
-    verdict = judge_of(problem).quickest(seen(quadrant_first()))
+    verdict = selector_of(problem).quickest(seen(quadrant_first()))
     assert verdict.kept
     assert verdict.path == ()
     assert verdict.core is None
@@ -317,11 +317,11 @@ def test_every_purpose_draws_infills_of_its_own():
     """The seeds of all trials of a run, of the search and of every other purpose are different."""
     for run in (0, 1, 77, 2**31 - 1):
         judged = [
-            Draws.JUDGE.seed(run) + 1000 * number + look
+            Draws.TRIAL.seed(run) + 1000 * number + look
             for number in range(1, ATTEMPTS + 1)
             for look in range(MOST_DRAWS + 1)
         ]
-        others = [run, *(each.seed(run) for each in Draws if each != Draws.JUDGE)]
+        others = [run, *(each.seed(run) for each in Draws if each != Draws.TRIAL)]
         assert len({*judged, *others}) == len(judged) + len(others)
 
 
@@ -373,7 +373,7 @@ def test_the_infills_that_judge_are_not_those_that_trained(photograph):
 def test_judging_leaves_the_global_random_state_alone(quadrant, problem):
     torch.manual_seed(1234)
     state = torch.get_rng_state()
-    judge_of(problem).smallest(seen(quadrant_first()))
+    selector_of(problem).smallest(seen(quadrant_first()))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -432,8 +432,8 @@ def test_of_two_separate_tiles_neither_is_left_out():
 
 
 def test_where_the_average_of_a_search_keeps_nothing_larger_cuts_are_tried(quadrant, problem):
-    judge = judge_of(problem, "smallest")
-    assert judge.smallest(seen(quadrant_first() - SIDE)).kept
+    selector = selector_of(problem, "smallest")
+    assert selector.smallest(seen(quadrant_first() - SIDE)).kept
 
 
 def test_the_absence_of_something_takes_few_pixels_on_gray():
@@ -465,10 +465,9 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
     guidance = Guidance(keep=keep, drop=drop)
     ranking = guidance.rank(quadrant_first())
     for preset in ("smallest", "recognizable"):
-        judge = judge_of(problem.guided(guidance), preset)
-        good, quick, none = (
-            judge.smallest(seen(ranking)), judge.quickest(seen(ranking)), judge.compromise(ranking)
-        )  # fmt: skip
+        selector = selector_of(problem.guided(guidance), preset)
+        good, quick = selector.smallest(seen(ranking)), selector.quickest(seen(ranking))
+        none = selector.compromise(ranking)
         assert good.kept and quick.kept
         for verdict in (good, quick, none):
             for mask in (verdict.mask, *verdict.path):
@@ -492,24 +491,24 @@ def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
     quadrant, problem, monkeypatch, index, small, done
 ):
     """Five eighths of the quadrant hold on black: 5/32 of the image."""
-    monkeypatch.setattr(importlib.import_module("actmatch.judging.judge"), "SMALL", small)
+    monkeypatch.setattr(importlib.import_module("actmatch.judging.selector"), "SMALL", small)
     step = SimpleNamespace(index=index, candidates=seen(quadrant_first()))
-    assert judge_of(problem, "recognizable").is_done(step) is done
+    assert selector_of(problem, "recognizable").is_done(step) is done
 
 
 def test_where_no_cut_holds_a_search_goes_on(quadrant, problem):
     step = SimpleNamespace(index=2 * SELECT_EVERY, candidates=seen(quadrant_first()))
-    assert not judge_of(replace(problem, target=2), "recognizable").is_done(step)
+    assert not selector_of(replace(problem, target=2), "recognizable").is_done(step)
 
 
 def test_the_smallest_of_all_that_was_looked_at_is_remembered(quadrant, problem):
     """A later ranking that begins at the far corner of the quadrant needs more of it."""
-    judge = judge_of(problem, "recognizable")
-    early = judge.select_best(seen(quadrant_first()))
+    selector = selector_of(problem, "recognizable")
+    early = selector.select_best(seen(quadrant_first()))
     wasteful = quadrant_first().roll(SIDE // 4, 1)
-    late = judge.select_best(seen(wasteful))
+    late = selector.select_best(seen(wasteful))
     assert late is early
-    alone = judge_of(problem, "recognizable").select_best(seen(wasteful))
+    alone = selector_of(problem, "recognizable").select_best(seen(wasteful))
     assert alone is None or alone.mask.sum() > early.mask.sum()
 
 
@@ -520,15 +519,15 @@ def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_w
     for _ in range(40):  # the running average forgets the first one
         upside_down = quadrant_first().flip((0, 1))[None, None]
         candidates.offer(upside_down, (upside_down > 0).float().mean(), torch.tensor(-1.0))
-    judge = judge_of(problem, "smallest")
-    last = judge.select(candidates.average, 0.25)
+    selector = selector_of(problem, "smallest")
+    last = selector.select(candidates.average, 0.25)
     assert last is None or last.mean() > 0.5
-    assert judge.select_best(candidates).mask.mean() <= 0.25
+    assert selector.select_best(candidates).mask.mean() <= 0.25
 
 
 def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
     step = SimpleNamespace(index=SELECT_EVERY, candidates=seen(quadrant_first()))
-    assert not judge_of(problem, "smallest").is_done(step)
+    assert not selector_of(problem, "smallest").is_done(step)
 
 
 @pytest.mark.parametrize("target, steps", [("bright", ENOUGH), ("never", 2 * ENOUGH)])
