@@ -11,7 +11,7 @@ import pytest
 HOME = Path(__file__).parents[1] / "actmatch"
 # A module or package may import those of earlier lines, and of its own package.
 LAYERS = (
-    ("bounds", "errors", "progress", "runtime", "torch_modes", "wording"),
+    ("bounds", "errors", "files", "progress", "runtime", "torch_modes", "wording"),
     ("images",),
     ("classifiers",),
     ("problem",),

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from ..errors import first_line
+from ..files import replace_file
 from ..results.folder import check_folder, file_errors_in_words
 from .row import mask_of, schema
 
@@ -82,7 +82,7 @@ class Store:
             if not len(kept):
                 path.unlink()
             elif len(kept) < len(table):
-                replace_file(path, _as_parquet(kept))
+                replace_file(path, _parquet(kept))
         self.done = {key: reason for key, reason in self.done.items() if reason is None}
 
     def _check(self, run: Mapping[str, Any], resume: bool) -> None:
@@ -138,7 +138,7 @@ class Store:
         path = self.folder / RUN
         before = read_run(self.folder) if path.exists() else {}
         text = json.dumps(before | self.run | dict(format=FORMAT), indent=1, ensure_ascii=False)
-        replace_file(path, (text + "\n").encode())
+        replace_file(path, lambda aside: aside.write_text(text + "\n", encoding="utf-8"))
 
     def add(self, row: Mapping[str, Any], png: bool = False) -> None:
         """Keep a row, and its mask as a PNG file if asked to.
@@ -164,9 +164,7 @@ class Store:
         name = png_name(row["key"])
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        png = BytesIO()
-        Image.fromarray(mask_of(row)).save(png, "PNG")
-        replace_file(path, png.getvalue())
+        replace_file(path, lambda aside: Image.fromarray(mask_of(row)).save(aside, "PNG"))
         return name
 
     def seal(self) -> None:
@@ -178,7 +176,7 @@ class Store:
                 table = pyarrow.Table.from_pylist(self._rows, schema())
                 numbers = (int(path.stem.rpartition("-")[2]) for path in parts(self.folder))
                 path = self.folder / ROWS / f"part-{1 + max(numbers, default=-1):05d}.parquet"
-                replace_file(path, _as_parquet(table))
+                replace_file(path, _parquet(table))
             self._rows = []
             self._journal.close()
             self._begin_journal()
@@ -186,7 +184,7 @@ class Store:
     def _begin_journal(self) -> None:
         """The journal with the rows that are in no part, open for more."""
         lines = b"".join(json.dumps(row).encode() + b"\n" for row in self._rows)
-        replace_file(self.folder / JOURNAL, lines)
+        replace_file(self.folder / JOURNAL, lambda aside: aside.write_bytes(lines))
         self._journal = open(self.folder / JOURNAL, "ab", buffering=0)  # noqa: SIM115  until `close`
 
     def close(self) -> None:
@@ -213,28 +211,11 @@ def png_name(key: str) -> str:
     return f"{MASKS}/hashed/{sha256(key.encode()).hexdigest()}.png"
 
 
-def replace_file(path: Path, data: Any) -> None:
-    """Write a file aside, flush it to the disk, and move it to its place."""
-    aside = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(aside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def _as_parquet(table: Any) -> Any:
-    """The bytes of a Parquet file."""
-    import pyarrow
+def _parquet(table: Any) -> Callable[[Path], None]:
+    """What writes a table to a Parquet file."""
     from pyarrow import parquet
 
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+    return lambda path: parquet.write_table(table, path, compression="zstd")
 
 
 def parts(folder: Path) -> list[Path]:

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import replace_file
 from ..results.folder import file_errors_in_words
 from ..wording import percent
 from .census import AREA, Census, census
 from .pairs import Pairs, pairs
-from .store import replace_file
 
 PAGE = "summary.html"
 
@@ -67,7 +67,7 @@ class Summary:
             if path.is_dir():
                 raise OSError(f"{path.name or path} is a folder, where the page's name was meant")
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, self.page().encode())
+            replace_file(path, lambda aside: aside.write_text(self.page(), encoding="utf-8"))
         return path
 
 

@@ -88,6 +88,12 @@ class Column:
     channels: int
     nodes: tuple[Node, ...]
 
+    @property
+    def largest(self) -> float:
+        """The largest energy of a node on either image, to draw all others by; 1 if all are 0."""
+        energies = (energy for node in self.nodes for energy in (node.photograph, node.explanation))
+        return max(energies, default=0) or 1.0
+
     def report(self) -> dict[str, Any]:
         """Plain values ready for JSON."""
         return {**asdict(self), "nodes": [node.report() for node in self.nodes]}

@@ -64,4 +64,4 @@ def write_card(about: About, sentence: str, checkpoint: Path) -> Path:
         **figures,
     )
     card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}")
-    return written(checkpoint.with_suffix(".md"), lambda aside: Path(aside).write_text(str(card)))
+    return written(checkpoint.with_suffix(".md"), lambda aside: aside.write_text(str(card)))

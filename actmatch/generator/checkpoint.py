@@ -7,9 +7,8 @@ and whose stages have the sizes, that are written in it.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..classifiers.checkpoint import GENERATOR, is_generator
+from ..classifiers.checkpoint import GENERATOR
 from ..classifiers.classifier import Classifier
+from ..files import replace_file
 from .network import Layout, TrainedGenerator
 
 VERSION = "1"
@@ -82,7 +82,7 @@ def save(network: TrainedGenerator, about: About, path: Path) -> Path:
     return written(path, lambda aside: save_file(weights, aside, about.metadata()))
 
 
-def written(path: Path, write: Any) -> Path:
+def written(path: Path, write: Callable[[Path], object]) -> Path:
     """A file, put in place when `write(aside)` has made it whole.
 
     Raises:
@@ -90,14 +90,7 @@ def written(path: Path, write: Any) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        os.close(handle)
-        try:
-            write(aside)
-            os.chmod(aside, 0o644)
-            os.replace(aside, path)
-        finally:
-            Path(aside).unlink(missing_ok=True)
+        replace_file(path, write)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError(f"{path.name} cannot be written: {error}.") from error
     return path
@@ -124,43 +117,48 @@ def load_any(path: Path) -> Trained:
     Raises:
         ValueError: the file is missing, damaged or of another version.
     """
-    about, weights = _read(path)
+    with _opened(path) as file:
+        about = _about(path, file.metadata() or {})
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     network = TrainedGenerator(about.layout)
     try:
-        network.load_state_dict({name: value.float() for name, value in weights.items()})
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path.name} is damaged: its weights do not fit its layout.") from error
     network.requires_grad_(False).eval()
     return Trained(network, about)
 
 
-def _read(path: Path) -> tuple[About, dict[str, torch.Tensor]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file; a `ValueError` where it is missing, or what is read of it is damaged."""
     if not path.is_file():
         raise ValueError(f"There is no generator at {str(path)!r}.")
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != GENERATOR:
-                raise ValueError(f"{path.name} is no generator that actmatch has trained.")
-            if metadata.get("version") != VERSION:
-                raise ValueError(
-                    f"{path.name} is of version {metadata.get('version')}; version {VERSION} is "
-                    "read here. Train it again, or update actmatch."
-                )
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        about = About(
-            metadata["classifier"],
-            metadata["weights_sha256"] or None,
-            metadata["preset"],
-            Layout.read(json.loads(metadata["layout"])),
-            metadata.get("data", ""),
-            json.loads(metadata.get("figures", "{}")),
-        )
+            yield file
     except (OSError, SafetensorError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{path.name} is damaged or cut off.") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"{path.name} is damaged: its description cannot be read.") from error
-    return about, weights
+
+
+def _about(path: Path, metadata: Mapping[str, str]) -> About:
+    if metadata.get("format") != GENERATOR:
+        raise ValueError(f"{path.name} is no generator that actmatch has trained.")
+    if metadata.get("version") != VERSION:
+        raise ValueError(
+            f"{path.name} is of version {metadata.get('version')}; version {VERSION} is read "
+            "here. Train it again, or update actmatch."
+        )
+    return About(
+        metadata["classifier"],
+        metadata["weights_sha256"] or None,
+        metadata["preset"],
+        Layout.read(json.loads(metadata["layout"])),
+        metadata.get("data", ""),
+        json.loads(metadata.get("figures", "{}")),
+    )
 
 
 def _misfit(about: About, classifier: Classifier) -> str | None:
@@ -181,10 +179,9 @@ def find(classifier: Classifier, folders: Iterable[Path]) -> Path | None:
     """
     for folder in folders:
         for path in sorted(folder.glob(f"*{SUFFIX}")):
-            if not is_generator(path):
-                continue
             try:
-                about, _ = _read(path)
+                with _opened(path) as file:
+                    about = _about(path, file.metadata() or {})
             except ValueError:
                 continue
             if _misfit(about, classifier) is None:

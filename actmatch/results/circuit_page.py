@@ -88,8 +88,6 @@ def trimmed(graph: Graph) -> Graph:
 
 def _shown(column: Column, node: Node) -> dict[str, Any]:
     """A node, its energies as shares of the largest of its column."""
-    values = [value for each in column.nodes for value in (each.photograph, each.explanation)]
-    largest = max(values, default=0) or 1.0
     text = node.name if column.name == CLASS_COLUMN else str(node.index)
     words = (
         f"{node.name} of {column.name}: {node.photograph:.3g} on the photograph, "
@@ -99,8 +97,8 @@ def _shown(column: Column, node: Node) -> dict[str, Any]:
         text=text,
         words=words,
         lost=node.lost,
-        photograph=round(node.photograph / largest, 3),
-        explanation=round(node.explanation / largest, 3),
+        photograph=round(node.photograph / column.largest, 3),
+        explanation=round(node.explanation / column.largest, 3),
         patches=json.dumps([patch[:3] for patch in node.patches]),
     )
 

@@ -171,8 +171,6 @@ def _boxes(number: int, column: Column) -> Iterator[tuple[Node, Box]]:
     """The nodes of a column, each with its box."""
     classes = column.name == CLASS_COLUMN
     width = NAMES if classes else WIDTH
-    values = [value for node in column.nodes for value in (node.photograph, node.explanation)]
-    largest = max(values, default=0) or 1.0
     for row, node in enumerate(column.nodes):
         text = shortened(node.name, width) if classes else str(node.index)
         yield (
@@ -181,8 +179,8 @@ def _boxes(number: int, column: Column) -> Iterator[tuple[Node, Box]]:
                 _left(number),
                 TOP + row * ROW,
                 width,
-                width * node.explanation / largest,
-                width * node.photograph / largest,
+                width * node.explanation / column.largest,
+                width * node.photograph / column.largest,
                 text,
                 f"{node.name}: {node.explanation:.3g} on the explanation, "
                 f"{node.photograph:.3g} on the photograph{LOST if node.lost else ''}",
