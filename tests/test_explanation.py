@@ -30,12 +30,17 @@ KEYS = {
 SHORT = ExplainConfig(preset="confident", steps=12, resolution=8, seed=4)
 
 
+def quadrant_image() -> Image.Image:
+    """The photograph of the toy: white in the upper left, gray elsewhere."""
+    image = Image.new("RGB", (32, 32), (128, 128, 128))
+    image.paste((255, 255, 255), (0, 0, 16, 16))
+    return image
+
+
 @pytest.fixture(scope="module")
 def result(quadrant):
     """One short explanation of the toy's photograph."""
-    image = Image.new("RGB", (32, 32), (128, 128, 128))
-    image.paste((255, 255, 255), (0, 0, 16, 16))
-    return explain(quadrant, image, SHORT)
+    return explain(quadrant, quadrant_image(), SHORT)
 
 
 def drained(steps):
@@ -46,6 +51,12 @@ def drained(steps):
             seen.append(next(steps))
         except StopIteration as done:
             return seen, done.value
+
+
+def test_a_mask_that_the_shape_would_remove_as_a_whole_is_kept_as_it_is(quadrant):
+    config = ExplainConfig(preset="smallest", area=0.05, steps=3, grain=15)
+    found = explain(quadrant, quadrant_image(), config)
+    assert 0.04 < found.mask.mean().item() <= 0.05
 
 
 # --- the report ----------------------------------------------------------------------------------

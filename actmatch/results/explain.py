@@ -177,5 +177,8 @@ def _verdict(
         logits = candidates.best()
     else:
         logits = cut(candidates.best(config.area), config.area)
-    verdict = Verdict(shaped(logits), logits.sigmoid()[None, None], False)
+    mask = shaped(logits)
+    if not mask.any():  # all of it is smaller than the shape allows: better out of shape than empty
+        mask = problem.guidance.apply(mask_of(logits))
+    verdict = Verdict(mask, logits.sigmoid()[None, None], False)
     return verdict, [shaped(each) for each in candidates.smallest_first()]
