@@ -47,8 +47,13 @@ def choice(argument: str, value: Any, accepted: Iterable[str]) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite int or float; bools do not count."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is an int or float that a float can hold and that is finite; no bool."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int above 1e308
+        return False
 
 
 def as_tuple(argument: str, value: Any) -> tuple:

@@ -132,6 +132,12 @@ def test_a_fraction_is_no_whole_number(name):
         ExplainConfig(**{name: bounds_of(ExplainConfig, name).low + 0.5})
 
 
+@pytest.mark.parametrize("name", ["seed", "area", "patience"])
+def test_an_int_that_no_float_can_hold_is_refused_like_any_other(name):
+    with pytest.raises(ValueError, match=f"{name} must be a (whole )?number from"):
+        ExplainConfig(**{name: 10**400})
+
+
 @pytest.mark.parametrize("settings", [ExplainConfig, Weights])
 def test_every_default_lies_within_its_bounds(settings):
     defaults = settings()
@@ -167,7 +173,7 @@ def test_a_misspelt_choice_is_answered_with_the_close_one():
         ExplainConfig(preset="smalest")
 
 
-@pytest.mark.parametrize("bad", [(), (0.0, 0.0), (-1.0,), (float("nan"),), ("a",)])
+@pytest.mark.parametrize("bad", [(), (0.0, 0.0), (-1.0,), (float("nan"),), ("a",), (10**400,)])
 def test_layer_weights_that_weigh_nothing_are_refused(bad):
     with pytest.raises(ValueError, match="layer_weights"):
         ExplainConfig(layer_weights=bad)
