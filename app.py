@@ -92,13 +92,20 @@ def main() -> None:
     if zero_gpu.lends():  # a process forked while something is imported could never import it
         warming.join()
     screen.launch(
-        server_name=options.host, server_port=options.port,
-        root_path=options.root_path or hosting.hosting().root_path or None, theme=theme(),
-        css_paths=[STYLE], head=NAMES, max_file_size=MAX_UPLOAD, run_history=False,
-        show_error=False, state_session_capacity=serving.SESSIONS, footer_links=["gradio"],
+        server_name=options.host,
+        server_port=options.port,
+        root_path=options.root_path or hosting.hosting().root_path or None,
+        theme=theme(),
+        css_paths=[STYLE],
+        head=NAMES,
+        max_file_size=MAX_UPLOAD,
+        run_history=False,
+        show_error=False,
+        state_session_capacity=serving.SESSIONS,
+        footer_links=["gradio"],
         app_kwargs=dict(routes=[serving.HEALTH], middleware=[serving.COMPRESSION]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
-    )  # fmt: skip
+    )
 
 
 def read_options() -> argparse.Namespace:
@@ -109,9 +116,11 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--host", help="address to serve on (default: this machine alone)")
     parser.add_argument("--port", type=int, help="port (default: 7860 or the next)")
     parser.add_argument(
-        "--root-path", metavar="PATH", help="path under which a reverse proxy serves it, such as "
+        "--root-path",
+        metavar="PATH",
+        help="path under which a reverse proxy serves it, such as "
         "/actmatch (default: ACTMATCH_ROOT_PATH or none)",
-    )  # fmt: skip
+    )
     return parser.parse_args()
 
 

@@ -201,8 +201,11 @@ def strongest(step: Step) -> Flow:
 @rule("add", "sub", "rsub")
 def added(step: Step) -> Flow:
     """Sums, such as residual connections, add the flows."""
-    flows = [_aligned(step.flow(place), len(step.shape)) for place in (0, 1)
-             if step.flow(place) is not None]  # fmt: skip
+    flows = [
+        _aligned(step.flow(place), len(step.shape))
+        for place in (0, 1)
+        if step.flow(place) is not None
+    ]
     return flows[0] if len(flows) == 1 else flows[0] + flows[1]
 
 

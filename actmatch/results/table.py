@@ -14,8 +14,10 @@ def compared_figures(comparison: Comparison) -> list[tuple[str, list[tuple[str, 
     for column in COLUMNS:
         best = comparison.best(column)
         values = [(row.method, column.value(row)) for row in comparison.rows]
-        cells = [("–" if value is None else column.words(value), method in best)
-                 for method, value in values]  # fmt: skip
+        cells = [
+            ("–" if value is None else column.words(value), method in best)
+            for method, value in values
+        ]
         figures.append((column.title, cells))
     return figures
 
@@ -39,8 +41,13 @@ def figures(card: ScoreCard) -> list[tuple[str, str, str]]:
         rows.append((name, f"{decimal(curve.area)} of 1" if curve else "–", meaning))
     if card.gain is not None and card.randomized_gain is not None:
         randomized = f"{100 * card.randomized_gain:.0f} % on a classifier with random weights"
-        rows.append(("gain", f"{100 * card.gain:.0f} %",
-                     f"of the way from random masks to the photograph; {randomized}"))  # fmt: skip
+        rows.append(
+            (
+                "gain",
+                f"{100 * card.gain:.0f} %",
+                f"of the way from random masks to the photograph; {randomized}",
+            )
+        )
     return rows + token_figures(card)
 
 
@@ -51,9 +58,12 @@ def token_figures(card: ScoreCard) -> list[tuple[str, str, str]]:
     patches = f"{card.tokens.kept} of {card.tokens.patches} patches kept"
     rest = _answered(card.tokens.complement, card.label)
     return [
-        ("tokens dropped", _answered(card.tokens.explanation, card.label),
-         f"{patches}; the rest alone: {rest}")
-    ]  # fmt: skip
+        (
+            "tokens dropped",
+            _answered(card.tokens.explanation, card.label),
+            f"{patches}; the rest alone: {rest}",
+        )
+    ]
 
 
 def _answered(answer: TokenAnswer | None, target: str) -> str:

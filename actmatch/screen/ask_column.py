@@ -53,10 +53,14 @@ def photograph_parts() -> dict[str, Component]:
     with gr.Row(elem_id="am-look"):
         with gr.Column(elem_id="am-frame", min_width=180):
             photograph = Photograph(
-                type="pil", label="Photograph", height=224, elem_id="am-photograph",
-                sources=["upload", "clipboard", "webcam"], buttons=["fullscreen"],
+                type="pil",
+                label="Photograph",
+                height=224,
+                elem_id="am-photograph",
+                sources=["upload", "clipboard", "webcam"],
+                buttons=["fullscreen"],
                 placeholder="Drop a photograph here,\nor paste one.",
-            )  # fmt: skip
+            )
             seen = gr.HTML(elem_id="am-seen", label="What the classifier sees")
         top5 = gr.HTML(NO_TOP5, elem_id="am-top5", label="What the classifier says")
     return dict(photograph=photograph, seen=seen, top5=top5)
@@ -76,15 +80,22 @@ def class_and_promise() -> dict[str, Component]:
     """Which class is explained, and what the kept pixels must do."""
     usual = ExplainConfig().preset
     target = gr.Dropdown(
-        [TOP_CLASS], value=TOP_CLASS, label="Class to explain", elem_id="am-target",
-        allow_custom_value=True, filterable=True,
+        [TOP_CLASS],
+        value=TOP_CLASS,
+        label="Class to explain",
+        elem_id="am-target",
+        allow_custom_value=True,
+        filterable=True,
         info="Any class, or several: lion | hyena.",
-    )  # fmt: skip
+    )
     with gr.Column(elem_id="am-promises"):
         preset = gr.Radio(
-            list(PRESETS), value=usual, label="Promise", elem_id="am-preset",
+            list(PRESETS),
+            value=usual,
+            label="Promise",
+            elem_id="am-preset",
             info="What the kept pixels must do on their own.",
-        )  # fmt: skip
+        )
         promise = gr.Markdown(PRESETS[usual].sentence, elem_id="am-promise")
         gr.HTML(promises(), elem_id="am-other-promises")
     return dict(target=target, preset=preset, promise=promise)
@@ -96,15 +107,20 @@ def asking_parts() -> dict[str, Component]:
         return dict(
             asking=asking,
             classifier=gr.Dropdown(
-                classifier_choices(), value=default_classifier(), label="Classifier",
+                classifier_choices(),
+                value=default_classifier(),
+                label="Classifier",
                 info="Type to search; any timm name or hf-hub: tag can be entered."
-                if hosting().hub_allowed else "Those offered here.",
-                allow_custom_value=True, filterable=True, elem_id="am-classifier",
+                if hosting().hub_allowed
+                else "Those offered here.",
+                allow_custom_value=True,
+                filterable=True,
+                elem_id="am-classifier",
             ),
             question=question.question_radio(),
             rival=question.rival_dropdown(),
             reference=question.reference_upload(),
-        )  # fmt: skip
+        )
 
 
 def about_parts() -> dict[str, Component]:

@@ -41,8 +41,13 @@ def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
         )
     ]
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("stage:N", sort=names, title="stage, shallow to deep", axis=alt.Axis(labelAngle=0),
-                scale=alt.Scale(paddingInner=0.5, paddingOuter=0.25)),
+        x=alt.X(
+            "stage:N",
+            sort=names,
+            title="stage, shallow to deep",
+            axis=alt.Axis(labelAngle=0),
+            scale=alt.Scale(paddingInner=0.5, paddingOuter=0.25),
+        ),
         y=alt.Y("cosine:Q", title="cosine with the photograph's activations"),
         color=alt.Color(
             "of:N",
@@ -52,10 +57,12 @@ def layers_chart(layers: Sequence[LayerMatch]) -> alt.Chart:
             legend=alt.Legend(orient="bottom", title=None, labelLimit=300),
         ),
         tooltip=[
-            "stage:N", "of:N",
-            alt.Tooltip("cosine:Q", format=".3f"), alt.Tooltip("relative L2:Q", format=".3f"),
+            "stage:N",
+            "of:N",
+            alt.Tooltip("cosine:Q", format=".3f"),
+            alt.Tooltip("relative L2:Q", format=".3f"),
         ],
-    )  # fmt: skip
+    )
     bars = base.transform_filter("datum.of == 'explanation'").mark_bar()
     line = base.transform_filter("datum.of != 'explanation'").mark_line(point=True, strokeWidth=3)
     return (bars + line).properties(width="container", height=HEIGHT, background="transparent")
@@ -67,8 +74,9 @@ def layer_weights_chart(layers: Sequence[LayerMatch], found: LayerWeights) -> al
 
     names = [layer.name for layer in layers]
     kinds = {"label": found.label, "distribution": found.distribution}
-    titles = {name: f"{name}, explains {percent(max(0, each.explained))}"
-              for name, each in kinds.items()}  # fmt: skip
+    titles = {
+        name: f"{name}, explains {percent(max(0, each.explained))}" for name, each in kinds.items()
+    }
     rows = [
         {"stage": stage, "share": 100 * share, "of": titles[name]}
         for name, each in kinds.items()
@@ -79,16 +87,18 @@ def layer_weights_chart(layers: Sequence[LayerMatch], found: LayerWeights) -> al
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
         .encode(
-            x=alt.X("stage:N", sort=names, title="stage, shallow to deep",
-                    axis=alt.Axis(labelAngle=0)),
+            x=alt.X(
+                "stage:N", sort=names, title="stage, shallow to deep", axis=alt.Axis(labelAngle=0)
+            ),
             xOffset=alt.XOffset("of:N", sort=list(titles.values())),
             y=alt.Y("share:Q", title="percent of the weight", scale=alt.Scale(domain=[0, 100])),
-            color=alt.Color("of:N", scale=scale,
-                            legend=alt.Legend(orient="bottom", title=None, labelLimit=300)),
+            color=alt.Color(
+                "of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None, labelLimit=300)
+            ),
             tooltip=["stage:N", "of:N", alt.Tooltip("share:Q", format=".0f")],
         )
         .properties(width="container", height=HEIGHT, background="transparent")
-    )  # fmt: skip
+    )
 
 
 def progress_chart(history: Sequence[dict]) -> alt.Chart:
@@ -125,8 +135,11 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
     """Area, confidence and match at every cut of a soft mask; where the label holds is shaded."""
     import altair as alt
 
-    columns = {"kept pixels": curve.areas, "confidence": curve.confidence_ratios,
-               "match": curve.matches}  # fmt: skip
+    columns = {
+        "kept pixels": curve.areas,
+        "confidence": curve.confidence_ratios,
+        "match": curve.matches,
+    }
     rows = [
         {"cut": cut, "value": value, "of": name, "label": label}
         for name, values in columns.items()
@@ -141,10 +154,14 @@ def threshold_chart(curve: ThresholdCurve) -> alt.LayerChart:
             x=x,
             y=alt.Y("value:Q", title="share, or cosine"),
             color=alt.Color("of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
-            tooltip=[alt.Tooltip("cut:Q", format=".2f"), "of:N",
-                     alt.Tooltip("value:Q", format=".3f"), "label:N"],
+            tooltip=[
+                alt.Tooltip("cut:Q", format=".2f"),
+                "of:N",
+                alt.Tooltip("value:Q", format=".3f"),
+                "label:N",
+            ],
         )
-    )  # fmt: skip
+    )
     span = (
         [] if curve.interval is None else [dict(zip(("from", "to"), curve.interval, strict=True))]
     )
@@ -212,16 +229,20 @@ def ranking_chart(card: ScoreCard) -> alt.Chart:
         .mark_line(strokeWidth=2, point=True)
         .encode(
             x=alt.X("pixels:Q", title="percent of the pixels, best ranked first"),
-            y=alt.Y("probability:Q", title=f"percent sure of {card.label}",
-                    scale=alt.Scale(domain=[0, 100])),
+            y=alt.Y(
+                "probability:Q",
+                title=f"percent sure of {card.label}",
+                scale=alt.Scale(domain=[0, 100]),
+            ),
             color=alt.Color("of:N", scale=scale, legend=alt.Legend(orient="bottom", title=None)),
-            tooltip=["of:N", alt.Tooltip("pixels:Q", format=".0f"),
-                     alt.Tooltip("probability:Q", format=".1f")],
+            tooltip=[
+                "of:N",
+                alt.Tooltip("pixels:Q", format=".0f"),
+                alt.Tooltip("probability:Q", format=".1f"),
+            ],
         )
-        .properties(
-            width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL
-        )
-    )  # fmt: skip
+        .properties(width="container", height=HEIGHT, background="transparent", padding=BELOW_LABEL)
+    )
 
 
 def _lines(
@@ -238,10 +259,11 @@ def _lines(
             x=alt.X("step:Q", title="step", axis=alt.Axis(tickCount=ticks, format="d")),
             y=alt.Y(f"{field}:Q", title=title, scale=vertical),
             color=alt.Color(
-                "of:N", scale=color,
+                "of:N",
+                scale=color,
                 legend=alt.Legend(orient="bottom", title=None, columns=2, labelLimit=160),
             ),
             tooltip=["step:Q", "of:N", alt.Tooltip(f"{field}:Q", format=".3f")],
         )
         .properties(width="container", height=HEIGHT, background="transparent")
-    )  # fmt: skip
+    )

@@ -79,10 +79,22 @@ def connect() -> None:
     with gr.Column(visible=False, elem_id=HIDDEN):
         given = inputs()
         publish(classifiers, given, [gr.JSON(label="Classifiers offered here")])
-        publish(look, given, [Picture(label="What it sees", format="png"),
-                              gr.JSON(label="Top-5 classes")], line="look")  # fmt: skip
-        publish(settings, given, [gr.Textbox(label="Query of a link"), gr.Textbox(label="Command"),
-                                  gr.Textbox(label="Python program")], line="look")  # fmt: skip
+        publish(
+            look,
+            given,
+            [Picture(label="What it sees", format="png"), gr.JSON(label="Top-5 classes")],
+            line="look",
+        )
+        publish(
+            settings,
+            given,
+            [
+                gr.Textbox(label="Query of a link"),
+                gr.Textbox(label="Command"),
+                gr.Textbox(label="Python program"),
+            ],
+            line="look",
+        )
         for action in (explain, take):
             pictures = [Picture(label=label, format="png") for label in PICTURES]
             sizes = in_pictures("Masks of other sizes")
@@ -90,9 +102,11 @@ def connect() -> None:
         region = Picture(label="Region on the photograph", format="png")
         worst = in_pictures("Hardest background of each kind")
         publish(judge, given, [in_sentence(), region, worst, *written()])
-        for action, label in ((compare, "Explanations of the methods"),
-                              (several, "Explanations found"),
-                              (classes, "Explanations of the classes")):  # fmt: skip
+        for action, label in (
+            (compare, "Explanations of the methods"),
+            (several, "Explanations found"),
+            (classes, "Explanations of the classes"),
+        ):
             publish(action, given, [in_sentence(), in_pictures(label), *written()])
         drawing = Picture(label="Drawing of the circuit", format="png")
         publish(circuit, given, [in_sentence(), drawing, *written()])
@@ -134,10 +148,13 @@ def inputs() -> dict[str, gr.components.Component]:
         "most": gr.Number(limits.most, label="Most explanations", precision=0),
         "overlap": gr.Number(limits.overlap, label="Largest share of pixels in earlier ones"),
         "classifiers": gr.Dropdown(
-            offered(), value=offered(), multiselect=True,
-            allow_custom_value=True, label="Classifiers",
+            offered(),
+            value=offered(),
+            multiselect=True,
+            allow_custom_value=True,
+            label="Classifiers",
         ),
-    }  # fmt: skip
+    }
     for name in NUMBERS:
         default: Any = ExplainConfig.__dataclass_fields__[name].default
         parts[name] = number(ExplainConfig, name, default)
@@ -187,10 +204,16 @@ def publish(
     names = inspect.signature(action).parameters
     handler = program_run(action) if inspect.isgeneratorfunction(action) else action
     gr.on(
-        [], handler, None, outputs, inputs_kwargs={name: given[name] for name in names},
-        api_name=action.__name__, concurrency_id=line, show_progress="hidden",
+        [],
+        handler,
+        None,
+        outputs,
+        inputs_kwargs={name: given[name] for name in names},
+        api_name=action.__name__,
+        concurrency_id=line,
+        show_progress="hidden",
         concurrency_limit=hosting().runs_at_once if line == "explain" else 2,
-    )  # fmt: skip
+    )
 
 
 class Given:
@@ -338,11 +361,17 @@ def explained(explanation: Explanation) -> tuple:
     pictures = (explanation.mask, explanation.explanation, explanation.complement)
     frontier = explanation.frontier
     sizes = [
-        (to_image(mask.float()), FRONTIER.format(
-            percent(point.area), rate_words(Rate(point.keep_rate, point.low, point.high)),
-            point.confidence_ratio, "kept" if point.label_kept else "lost"))
+        (
+            to_image(mask.float()),
+            FRONTIER.format(
+                percent(point.area),
+                rate_words(Rate(point.keep_rate, point.low, point.high)),
+                point.confidence_ratio,
+                "kept" if point.label_kept else "lost",
+            ),
+        )
         for point, mask in zip(frontier.points, frontier.masks, strict=True)
-    ]  # fmt: skip
+    ]
     return (
         explanation.sentence,
         overlay(explanation.pixels, explanation.mask, explanation.core),
@@ -359,9 +388,12 @@ def explained(explanation: Explanation) -> tuple:
 def judge(asked: Given) -> Iterator[tuple]:
     """What a classifier sees in a region of a photograph, and how well that would explain it."""
     config = ScoreConfig(
-        target=class_asked(asked.target), fit=asked.fit, seed=asked.seed,
-        trials=asked.trials, threshold=asked.threshold,
-    )  # fmt: skip
+        target=class_asked(asked.target),
+        fit=asked.fit,
+        seed=asked.seed,
+        trials=asked.trials,
+        threshold=asked.threshold,
+    )
     yield told_so("Judging the region on every background ...", count=5)
     judgment = judge_region(asked.loaded(), asked.photograph, asked.mask, config)
     yield (
@@ -382,9 +414,14 @@ def judge(asked: Given) -> Iterator[tuple]:
 def circuit(asked: Given) -> Iterator[tuple]:
     """The channels behind what a mask keeps, what connects them, and whether they are enough."""
     config = CircuitConfig(
-        target=class_asked(asked.target), fit=asked.fit, seed=asked.seed, channels=asked.channels,
-        weighting=asked.weighting, mlp=bool(asked.mlp), ablation=asked.ablation,
-    )  # fmt: skip
+        target=class_asked(asked.target),
+        fit=asked.fit,
+        seed=asked.seed,
+        channels=asked.channels,
+        weighting=asked.weighting,
+        mlp=bool(asked.mlp),
+        ablation=asked.ablation,
+    )
     steps = circuit_steps(asked.loaded(), asked.photograph, asked.mask, config)
     found = yield from told(steps, lambda sign: sign.words, count=4)
     yield found.sentence, circuit_picture(found.graph, found.title), found.report(), zipped(found)
@@ -399,10 +436,14 @@ def circuit(asked: Given) -> Iterator[tuple]:
 def compare(asked: Given) -> Iterator[tuple]:
     """A mask beside those of other methods, cut at its area or at the preset's promise."""
     config = CompareConfig(
-        methods=tuple(asked.methods or ()), cut=asked.cut, preset=asked.preset,
-        target=class_asked(asked.target), fit=asked.fit, seed=asked.seed,
+        methods=tuple(asked.methods or ()),
+        cut=asked.cut,
+        preset=asked.preset,
+        target=class_asked(asked.target),
+        fit=asked.fit,
+        seed=asked.seed,
         hops=asked.hops,
-    )  # fmt: skip
+    )
     rows = compare_rows(asked.loaded(), asked.photograph, asked.mask, config)
     made = yield from told(rows, lambda method: f"At state: {method}", count=4)
     pictures = [(picture, title) for title, picture in made.pictures()]

@@ -63,9 +63,12 @@ def stored() -> Example:
     figures = json.loads((FOLDER / FIGURES).read_text(encoding="utf-8"))
     words = html.ResultWords.read(figures.pop("words"))
     return Example(
-        picture=(FOLDER / PICTURE).read_bytes(), mask=_read(MASK), core=_read(CORE), words=words,
+        picture=(FOLDER / PICTURE).read_bytes(),
+        mask=_read(MASK),
+        core=_read(CORE),
+        words=words,
         **figures,
-    )  # fmt: skip
+    )
 
 
 def _read(name: str) -> Tensor:

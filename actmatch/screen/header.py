@@ -40,8 +40,12 @@ TOUR = (
 
 def header() -> gr.HTML:
     """The head of the page."""
-    return gr.HTML(_page(), js_on_load=SCRIPT.read_text(encoding="utf-8"), elem_id="am-header",
-                   label="actmatch")  # fmt: skip
+    return gr.HTML(
+        _page(),
+        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        elem_id="am-header",
+        label="actmatch",
+    )
 
 
 def questions_of_tabs() -> dict[str, str]:

@@ -36,9 +36,11 @@ def connect(screen: Screen) -> dict[str, Any]:
     shown = {name: screen.result[name] for name in ("code", "status", "live", "legend")}
     chosen = screen.named("photograph", "classifier", "fit")
     again = dict(
-        **into(shown, on_photograph), inputs_kwargs=dict(code=code, **chosen),
-        concurrency_id="look", **QUIET,
-    )  # fmt: skip
+        **into(shown, on_photograph),
+        inputs_kwargs=dict(code=code, **chosen),
+        concurrency_id="look",
+        **QUIET,
+    )
     screen.blocks.load(**into(shown, opened), **QUICK)
     for control in chosen.values():
         control.change(**again)

@@ -78,28 +78,41 @@ class AskedQuestion:
 def question_radio() -> gr.Radio:
     """What is asked."""
     return gr.Radio(
-        [(words, kind) for kind, words in QUESTIONS.items()], value=CLASS, label="Question",
+        [(words, kind) for kind, words in QUESTIONS.items()],
+        value=CLASS,
+        label="Question",
         info="Explain and Other explanations answer it; all else is about the class.",
         elem_id="am-question",
-    )  # fmt: skip
+    )
 
 
 def rival_dropdown() -> gr.Dropdown:
     """What a contrast needs besides."""
     return gr.Dropdown(
-        [RIVAL], value=RIVAL, label="Rather than", allow_custom_value=True, filterable=True,
-        info="The class that the explanation has to tell it from.", visible=False,
+        [RIVAL],
+        value=RIVAL,
+        label="Rather than",
+        allow_custom_value=True,
+        filterable=True,
+        info="The class that the explanation has to tell it from.",
+        visible=False,
         elem_id="am-rival",
-    )  # fmt: skip
+    )
 
 
 def reference_upload() -> Photograph:
     """What a similarity needs besides."""
     return Photograph(
-        type="pil", label="Similar to this photograph", height=180, sources=["upload", "clipboard"],
-        visible=False, elem_id="am-reference", buttons=["fullscreen"],
-        placeholder="Drop the other photograph here.", alt_text="The other photograph.",
-    )  # fmt: skip
+        type="pil",
+        label="Similar to this photograph",
+        height=180,
+        sources=["upload", "clipboard"],
+        visible=False,
+        elem_id="am-reference",
+        buttons=["fullscreen"],
+        placeholder="Drop the other photograph here.",
+        alt_text="The other photograph.",
+    )
 
 
 def connect(controls: Mapping[str, Part]) -> None:

@@ -29,9 +29,10 @@ def result_parts() -> dict[str, Component]:
         with gr.Column(elem_id="am-words"):
             status = gr.HTML(begun["status"], elem_id="am-status", label="Result in words")
             suggestions = gr.HTML(
-                js_on_load=html.PICK_SUGGESTION, elem_id="am-suggestions",
+                js_on_load=html.PICK_SUGGESTION,
+                elem_id="am-suggestions",
                 label="What should I try?",
-            )  # fmt: skip
+            )
     state, code = gr.State(None, time_to_live=KEEP_SECONDS), gr.State("")
     return dict(
         live=live, legend=legend, status=status, suggestions=suggestions, state=state, code=code

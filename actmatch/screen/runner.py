@@ -181,10 +181,12 @@ class LongRun(Generic[Asked]):
                 yield {parts[name]: value for name, value in frame.items()} or gr.skip()
 
         options = dict(
-            concurrency_id="explain", concurrency_limit=hosting().runs_at_once,
+            concurrency_id="explain",
+            concurrency_limit=hosting().runs_at_once,
             show_progress="minimal",
-            show_progress_on=parts["status"], **PRIVATE,
-        )  # fmt: skip
+            show_progress_on=parts["status"],
+            **PRIVATE,
+        )
         return event(run, form.inputs, list(parts.values()), **options | more)
 
 

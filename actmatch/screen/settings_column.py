@@ -49,7 +49,12 @@ def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
     most = bounds_of(ExplainConfig, "area")
     return dict(
         area=gr.Slider(
-            0, most.high, value=0, step=0.005, label=most.label, elem_id="am-area_target",
+            0,
+            most.high,
+            value=0,
+            step=0.005,
+            label=most.label,
+            elem_id="am-area_target",
             info=f"{most.effect} 0 keeps the promise instead.",
         ),
         steps=slider(ExplainConfig, "steps", usual.steps),
@@ -57,23 +62,31 @@ def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
             usual.seed, label="Seed", precision=0, info=bounds_of(ExplainConfig, "seed").effect
         ),
         device=gr.Radio(
-            ["auto", *available_devices()], value="auto", label="Device",
+            ["auto", *available_devices()],
+            value="auto",
+            label="Device",
             info="auto takes the fastest there is; only a CPU repeats a mask bit for bit.",
         ),
         fit=gr.Radio(
-            list(FITS), value=usual.fit, label="Fit",
+            list(FITS),
+            value=usual.fit,
+            label="Fit",
             info="crop is the classifier's own; squash and letterbox keep everything in sight.",
         ),
         generator=gr.Radio(
-            list(GENERATORS), value=usual.generator, label="Mask generator",
+            list(GENERATORS),
+            value=usual.generator,
+            label="Mask generator",
             info="Cells from coarse to fine; a light autoencoder; the published U-Net (slow).",
         ),
         start=gr.Radio(
-            list(STARTS), value=usual.start, label="Start",
+            list(STARTS),
+            value=usual.start,
+            label="Start",
             info="gradcam begins where Grad-CAM points; window at the smallest disc that keeps the "
             "label; attention, of transformers alone, where it speaks for the class; none begins "
             "undecided.",
         ),
         resolution=slider(ExplainConfig, "resolution", usual.resolution),
         draws=slider(ExplainConfig, "draws", usual.draws),
-    )  # fmt: skip
+    )

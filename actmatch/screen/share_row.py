@@ -79,13 +79,21 @@ def share_row() -> dict[str, Component]:
         for name, (words, _, _) in TEXTS.items():
             parts[name] = gr.Button(words, size="sm", min_width=120, elem_id=f"am-copy-{name}")
         parts["open"] = gr.UploadButton(
-            "Open an earlier report", file_types=[".json"], size="sm", min_width=160,
+            "Open an earlier report",
+            file_types=[".json"],
+            size="sm",
+            min_width=160,
             elem_id="am-open",
-        )  # fmt: skip
+        )
     parts["copied"] = gr.Code(
-        label="Copied, if your browser allows it", visible=False, interactive=False, lines=1,
-        max_lines=12, wrap_lines=True, elem_id="am-copied",
-    )  # fmt: skip
+        label="Copied, if your browser allows it",
+        visible=False,
+        interactive=False,
+        lines=1,
+        max_lines=12,
+        wrap_lines=True,
+        elem_id="am-copied",
+    )
     return parts
 
 
@@ -105,9 +113,13 @@ def connect(parts: dict[str, Part], screen: Screen, form: Form[ShareAsked]) -> N
     copied = parts["copied"]
     for name in TEXTS:
         said = parts[name].click(
-            copying(name, form), form.inputs, copied, show_progress="minimal",
-            show_progress_on=parts[name], **PRIVATE,
-        )  # fmt: skip
+            copying(name, form),
+            form.inputs,
+            copied,
+            show_progress="minimal",
+            show_progress_on=parts[name],
+            **PRIVATE,
+        )
         script = COPY % WHOLE.get(name, "text")
         said.success(None, copied, copied, js=script, **QUIET)
     restored = screen.named(*RESTORED)

@@ -22,6 +22,11 @@ def slider(settings: type, name: str, value: float) -> gr.Slider:
     """A slider with the bounds and the one line that the setting carries."""
     bounds = bounds_of(settings, name)
     return gr.Slider(
-        bounds.low, bounds.high, value=value, step=bounds.step, label=bounds.label,
-        info=bounds.effect, elem_id=f"am-{name}",
-    )  # fmt: skip
+        bounds.low,
+        bounds.high,
+        value=value,
+        step=bounds.step,
+        label=bounds.label,
+        info=bounds.effect,
+        elem_id=f"am-{name}",
+    )

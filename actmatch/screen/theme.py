@@ -15,9 +15,13 @@ MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Liberation Mono", "monospace
 def theme() -> gr.themes.Base:
     """The project's Gradio theme, for light and dark."""
     look = gr.themes.Default(
-        primary_hue="teal", secondary_hue="teal", neutral_hue="slate",
-        radius_size="md", font=FONT, font_mono=MONO,
-    )  # fmt: skip
+        primary_hue="teal",
+        secondary_hue="teal",
+        neutral_hue="slate",
+        radius_size="md",
+        font=FONT,
+        font_mono=MONO,
+    )
     return look.set(
         body_text_color_subdued="*neutral_600",  # the palette's own is too pale on white
         color_accent="#0f766e",

@@ -32,8 +32,16 @@ QUESTIONS: dict[str, tuple[type[Tab], ...]] = {
 }
 TABS = tuple(tab for tabs in QUESTIONS.values() for tab in tabs)
 __all__ = [
-    "QUESTIONS", "TABS", "Album", "EvidenceTab", "Refine", "Screen", "Tab", "Timeline", "lay_out",
-]  # fmt: skip
+    "QUESTIONS",
+    "TABS",
+    "Album",
+    "EvidenceTab",
+    "Refine",
+    "Screen",
+    "Tab",
+    "Timeline",
+    "lay_out",
+]
 
 
 def lay_out() -> dict[type[Tab], Tab]:

@@ -50,10 +50,13 @@ class Album(Tab):
         self.entries = gr.State((), time_to_live=KEEP_SECONDS)
         self.words = gr.HTML(html.note(words_of(())), label="Results so far", elem_id="am-results")
         self.action = gr.Radio(
-            [BACK, BESIDE], value=BACK, label="A click on a result", visible=False,
+            [BACK, BESIDE],
+            value=BACK,
+            label="A click on a result",
+            visible=False,
             elem_id="am-album-action",
             info="Both leave the photograph above as it is.",
-        )  # fmt: skip
+        )
         self.sheet = gallery(
             "The last results of this visit", "am-album", 3, visible=False, allow_preview=False
         )

@@ -31,13 +31,21 @@ class BeforeAfter(EvidenceTab):
         empty("the photograph before the other pixels are taken away, and after")
         with gr.Column(elem_classes=EVIDENCE, elem_id="am-before-after"):
             self.slider = Pair(
-                label="Before | after", type="pil", format="jpeg", max_height=560,
-                elem_id="am-slider", buttons=["fullscreen"], interactive=False,
-            )  # fmt: skip
+                label="Before | after",
+                type="pil",
+                format="jpeg",
+                max_height=560,
+                elem_id="am-slider",
+                buttons=["fullscreen"],
+                interactive=False,
+            )
             self.removed = gr.Radio(
-                list(REMOVED), value=GRAY, label="Removed pixels", elem_id="am-removed",
+                list(REMOVED),
+                value=GRAY,
+                label="Removed pixels",
+                elem_id="am-removed",
                 info="Gray is what the classifier saw; dimmed shows the rest.",
-            )  # fmt: skip
+            )
 
     def connect(self, screen: Screen) -> None:
         pictures = screen.tab(Mask).named("overlay", "explanation")

@@ -34,9 +34,11 @@ NO_MASK = (
 EMPTY = "Press Explain, then open this tab again or press Draw the circuit."
 CHANGED = "The mask has changed: draw its circuit anew."
 NOTHING = dict(
-    drawing="", curve=gr.update(value=None, visible=False),
-    save=gr.update(value=None, interactive=False), drawn=None,
-)  # fmt: skip
+    drawing="",
+    curve=gr.update(value=None, visible=False),
+    save=gr.update(value=None, interactive=False),
+    drawn=None,
+)
 CLEARED = NOTHING | FREE
 SHOWN = ("status", *NOTHING)  # parts that show a circuit
 INTRODUCTION = (
@@ -60,24 +62,38 @@ class Circuit(Tab):
         with gr.Row():
             channels = bounds_of(CircuitConfig, "channels")
             self.channels = gr.Slider(
-                1, MOST, value=CHANNELS, step=1, label=f"{channels.label} (k)", min_width=280,
-                elem_id="am-circuit-channels", info="More carry more of the decision.",
-            )  # fmt: skip
+                1,
+                MOST,
+                value=CHANNELS,
+                step=1,
+                label=f"{channels.label} (k)",
+                min_width=280,
+                elem_id="am-circuit-channels",
+                info="More carry more of the decision.",
+            )
             self.weighting = gr.Radio(
-                list(WEIGHTINGS), value=CircuitConfig.weighting, label="A channel is strong by its",
-                min_width=160, elem_id="am-circuit-weighting",
+                list(WEIGHTINGS),
+                value=CircuitConfig.weighting,
+                label="A channel is strong by its",
+                min_width=160,
+                elem_id="am-circuit-weighting",
                 info="Gradient: energy times the slope of the class.",
-            )  # fmt: skip
+            )
             self.ablation = gr.Radio(
-                list(ABLATIONS), value=ABLATIONS[0], label="Ablated channels become",
-                min_width=160, elem_id="am-circuit-ablation",
+                list(ABLATIONS),
+                value=ABLATIONS[0],
+                label="Ablated channels become",
+                min_width=160,
+                elem_id="am-circuit-ablation",
                 info="Mean and resample take other photographs.",
-            )  # fmt: skip
+            )
         self.mlp = gr.Checkbox(
-            CircuitConfig.mlp, label="The MLPs are stages, too", visible=False,
+            CircuitConfig.mlp,
+            label="The MLPs are stages, too",
+            visible=False,
             elem_id="am-circuit-mlp",
             info="Hidden units of each block's MLP, in a column before the block.",
-        )  # fmt: skip
+        )
         with gr.Row():
             self.draw = gr.Button("Draw the circuit", elem_id="am-circuit-draw")
             self.test = gr.Button("Is it enough?", variant="primary", elem_id="am-circuit-test")
@@ -85,23 +101,27 @@ class Circuit(Tab):
             html.note(EMPTY), label="The circuit in words", elem_id="am-circuit-status"
         )
         self.curve = gr.Plot(
-            label="How sure the classifier is with k channels of every stage alone", visible=False,
+            label="How sure the classifier is with k channels of every stage alone",
+            visible=False,
             elem_id="am-circuit-curve",
-        )  # fmt: skip
+        )
         self.drawing = gr.HTML(label="The circuit", elem_id="am-circuit-drawing", js_on_load=SCRIPT)
         self.save = gr.DownloadButton(
-            "Download the circuit: SVG, PNG, HTML and JSON (ZIP)", interactive=False,
+            "Download the circuit: SVG, PNG, HTML and JSON (ZIP)",
+            interactive=False,
             elem_id="am-circuit-save",
-        )  # fmt: skip
+        )
         self.openings = gr.State(0)  # of the tab with something to draw
         self.drawn = gr.State(None)  # what the drawing is of; see `CircuitAsked.key`
 
     def connect(self, screen: Screen) -> None:
         state = screen.result["state"]
         form = Form(
-            CircuitAsked, last=state, **screen.search_scene(),
+            CircuitAsked,
+            last=state,
+            **screen.search_scene(),
             **self.named("channels", "weighting", "mlp", "ablation", "drawn"),
-        )  # fmt: skip
+        )
         answers = self.answers(screen, *SHOWN)
         asks = [state, self.drawn, self.openings]
         offered = into(self.named("mlp"), offer_mlp) | dict(concurrency_id="look", **QUIET)
@@ -160,9 +180,13 @@ class CircuitAsked(SearchScene):
     def circuit_config(self) -> CircuitConfig:
         """The settings; a `ValueError` where a value is not acceptable."""
         return CircuitConfig(
-            channels=whole(self.channels), weighting=self.weighting, ablation=self.ablation,
-            fit=self.settings["fit"], seed=whole(self.settings["seed"]), mlp=self.mlp,
-        )  # fmt: skip
+            channels=whole(self.channels),
+            weighting=self.weighting,
+            ablation=self.ablation,
+            fit=self.settings["fit"],
+            seed=whole(self.settings["seed"]),
+            mlp=self.mlp,
+        )
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -36,9 +36,14 @@ class Classes(FindingsTab):
     def layout(self) -> None:
         gr.Markdown(INTRODUCTION)
         self.most = gr.Slider(
-            1, MOST, value=USUAL, step=1, label="Classes", elem_id="am-classes-most",
+            1,
+            MOST,
+            value=USUAL,
+            step=1,
+            label="Classes",
+            elem_id="am-classes-most",
             info="So many of the most probable ones; each takes as long as Explain.",
-        )  # fmt: skip
+        )
         self.find = gr.Button("Explain each class", variant="primary", elem_id="am-classes-find")
         self.findings(
             "classes", "Choose a photograph, then press Explain each class; Stop ends the search."

@@ -24,6 +24,10 @@ from .pieces import gallery
 JUDGED_REGION = "the judged region"
 SOURCES = (LAST, JUDGED_REGION)
 CUT_NAMES = dict(zip(("the area of the mask", "the promise"), CUTS, strict=True))
+COLUMNS = (
+    "promise kept", "label kept", "confidence ratio", "worst background", "leftover",
+    "match over random", "deletion", "insertion", "pieces", "warnings", "seconds",
+)  # fmt: skip
 CLEARED = dict(pictures=None, table=None, **FREE)
 QUICK_METHODS = ("grad_cam", "occlusion", "center_disc")
 INTRODUCTION = (
@@ -41,46 +45,59 @@ class Compare(Tab):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             self.whose = gr.Radio(
-                list(SOURCES), value=LAST, label="Mask", min_width=280, elem_id="am-whose",
+                list(SOURCES),
+                value=LAST,
+                label="Mask",
+                min_width=280,
+                elem_id="am-whose",
                 info="That of Explain, or whatever Judge a region judges.",
-            )  # fmt: skip
+            )
             self.cut = gr.Radio(
-                list(CUT_NAMES), value=next(iter(CUT_NAMES)), min_width=280,
-                label="Cut the others at", elem_id="am-cut",
+                list(CUT_NAMES),
+                value=next(iter(CUT_NAMES)),
+                min_width=280,
+                label="Cut the others at",
+                elem_id="am-cut",
                 info="As many pixels as the mask has, or as few as keep the promise chosen above.",
-            )  # fmt: skip
+            )
         self.methods = gr.CheckboxGroup(
-            method_choices(), value=list(QUICK_METHODS), label="Methods", elem_id="am-methods",
+            method_choices(),
+            value=list(QUICK_METHODS),
+            label="Methods",
+            elem_id="am-methods",
             info="On a CPU RISE, LIME and extremal perturbation take half a minute or more each.",
-        )  # fmt: skip
+        )
         hops = bounds_of(CompareConfig, "hops")
         self.hops = gr.Slider(
-            0, hops.high, value=0, step=hops.step, label=hops.label, visible=False,
-            elem_id="am-hops", info=f"{hops.effect} 0 takes all; transformers only.",
-        )  # fmt: skip
+            0,
+            hops.high,
+            value=0,
+            step=hops.step,
+            label=hops.label,
+            visible=False,
+            elem_id="am-hops",
+            info=f"{hops.effect} 0 takes all; transformers only.",
+        )
         self.compare = gr.Button("Compare", variant="primary", elem_id="am-compare-it")
         self.status = gr.HTML(
-            html.note("Press Explain, then Compare.", html.START), label="Comparison in words",
+            html.note("Press Explain, then Compare.", html.START),
+            label="Comparison in words",
             elem_id="am-compared",
-        )  # fmt: skip
+        )
         with gr.Column(elem_classes="am-card"):
             self.pictures = gallery("Explanations side by side", "am-side-by-side", 4)
             self.table = gr.HTML(label="Figures of every method", elem_id="am-comparison")
-            gr.HTML(
-                how_to_read(
-                    "promise kept", "label kept", "confidence ratio", "worst background",
-                    "leftover", "match over random", "deletion", "insertion", "pieces", "warnings",
-                    "seconds",
-                )
-            )  # fmt: skip
+            gr.HTML(how_to_read(*COLUMNS))
 
     def connect(self, screen: Screen) -> None:
         self.methods.change(choose_methods, self.methods, self.hops, **QUICK)
         form = Form(
-            CompareAsked, **screen.tab(Judge).region_parts, last=screen.result["state"],
+            CompareAsked,
+            **screen.tab(Judge).region_parts,
+            last=screen.result["state"],
             **self.named("whose", "methods", "cut", "hops"),
             **screen.named("photograph", "classifier", "device", "preset", "target", "fit", "seed"),
-        )  # fmt: skip
+        )
         answers = self.answers(screen, "status", "pictures", "table")
         comparison_run.connect(self.compare.click, form, answers)
 

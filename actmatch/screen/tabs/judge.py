@@ -38,8 +38,11 @@ from .pieces import (
 )
 
 PAINT, UPLOAD, LAST, METHOD = SOURCES = (
-    "painted", "a mask file", "the last explanation", "another method"
-)  # fmt: skip
+    "painted",
+    "a mask file",
+    "the last explanation",
+    "another method",
+)
 USUAL_METHOD, USUAL_SHARE = "grad_cam", 0.1
 ACCEPTED = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy"]
 INTRODUCTION = (
@@ -85,28 +88,52 @@ class Judge(Tab):
     def region_column(self) -> None:
         """Where the region comes from, and the button."""
         self.source = gr.Radio(
-            list(SOURCES), value=PAINT, label="Region", elem_id="am-source",
+            list(SOURCES),
+            value=PAINT,
+            label="Region",
+            elem_id="am-source",
             info="Where it comes from; what is painted stays while you look at another.",
-        )  # fmt: skip
+        )
         self.editor = Canvas(
-            type="pil", label="Paint the region", layers=False, transforms=(), sources=(),
+            type="pil",
+            label="Paint the region",
+            layers=False,
+            transforms=(),
+            sources=(),
             brush=gr.Brush(default_size=24, colors=[("#0f766e", 0.6)], color_mode="fixed"),
-            height=430, format="jpeg", buttons=[], elem_id="am-canvas",
+            height=430,
+            format="jpeg",
+            buttons=[],
+            elem_id="am-canvas",
             placeholder="Choose a photograph, then paint on it.",
-        )  # fmt: skip
+        )
         self.file = gr.File(
-            label="Mask: white keeps, black removes", file_types=ACCEPTED, visible=False,
-            type="filepath", height=160, elem_id="am-mask-file",
-        )  # fmt: skip
+            label="Mask: white keeps, black removes",
+            file_types=ACCEPTED,
+            visible=False,
+            type="filepath",
+            height=160,
+            elem_id="am-mask-file",
+        )
         self.method = gr.Dropdown(
-            method_choices(), value=USUAL_METHOD, label="Method", visible=False,
-            elem_id="am-judge-method", info="Whose ranking of the pixels is taken; RISE, LIME and "
+            method_choices(),
+            value=USUAL_METHOD,
+            label="Method",
+            visible=False,
+            elem_id="am-judge-method",
+            info="Whose ranking of the pixels is taken; RISE, LIME and "
             "the extremal perturbation are slow.",
-        )  # fmt: skip
+        )
         self.share = gr.Slider(
-            0.01, 1, value=USUAL_SHARE, step=0.01, label="Share of the pixels", visible=False,
-            elem_id="am-judge-share", info="So many are kept, those that the method ranks first.",
-        )  # fmt: skip
+            0.01,
+            1,
+            value=USUAL_SHARE,
+            step=0.01,
+            label="Share of the pixels",
+            visible=False,
+            elem_id="am-judge-share",
+            info="So many are kept, those that the method ranks first.",
+        )
         self.judge = gr.Button("Judge this region", variant="primary", elem_id="am-judge-it")
         with gr.Accordion("How it is judged", open=False):
             usual = ScoreConfig()
@@ -121,10 +148,17 @@ class Judge(Tab):
                 self.figures = gr.HTML(label="Figures of the region", elem_id="am-figures")
                 gr.HTML(
                     how_to_read(
-                        "area", "pieces", "label kept", "confidence ratio", "necessary", "leftover",
-                        "leftover entropy", "deletion", "insertion",
+                        "area",
+                        "pieces",
+                        "label kept",
+                        "confidence ratio",
+                        "necessary",
+                        "leftover",
+                        "leftover entropy",
+                        "deletion",
+                        "insertion",
                     )
-                )  # fmt: skip
+                )
             with gr.Column(min_width=280):
                 gr.Markdown("## Reasons to distrust it")
                 self.checks = gr.HTML(label="Suspicion checks", elem_id="am-checks")
@@ -141,9 +175,10 @@ class Judge(Tab):
                 self.layers = gr.HTML(label="Activation match in figures", elem_id="am-match")
         self.ranking = ranking_plot("am-ranking")
         self.thresholds = gr.Plot(
-            label="Soft mask: what every cut keeps; the label holds where shaded", visible=False,
+            label="Soft mask: what every cut keeps; the label holds where shaded",
+            visible=False,
             elem_id="am-thresholds",
-        )  # fmt: skip
+        )
         gr.Markdown("## The hardest background of each kind")
         self.worst = worst_composites("am-worst")
 
@@ -151,9 +186,12 @@ class Judge(Tab):
     def region_parts(self) -> dict[str, gr.components.Component]:
         """Parts that say which region is meant, as in `AskedRegion`."""
         return dict(
-            source=self.source, editor=self.editor, mask_file=self.file, method=self.method,
+            source=self.source,
+            editor=self.editor,
+            mask_file=self.file,
+            method=self.method,
             share=self.share,
-        )  # fmt: skip
+        )
 
     def connect(self, screen: Screen) -> None:
         seen = screen.named("photograph", "classifier", "fit")
@@ -168,10 +206,13 @@ class Judge(Tab):
         needs = self.named("editor", "file", "method", "share")
         self.source.change(**into(needs, choose_source), inputs=self.source, **QUICK)
         form = Form(
-            JudgeAsked, **self.region_parts, last=screen.result["state"], trials=self.trials,
+            JudgeAsked,
+            **self.region_parts,
+            last=screen.result["state"],
+            trials=self.trials,
             threshold=self.threshold,
             **screen.named("photograph", "classifier", "device", "target", "fit", "seed"),
-        )  # fmt: skip
+        )
         judgment_run.connect(self.judge.click, form, self.answers(screen, "status", *CARD))
 
 
@@ -241,9 +282,12 @@ class JudgeAsked(AskedRegion):
     def config(self) -> ScoreConfig:
         """The settings; a `ValueError` where a value is not acceptable."""
         return ScoreConfig(
-            target=class_asked(self.target), fit=self.fit, seed=whole(self.seed),
-            trials=whole(self.trials), threshold=self.threshold,
-        )  # fmt: skip
+            target=class_asked(self.target),
+            fit=self.fit,
+            seed=whole(self.seed),
+            trials=whole(self.trials),
+            threshold=self.threshold,
+        )
 
 
 @long_run("a judgment", CLEARED)

@@ -49,18 +49,27 @@ class Models(Tab):
         names = offered()
         with gr.Row():
             self.names = gr.CheckboxGroup(
-                names, value=names, label="Classifiers", min_width=280, elem_id="am-models-names",
+                names,
+                value=names,
+                label="Classifiers",
+                min_width=280,
+                elem_id="am-models-names",
                 info="Those offered here; the one that Explain uses always meets this mask.",
-            )  # fmt: skip
+            )
             self.whose = gr.Radio(
-                list(WHOSE), value=THIS, label="Mask", min_width=280, elem_id="am-models-whose",
+                list(WHOSE),
+                value=THIS,
+                label="Mask",
+                min_width=280,
+                elem_id="am-models-whose",
                 info="This mask is the last explanation's; own masks take as long as Explain each.",
-            )  # fmt: skip
+            )
         self.ask = gr.Button("Ask them", variant="primary", elem_id="am-models-ask")
         self.status = gr.HTML(
             html.note("Press Explain, then Ask them; own masks need no explanation before."),
-            label="Transfer in words", elem_id="am-models-status",
-        )  # fmt: skip
+            label="Transfer in words",
+            elem_id="am-models-status",
+        )
         self.live = forming_mask("am-models-live")
         self.matrix = gr.HTML(label="Who is convinced by whose mask", elem_id="am-matrix")
         self.overlaps = gr.HTML(label="How much the masks overlap", elem_id="am-overlaps")
@@ -68,9 +77,12 @@ class Models(Tab):
 
     def connect(self, screen: Screen) -> None:
         form = Form(
-            ModelsAsked, names=self.names, whose=self.whose, last=screen.result["state"],
+            ModelsAsked,
+            names=self.names,
+            whose=self.whose,
+            last=screen.result["state"],
             **screen.search_scene(question=False),
-        )  # fmt: skip
+        )
         answers = self.answers(screen, "status", "live", "matrix", "overlaps", "pictures")
         transfer_run.connect(self.ask.click, form, answers)
 

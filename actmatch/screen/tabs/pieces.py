@@ -35,18 +35,28 @@ def empty(what: str) -> None:
 def picture(label: str, alt_text: str, elem_id: str, **more: Any) -> Picture:
     """A picture that can be looked at and saved."""
     return Picture(
-        label=label, alt_text=alt_text, elem_id=elem_id, interactive=False,
-        buttons=["download", "fullscreen"], **dict(format="jpeg") | more,
-    )  # fmt: skip
+        label=label,
+        alt_text=alt_text,
+        elem_id=elem_id,
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        **dict(format="jpeg") | more,
+    )
 
 
 def gallery(label: str, elem_id: str, columns: int, **more: Any) -> Pictures:
     """Pictures, each with what is said of it."""
     return Pictures(
-        label=label, show_label=False, columns=columns, height="auto", object_fit="contain",
-        elem_id=elem_id, buttons=["fullscreen"], format="jpeg",
+        label=label,
+        show_label=False,
+        columns=columns,
+        height="auto",
+        object_fit="contain",
+        elem_id=elem_id,
+        buttons=["fullscreen"],
+        format="jpeg",
         **dict(elem_classes="am-gallery") | more,
-    )  # fmt: skip
+    )
 
 
 def masks_gallery(label: str, elem_id: str) -> Pictures:
@@ -78,9 +88,11 @@ def divergence_map(of: str) -> tuple[gr.Radio, Picture, gr.State]:
         of: what it is of, for the ids of its parts.
     """
     stage = gr.Radio(
-        [], label="Stage, shallow to deep", elem_id=f"am-{of}-stage",
+        [],
+        label="Stage, shallow to deep",
+        elem_id=f"am-{of}-stage",
         info="Shallow stages see edges and differ wherever pixels are gone; deep ones see objects.",
-    )  # fmt: skip
+    )
     shown = picture(
         "Purple the same, yellow different",
         "Purple where the stage responds as to the whole photograph, yellow where not.",

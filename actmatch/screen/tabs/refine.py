@@ -40,20 +40,32 @@ class Refine(Tab):
         with gr.Row():
             with gr.Column(min_width=280, scale=3):
                 self.canvas = Picture(
-                    label="Click to mark", interactive=False, format="jpeg", buttons=["fullscreen"],
-                    elem_id="am-refine", placeholder=EMPTY,
+                    label="Click to mark",
+                    interactive=False,
+                    format="jpeg",
+                    buttons=["fullscreen"],
+                    elem_id="am-refine",
+                    placeholder=EMPTY,
                     alt_text="The photograph with the present mask outlined and your marks as "
                     "rings.",
-                )  # fmt: skip
+                )
             with gr.Column(min_width=220, scale=2):
                 self.tool = gr.Radio(
-                    [KEEP, DROP], value=KEEP, label="A click means", elem_id="am-tool",
+                    [KEEP, DROP],
+                    value=KEEP,
+                    label="A click means",
+                    elem_id="am-tool",
                     info="Kept pixels stay in the mask whatever happens; dropped ones stay out.",
-                )  # fmt: skip
+                )
                 self.radius = gr.Slider(
-                    2, 100, value=16, step=1, label="Radius", elem_id="am-radius",
+                    2,
+                    100,
+                    value=16,
+                    step=1,
+                    label="Radius",
+                    elem_id="am-radius",
                     info="Of a mark, in pixels of the classifier's input.",
-                )  # fmt: skip
+                )
                 self.words = gr.Markdown(NOTHING_MARKED, elem_id="am-marks")
                 with gr.Row():
                     self.undo = gr.Button("Undo", size="sm", min_width=80, elem_id="am-undo")

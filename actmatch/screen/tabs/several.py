@@ -35,15 +35,26 @@ class Several(FindingsTab):
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             self.most = gr.Slider(
-                1, MOST, value=USUAL, step=1, label="Most explanations", min_width=280,
+                1,
+                MOST,
+                value=USUAL,
+                step=1,
+                label="Most explanations",
+                min_width=280,
                 info="After so many nothing more is looked for; each one takes as long as Explain.",
                 elem_id="am-several-most",
-            )  # fmt: skip
+            )
             self.overlap = gr.Slider(
-                0, 0.5, value=Limits().overlap, step=0.05, label="Largest overlap", min_width=280,
+                0,
+                0.5,
+                value=Limits().overlap,
+                step=0.05,
+                label="Largest overlap",
+                min_width=280,
                 info="Share of an explanation's pixels that may lie in earlier ones; 0 shares "
-                "none.", elem_id="am-several-overlap",
-            )  # fmt: skip
+                "none.",
+                elem_id="am-several-overlap",
+            )
         self.find = gr.Button("Find several", variant="primary", elem_id="am-several-find")
         self.findings(
             "several", "Choose a photograph, then press Find several; Stop ends the search."

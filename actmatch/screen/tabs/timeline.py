@@ -41,13 +41,25 @@ class Timeline(Tab):
     def picking_column(self) -> None:
         """What picks a mask, and the mask."""
         self.moment = gr.Slider(
-            1, 2, value=1, step=1, label="Moment, early to late", interactive=False,
-            elem_id="am-moment", info="Shows an earlier mask; nothing is lost by looking.",
-        )  # fmt: skip
+            1,
+            2,
+            value=1,
+            step=1,
+            label="Moment, early to late",
+            interactive=False,
+            elem_id="am-moment",
+            info="Shows an earlier mask; nothing is lost by looking.",
+        )
         self.share = gr.Slider(
-            50, 99, value=90, step=1, label="Holds on … % of backgrounds", interactive=False,
-            elem_id="am-share", info="Shows the smallest mask of this run that does, at once.",
-        )  # fmt: skip
+            50,
+            99,
+            value=90,
+            step=1,
+            label="Holds on … % of backgrounds",
+            interactive=False,
+            elem_id="am-share",
+            info="Shows the smallest mask of this run that does, at once.",
+        )
         self.held = gr.HTML(label="What the picked mask holds on", elem_id="am-held")
         self.seen = gr.HTML(
             html.note(EMPTY), label="The mask of this moment", elem_id="am-seen-moment"
@@ -61,9 +73,10 @@ class Timeline(Tab):
             "it; lines are 95 % intervals. Click one to see its mask."
         )
         self.frontier = gr.HTML(
-            label="Backgrounds held against kept area", js_on_load=curve.PICK_POINT,
+            label="Backgrounds held against kept area",
+            js_on_load=curve.PICK_POINT,
             elem_id="am-frontier",
-        )  # fmt: skip
+        )
         gr.HTML(
             how_to_read(
                 "area", POOLED, "95 % interval", "kinds of background", "confidence ratio", "match"
@@ -110,9 +123,14 @@ def show(state: SearchState | None) -> Frame:
     """Where the search stands; its last moment is picked."""
     if state is None:
         return dict(
-            seen=html.note(EMPTY), frontier="", place=None, held="", share=OFF, take=OFF,
+            seen=html.note(EMPTY),
+            frontier="",
+            place=None,
+            held="",
+            share=OFF,
+            take=OFF,
             moment=gr.update(value=1, interactive=False),
-        )  # fmt: skip
+        )
     last = len(state.moments)
     return dict(
         moment=gr.update(maximum=max(2, last), value=last, interactive=last > 1),
