@@ -474,8 +474,8 @@ def test_a_report_sets_the_controls_and_what_has_none_is_said(tmp_path):
     assert restored["area"] == 0.1
     assert (restored["classifier"], restored["device"]) == ("checkpoints/birds.pth", "auto")
     assert said == [
-        "There is no cuda here; the best device is taken.",
-        "This screen has no control for patience; left as usual.",
+        "There is no cuda here; the best device is used.",
+        "This screen has no control for patience; its default is used.",
     ]
 
 

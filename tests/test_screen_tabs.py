@@ -279,7 +279,7 @@ def test_stop_ends_the_searches_of_own_masks_and_says_what_is_missing(toys):
     next(frames)
     StopSignal("visitor").set()
     last = list(frames)[-1]
-    assert "no mask was looked for with two" in in_plain(last["status"])
+    assert "two got no mask" in in_plain(last["status"])
     assert "no other classifier to be convinced" in in_plain(last["status"])
     assert last["overlaps"] is None
     assert not StopSignal("visitor").is_set()
@@ -409,6 +409,6 @@ def test_a_copied_link_restores_a_contrast(rival):
 def test_a_link_cannot_hold_the_other_photograph_and_that_is_said():
     plain = shared(ExplainConfig(preset="smallest"))
     asked = replace(plain, question=SIMILARITY)
-    with pytest.warns(UserWarning, match="No link holds the other photograph"):
+    with pytest.warns(UserWarning, match="A link cannot hold the other photograph"):
         assert share_row.text_of("link", asked) == share_row.text_of("link", plain)
     assert "--similar-to other.jpg" in share_row.text_of("command", asked)["value"]

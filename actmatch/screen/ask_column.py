@@ -32,7 +32,7 @@ from .upload import REMOVE_BROKEN, Photograph
 
 TUNED = (*PRESET_SETTINGS, *(WEIGHT + name for name in WEIGHTS))  # controls that a preset sets
 
-NO_TOP5 = html.note("Once there is a photograph, what the classifier says of it stands here.")
+NO_TOP5 = html.note("Choose a photograph, and what the classifier says of it appears here.")
 
 
 # --- layout --------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def choose_classifier(classifier: str, target: Any = TOP_CLASS) -> Any:
         if class_asked(target) is not None:
             grouped(loaded, target).class_index(target)
     except ValueError as error:
-        gr.Warning(f"{error} The top class is explained.", title="Class to explain")
+        gr.Warning(f"{error} The top class is explained instead.", title="Class to explain")
         classes["value"] = TOP_CLASS
     return classes
 

@@ -65,7 +65,7 @@ BRING_INTO_VIEW = """() => {
     target.scrollIntoView({block: 'start', behavior: calm ? 'auto' : 'smooth'});
 }"""
 CHANGED = (
-    "The photograph, the classifier or the class is no longer that of this mask; "
+    "The photograph, the classifier or the class has changed since this mask was found; "
     "press Explain first."
 )
 

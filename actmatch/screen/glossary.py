@@ -18,18 +18,18 @@ FIGURES = {
     "label kept": "Whether the kept pixels alone, on gray, still get the class.",
     "confidence ratio": "Probability of the class on the kept pixels, divided by that on the whole "
     "photograph. 1 is as sure as before.",
-    POOLED: "Mean over the kinds of background, each weighing the same however often it was drawn; "
-    "one that always looks alike counts by its single trial.",
+    POOLED: "Mean over the kinds of background. Each kind counts the same, however often it was "
+    "drawn; one that always looks the same is tried once.",
     "core": "The smallest part of the mask found that still gets the class on gray, whatever else "
-    "the mask promises. The rest of the mask is what other backgrounds take.",
+    "the mask promises. The rest is needed on other backgrounds.",
     "worst background": "How often the label survives the hardest kind of background.",
     "95 % interval": "Where the true rate lies, as far as so many trials can tell.",
     "necessary": "Whether the rest of the photograph loses the label. No means that there is "
     "evidence elsewhere, too.",
     "leftover": "Probability of the class on everything else, divided by that on the whole "
     "photograph. Near 0, the mask took all the evidence.",
-    "leftover entropy": "How undecided the classifier is about everything else: 100 % is clueless, "
-    "0 % is sure of something.",
+    "leftover entropy": "How undecided the classifier is about everything else: at 100 % it has no "
+    "idea, at 0 % it is sure of something.",
     "match": "Likeness of the network's inner response (cosine of the activations of the deepest "
     "stage) to that for the whole photograph. 1 is the same; it means something only above the "
     "figure of random masks of equal size.",
@@ -37,12 +37,12 @@ FIGURES = {
     "cosine": "Whether the same features respond at each place: 1 is the same. It means something "
     "only above random masks.",
     "relative L2": "Difference of the responses as a share of the photograph's own: 0 is the same.",
-    "label evidence": "Stages whose differences say how sure of the class the classifier is when "
-    "parts of the mask are taken away: sparse weights, learned on 32 such parts. A stage without "
+    "label evidence": "Which stages tell how sure of the class the classifier stays when parts of "
+    "the mask are taken away: sparse weights, learned on 32 such parts. A stage without "
     "weight adds nothing to what the others say.",
     "distribution evidence": "The same for all classes at once. How much of the changes the "
     "weights explain stands beside each.",
-    "kept patches": "The cosine at the patches that are at least half kept, of transformers alone.",
+    "kept patches": "The cosine at the patches that are at least half kept; transformers only.",
     "tokens dropped": "What a transformer answers when it never sees the removed patches: their "
     "tokens are left out, so that no background is needed.",
     "random": "The same figure for random masks of equal size, on average.",
@@ -60,13 +60,13 @@ BUTTONS = {
     "am-undo": "Takes the last mark away; the search goes on without it.",
     "am-clear": "Takes all marks away; the search goes on without them.",
     "am-take-mask": "Makes the mask that is shown the result, and judges it.",
-    "am-judge-it": "Measures the region like any explanation; nothing is searched.",
+    "am-judge-it": "Measures the region like any explanation, without a search.",
     "am-compare-it": "Runs every chosen method and judges its mask beside this one.",
     "am-several-find": "Looks for one explanation after the other, each on other pixels.",
     "am-classes-find": "Looks for a mask for each of the most probable classes.",
     "am-models-ask": "Shows the mask to each chosen classifier.",
     "am-circuit-draw": "Reads the channels behind the present mask; it takes a moment.",
-    "am-circuit-test": "Ablates all other channels, beside random circuits of the same size.",
+    "am-circuit-test": "Ablates all other channels, and the same for random circuits of this size.",
     "am-circuit-save": "The drawing as SVG, PNG and page, all figures as JSON, and the mask.",
     "am-save": "Everything in one file: masks, pictures, report.json and report.html.",
     "am-copy-link": "An address that restores all settings and shows the mask, not the photograph.",

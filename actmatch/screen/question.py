@@ -81,7 +81,7 @@ def question_radio() -> gr.Radio:
         [(words, kind) for kind, words in QUESTIONS.items()],
         value=CLASS,
         label="Question",
-        info="Explain and Other explanations answer it; all else is about the class.",
+        info="Explain and Other explanations answer it; all other tabs are about the class.",
         elem_id="am-question",
     )
 
@@ -94,7 +94,7 @@ def rival_dropdown() -> gr.Dropdown:
         label="Rather than",
         allow_custom_value=True,
         filterable=True,
-        info="The class that the explanation has to tell it from.",
+        info="The class from which the explanation has to tell it apart.",
         visible=False,
         elem_id="am-rival",
     )
@@ -154,6 +154,6 @@ def choose_rivals(question: str, classifier: str, rival: Any) -> Any:
         if rival not in NO_RIVAL:
             loaded.class_index(rival)
     except ValueError as error:
-        gr.Warning(f"{error} The strongest rival is taken.", title="Rather than")
+        gr.Warning(f"{error} The strongest rival is used instead.", title="Rather than")
         classes["value"] = RIVAL
     return classes

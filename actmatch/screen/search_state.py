@@ -128,8 +128,8 @@ def last_mask(
     """
     if state is None or not state.shows(classifier, photograph, fit):
         raise ValueError(
-            "There is no explanation yet of this photograph by this classifier, cut to its input "
-            "in this way; press Explain first."
+            "There is no explanation yet of this photograph by this classifier with this fit; "
+            "press Explain first."
         )
     return to_image(state.mask)
 

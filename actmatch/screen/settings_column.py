@@ -55,7 +55,7 @@ def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
             step=0.005,
             label=most.label,
             elem_id="am-area_target",
-            info=f"{most.effect} 0 keeps the promise instead.",
+            info=f"{most.effect} At 0 the promise decides.",
         ),
         steps=slider(ExplainConfig, "steps", usual.steps),
         seed=gr.Number(
@@ -65,13 +65,13 @@ def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
             ["auto", *available_devices()],
             value="auto",
             label="Device",
-            info="auto takes the fastest there is; only a CPU repeats a mask bit for bit.",
+            info="auto picks the fastest there is; only a CPU repeats a mask bit for bit.",
         ),
         fit=gr.Radio(
             list(FITS),
             value=usual.fit,
             label="Fit",
-            info="crop is the classifier's own; squash and letterbox keep everything in sight.",
+            info="crop is the classifier's own; squash and letterbox keep the whole photograph.",
         ),
         generator=gr.Radio(
             list(GENERATORS),
@@ -84,8 +84,8 @@ def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
             value=usual.start,
             label="Start",
             info="gradcam begins where Grad-CAM points; window at the smallest disc that keeps the "
-            "label; attention, of transformers alone, where it speaks for the class; none begins "
-            "undecided.",
+            "label; attention (transformers only) where it speaks for the class; generator where a "
+            "trained network guesses; none without a guess.",
         ),
         resolution=slider(ExplainConfig, "resolution", usual.resolution),
         draws=slider(ExplainConfig, "draws", usual.draws),

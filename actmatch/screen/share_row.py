@@ -155,7 +155,9 @@ def text_of(name: str, asked: ShareAsked) -> Any:
     if name == LINK:
         more["mask"] = encode(asked.state.mask) if asked.state else asked.linked
         if question and question.kind == SIMILARITY:
-            gr.Warning("No link holds the other photograph; choose it again.", title="Question")
+            gr.Warning(
+                "A link cannot hold the other photograph; choose it again.", title="Question"
+            )
     return gr.update(value=say(settings, question, **more), language=language, visible=True)
 
 
@@ -209,15 +211,18 @@ def restored(
         values["target"] = question.target or values["target"]
         values["rival"] = question.other or RIVAL
     elif question:
-        notes = (*notes, "No report holds the other photograph; choose it again.")
+        notes = (*notes, "A report does not hold the other photograph; choose it again.")
     values["promise"] = PRESETS[config.preset].sentence
     values["classifier"] = _where(settings.classifier)
     values["device"] = settings.device if settings.device in available_devices() else "auto"
     if settings.device not in ("auto", values["device"]):
-        notes = (*notes, f"There is no {settings.device} here; the best device is taken.")
+        notes = (*notes, f"There is no {settings.device} here; the best device is used.")
     hidden = [name for name in changes(config) if name not in (*SETTINGS, "weights")]
     if hidden:
-        notes = (*notes, f"This screen has no control for {', '.join(hidden)}; left as usual.")
+        notes = (
+            *notes,
+            f"This screen has no control for {', '.join(hidden)}; its default is used.",
+        )
     for note in notes:
         gr.Warning(note, title="Settings")
     return values

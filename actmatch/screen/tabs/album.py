@@ -113,7 +113,7 @@ def words_of(entries: Entries) -> str:
     if not entries:
         return f"The last {MOST} results of this visit will be kept here, for you alone."
     count = f"{len(entries)} result{'s' if len(entries) > 1 else ''}"
-    return f"{count} of this visit, the latest last. They go when you leave."
+    return f"{count} of this visit, the latest last. They are gone when you leave."
 
 
 def figures_of(entry: Entry) -> list[tuple[str, str]]:
@@ -139,6 +139,6 @@ def figures_of(entry: Entry) -> list[tuple[str, str]]:
 def overlap(now: Explanation, other: Entry) -> str:
     """How much the two masks share, where both are of one photograph."""
     if not torch.equal(now.pixels, other.explanation.pixels):
-        return "These are two photographs, or one seen differently: the overlap means nothing."
+        return "These are two photographs, or one cut differently, so their overlap means nothing."
     shared = iou(now.mask, other.explanation.mask)
-    return f"The masks overlap by {percent(shared)}: pixels in both, of those in either."
+    return f"The masks overlap by {percent(shared)}: so many of the pixels in either are in both."

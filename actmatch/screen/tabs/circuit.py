@@ -44,7 +44,7 @@ SHOWN = ("status", *NOTHING)  # parts that show a circuit
 INTRODUCTION = (
     "Through which channels does the decision run on the kept pixels? The strongest of every "
     "stage are drawn, and the weights that connect them. A picture is no proof: *Is it enough?* "
-    "ablates all other channels and looks whether the label is still there."
+    "ablates all other channels and checks whether the label survives."
 )
 
 
@@ -69,12 +69,12 @@ class Circuit(Tab):
                 label=f"{channels.label} (k)",
                 min_width=280,
                 elem_id="am-circuit-channels",
-                info="More carry more of the decision.",
+                info="More channels carry more of the decision.",
             )
             self.weighting = gr.Radio(
                 list(WEIGHTINGS),
                 value=CircuitConfig.weighting,
-                label="A channel is strong by its",
+                label="Strength of a channel",
                 min_width=160,
                 elem_id="am-circuit-weighting",
                 info="Gradient: energy times the slope of the class.",
@@ -85,7 +85,7 @@ class Circuit(Tab):
                 label="Ablated channels become",
                 min_width=160,
                 elem_id="am-circuit-ablation",
-                info="Mean and resample take other photographs.",
+                info="Mean and resample use other photographs.",
             )
         self.mlp = gr.Checkbox(
             CircuitConfig.mlp,

@@ -42,7 +42,7 @@ class Classes(FindingsTab):
             step=1,
             label="Classes",
             elem_id="am-classes-most",
-            info="So many of the most probable ones; each takes as long as Explain.",
+            info="How many of the most probable ones; each takes as long as Explain.",
         )
         self.find = gr.Button("Explain each class", variant="primary", elem_id="am-classes-find")
         self.findings(

@@ -50,7 +50,7 @@ class Compare(Tab):
                 label="Mask",
                 min_width=280,
                 elem_id="am-whose",
-                info="That of Explain, or whatever Judge a region judges.",
+                info="The one found by Explain, or the region of Judge a region.",
             )
             self.cut = gr.Radio(
                 list(CUT_NAMES),

@@ -1,4 +1,4 @@
-"""What each step kept, and what each term of the objective weighed."""
+"""What each step kept, and how much each term of the objective counted."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Curves(EvidenceTab):
     title = "Curves"
 
     def layout(self) -> None:
-        empty("what each step kept, and what each term of the objective weighed")
+        empty("what each step kept, and how much each term of the objective counted")
         with gr.Column(elem_classes=EVIDENCE):
             gr.Markdown("What each step kept, and how sure the classifier was of it.")
             self.progress = gr.Plot(
                 label="Kept area and probability", show_label=False, elem_id="am-progress"
             )
-            gr.Markdown("What each term of the objective weighed, times its weight.")
+            gr.Markdown("Each term of the objective, times its weight.")
             self.terms = gr.Plot(
                 label="Terms of the objective", show_label=False, elem_id="am-terms"
             )

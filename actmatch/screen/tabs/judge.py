@@ -92,7 +92,7 @@ class Judge(Tab):
             value=PAINT,
             label="Region",
             elem_id="am-source",
-            info="Where it comes from; what is painted stays while you look at another.",
+            info="Where it comes from; what you painted is kept while you look at another.",
         )
         self.editor = Canvas(
             type="pil",
@@ -121,8 +121,7 @@ class Judge(Tab):
             label="Method",
             visible=False,
             elem_id="am-judge-method",
-            info="Whose ranking of the pixels is taken; RISE, LIME and "
-            "the extremal perturbation are slow.",
+            info="Ranks the pixels; RISE, LIME and extremal perturbation are slow.",
         )
         self.share = gr.Slider(
             0.01,
@@ -132,7 +131,7 @@ class Judge(Tab):
             label="Share of the pixels",
             visible=False,
             elem_id="am-judge-share",
-            info="So many are kept, those that the method ranks first.",
+            info="The pixels that the method ranks first are kept.",
         )
         self.judge = gr.Button("Judge this region", variant="primary", elem_id="am-judge-it")
         with gr.Accordion("How it is judged", open=False):

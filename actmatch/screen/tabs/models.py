@@ -54,7 +54,7 @@ class Models(Tab):
                 label="Classifiers",
                 min_width=280,
                 elem_id="am-models-names",
-                info="Those offered here; the one that Explain uses always meets this mask.",
+                info="Those offered here; the one used by Explain always sees this mask.",
             )
             self.whose = gr.Radio(
                 list(WHOSE),
@@ -62,11 +62,11 @@ class Models(Tab):
                 label="Mask",
                 min_width=280,
                 elem_id="am-models-whose",
-                info="This mask is the last explanation's; own masks take as long as Explain each.",
+                info="This mask is the last explanation's; each own mask takes as long as Explain.",
             )
         self.ask = gr.Button("Ask them", variant="primary", elem_id="am-models-ask")
         self.status = gr.HTML(
-            html.note("Press Explain, then Ask them; own masks need no explanation before."),
+            html.note("Press Explain, then Ask them; masks of their own need no Explain."),
             label="Transfer in words",
             elem_id="am-models-status",
         )
@@ -199,7 +199,7 @@ def show_own(
     made = transfer(done, photograph, [one.mask for one in found], config.target, config.fit)
     missing = ", ".join(classifier.name for classifier in left)
     if left:
-        missing = f"Stopped early: no mask was looked for with {missing}."
+        missing = f"Stopped early: {missing} got no mask."
     return dict(
         status=html.judged((made.sentence(), missing), sum(one.seconds for one in found)),
         matrix=html.transfer_matrix(made),

@@ -34,7 +34,7 @@ class Refine(Tab):
     def layout(self) -> None:
         gr.Markdown(
             "Click on the picture: the search goes on from this mask and obeys. Rings show what "
-            "you marked: whole ones are kept, dashed ones dropped. Explain starts over and obeys "
+            "you marked: solid ones are kept, dashed ones dropped. Explain starts over and obeys "
             "them, too."
         )
         with gr.Row():

@@ -21,10 +21,10 @@ class Robustness(EvidenceTab):
     def layout(self) -> None:
         gr.Markdown(
             "Does the label survive whatever replaces the removed pixels? Drawn anew for this "
-            "table, apart from the backgrounds of the search. No promise is about the kind "
-            "image, other photographs."
+            "table, apart from the backgrounds of the search. No promise covers the kind "
+            "image: other photographs."
         )
-        empty("how often the label survives, and the background that comes nearest to break it")
+        empty("how often the label survives, and the background that comes nearest to breaking it")
         with gr.Column(elem_classes=EVIDENCE):
             self.backgrounds = gr.HTML(label="Keep-rate by kind of background")
             gr.HTML(how_to_read("kinds of background", POOLED, "95 % interval"))

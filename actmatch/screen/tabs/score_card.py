@@ -20,7 +20,7 @@ class Card(EvidenceTab):
     def layout(self) -> None:
         gr.Markdown(
             "What the mask is worth, and the reasons to distrust it; each comes with the one "
-            "setting that would mend it."
+            "setting that may fix it."
         )
         empty("every figure of the mask, and six reasons to distrust it")
         with gr.Column(elem_classes=EVIDENCE):

@@ -19,9 +19,9 @@ from .base import Screen
 from .findings import CLEARED, LOADING, SHOWN, FindingsTab, Series
 
 INTRODUCTION = (
-    "Is there another reason to say so? One explanation after the other is looked for, each on "
-    "other pixels than those found before, until none keeps the promise. The promise and all "
-    "settings are those of Explain."
+    "Are there other reasons for the same answer? The search goes on for explanations on other "
+    "pixels than those found before, until none keeps the promise. The promise and all settings "
+    "are those of Explain."
 )
 MOST, USUAL = 5, 3  # explanations
 
@@ -41,7 +41,7 @@ class Several(FindingsTab):
                 step=1,
                 label="Most explanations",
                 min_width=280,
-                info="After so many nothing more is looked for; each one takes as long as Explain.",
+                info="The search ends after so many; each takes as long as Explain.",
                 elem_id="am-several-most",
             )
             self.overlap = gr.Slider(

@@ -28,8 +28,8 @@ class Timeline(Tab):
 
     def layout(self) -> None:
         gr.Markdown(
-            "Every mask on the way, and what the best ones of other sizes reach. Any of them can "
-            "be taken as the result; it is then judged like any other."
+            "Every mask on the way, and what the best masks of other sizes achieve. Any of them "
+            "can be taken as the result; it is then judged like any other."
         )
         with gr.Row():
             with gr.Column(min_width=280):
@@ -58,7 +58,7 @@ class Timeline(Tab):
             label="Holds on … % of backgrounds",
             interactive=False,
             elem_id="am-share",
-            info="Shows the smallest mask of this run that does, at once.",
+            info="Shows at once the smallest mask of this run that does.",
         )
         self.held = gr.HTML(label="What the picked mask holds on", elem_id="am-held")
         self.seen = gr.HTML(
@@ -69,7 +69,7 @@ class Timeline(Tab):
     def curve_column(self) -> None:
         """The frontier."""
         gr.Markdown(
-            "## What every size buys\nFull points keep the label on gray, hollow ones lose "
+            "## What each size achieves\nFull points keep the label on gray, hollow ones lose "
             "it; lines are 95 % intervals. Click one to see its mask."
         )
         self.frontier = gr.HTML(
