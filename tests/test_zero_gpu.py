@@ -67,26 +67,46 @@ def test_frames_and_arguments_cross_the_fork(spaces):
     assert device_here("cuda") == "cpu"  # here, where nothing was lent
 
 
-def test_a_forked_process_computes_after_the_server_did_with_many_threads(spaces):
-    """GNU's OpenMP would wait forever for the server's threads."""
+def in_a_fresh_process(program, **variables):
+    """Run a program whose own autograd has not begun yet, as that of a server has not."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=STANDINS.parents[1], env=os.environ | variables,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
-    def convolve():
-        pixels = torch.rand(4, 16, 64, 64, requires_grad=True)
-        torch.nn.functional.conv2d(pixels, torch.rand(16, 16, 3, 3)).sum().backward()
-        return pixels.grad.isfinite().all().item()
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert convolve()
-    finally:
-        torch.set_num_threads(before)
+def test_a_forked_process_computes_after_the_server_did_with_many_threads():
+    """GNU's OpenMP would wait forever for the server's threads, in the thread that was forked."""
+    program = """
+import spaces, torch
+from concurrent.futures import Executor, Future
+from actmatch.server.zero_gpu import on_gpu
 
-    @on_gpu
-    def frames(session):
-        yield convolve()
+class Here(Executor):
+    def submit(self, task):
+        done = Future()
+        done.set_result(task())
+        return done
 
-    assert list(frames(VISITOR)) == [True]
+spaces.ThreadPoolExecutor = Here  # no thread of its own
+
+def convolve():
+    pixels = torch.rand(4, 16, 64, 64, requires_grad=True)
+    torch.nn.functional.conv2d(pixels, torch.rand(16, 16, 3, 3)).sum().backward()
+    return pixels.grad.isfinite().all().item()
+
+@on_gpu
+def frames(session):
+    yield convolve()
+
+assert torch.get_num_threads() == 2 and convolve()
+assert list(frames("a visitor")) == [True]
+"""
+    in_a_fresh_process(
+        program, SPACES_ZERO_GPU="true", PYTHONPATH=str(STANDINS), STANDIN_SECONDS="30",
+        OMP_NUM_THREADS="2",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -316,6 +336,4 @@ if not child:
     os._exit(0 if weight.grad is not None else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-    home = Path(__file__).resolve().parent.parent
-    done = subprocess.run([sys.executable, "-c", program], cwd=home, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    in_a_fresh_process(program)
