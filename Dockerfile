@@ -19,10 +19,12 @@ COPY app.py LICENSE README.md ./
 COPY actmatch actmatch
 COPY checkpoints checkpoints
 RUN python -m compileall -q app.py actmatch \
-    && useradd --create-home --uid 1000 visitor
+    && useradd --uid 1000 visitor \
+    && install --directory --owner visitor /hub
 
 USER visitor
 # All that is written lies here, so the root may be read-only: --read-only --tmpfs /tmp
+# What classifiers are downloaded may lie in a volume instead: -v actmatch-hub:/hub -e HF_HOME=/hub
 ENV HOME=/tmp/home \
     GRADIO_SERVER_NAME=0.0.0.0
 EXPOSE 7860

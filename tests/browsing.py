@@ -55,14 +55,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(*options: str, log=None, **variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
+def served(
+    *options: str, log=None, within=(), **variables: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """The address of a fresh app with these options and variables, and its process.
 
     Args:
         log: an open file for what the app prints.
+        within: a command that becomes the app, which is added to it.
     """
     port = free_port()
-    command = [sys.executable, "app.py", "--port", str(port), *options]
+    command = [*within, sys.executable, "app.py", "--port", str(port), *options]
     server = subprocess.Popen(command, cwd=HOME, env=os.environ | variables, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from pathlib import Path
+import re
 from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from browsing import HOME
 from toys import quadrant_classifier
 
 from actmatch.problem.config import ExplainConfig
@@ -261,7 +262,28 @@ def test_a_full_disk_is_told_without_a_path_of_the_server():
     assert "/" not in str(raised.value)
 
 
-def test_the_guide_lists_every_variable():
-    guide = (Path(__file__).parents[1] / "docs" / "hosting.md").read_text(encoding="utf-8")
-    for name in hosting.Hosting.model_fields:
-        assert f"`{hosting.PREFIX}{name.upper()}`" in guide, name
+# --- what is written about it --------------------------------------------------------------------
+
+
+def test_the_guide_lists_every_variable_with_its_default():
+    rows = [row.split("|") for row in guide().splitlines() if row.startswith("| `ACTMATCH_")]
+    listed = {name.strip(" `"): default.strip(" `") for _, name, default, *_ in rows}
+    fields = {hosting.PREFIX + name.upper(): each for name, each in fields_of_hosting()}
+    assert listed.keys() == fields.keys()
+    for name, field in fields.items():
+        if field.default not in (None, "", ()):  # the others are told in words
+            assert listed[name] == str(field.default), name
+
+
+def test_every_variable_that_is_mentioned_exists():
+    fields = {hosting.PREFIX + name.upper() for name, _ in fields_of_hosting()}
+    for text in (guide(), (HOME / "Dockerfile").read_text(), (HOME / "README.md").read_text()):
+        assert set(re.findall(r"ACTMATCH_\w+", text)) <= fields
+
+
+def guide():
+    return (HOME / "docs" / "hosting.md").read_text(encoding="utf-8")
+
+
+def fields_of_hosting():
+    return hosting.Hosting.model_fields.items()
