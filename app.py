@@ -85,6 +85,7 @@ def main() -> None:
     log_lines()
     zero_gpu.prepare()
     serving.end_on_sigterm()
+    serving.keep_files_together()
     screen = build()
     serving.guard(screen)
     warming = threading.Thread(target=ask_column.warm_up, daemon=True)
@@ -103,7 +104,7 @@ def main() -> None:
         show_error=False,
         state_session_capacity=serving.SESSIONS,
         footer_links=["gradio"],
-        app_kwargs=dict(routes=[serving.HEALTH], middleware=[serving.COMPRESSION]),
+        app_kwargs=dict(routes=serving.ROUTES, middleware=[serving.COMPRESSION]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )
 

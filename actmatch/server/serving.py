@@ -36,7 +36,16 @@ def health(_: Request) -> PlainTextResponse:
     return PlainTextResponse("ok")
 
 
-HEALTH = Route("/healthz", health)
+def closed(_: Request) -> PlainTextResponse:
+    """That a request of Gradio's own is not answered here."""
+    return PlainTextResponse("Not found.", status_code=404)
+
+
+# Gradio would hand over a film that a visitor sends to the program ffmpeg.
+ROUTES = [
+    Route("/healthz", health),
+    Route("/gradio_api/process_recording", closed, methods=["POST"]),
+]
 
 
 class PageCompression(GZipMiddleware):
@@ -55,7 +64,7 @@ COMPRESSION = Middleware(PageCompression)
 
 def guard(blocks: gr.Blocks) -> None:
     """Bound what visitors take up of a screen, and let none of them make it fetch an address."""
-    blocks.queue(max_size=hosting().queue)
+    blocks.queue(max_size=hosting().queue, api_open=False)  # nobody goes past the queue
     refuse_in_words(blocks._queue)
     Nameless(blocks).watch()
     for block in blocks.blocks.values():
@@ -112,6 +121,14 @@ def _fetch_nothing(block: Any) -> None:
         return await take(source)
 
     block.async_move_resource_to_block_cache = taken
+
+
+def keep_files_together() -> None:
+    """Keep what visitors send and get in this process's own folder; call before the screen is made.
+
+    It goes with the process. Gradio's folder stays where the environment says, if it does.
+    """
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(own_folder() / "gradio"))
 
 
 def end_on_sigterm() -> None:
