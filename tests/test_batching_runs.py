@@ -84,7 +84,8 @@ def rows(classifier, photographs, tmp_path_factory) -> tuple[Path, list[dict]]:
         assert driver.stdout is not None
         killed = 0
         for line in driver.stdout:
-            if not line.startswith("done"):  # Ray speaks, too
+            assert "died" not in line  # of the worker; that is ours to tell
+            if not line.startswith("done"):
                 continue
             done, *pids = map(int, line.split()[1:])
             if done >= 2 and not killed:
@@ -193,10 +194,33 @@ def test_what_failed_is_tried_again_only_if_asked_to(classifier, photographs, tm
     (source / "x.png").write_bytes(b"no picture")
     settings = dict(classifier=classifier, device="cpu", workers=1)
     assert batch(source, out, CONFIG, BatchConfig(**settings)).failures
-    (source / "x.png").write_bytes((photographs / "00.png").read_bytes())
     again = batch(source, out, CONFIG, BatchConfig(**settings, resume=True))
     assert again.here == 0 and again.failures
-    mended = batch(source, out, CONFIG, BatchConfig(**settings, retry=True))
-    assert mended.here == 1 and not mended.failures
+    retried = batch(source, out, CONFIG, BatchConfig(**settings, retry=True))
+    assert retried.here == 1 and retried.changed == 0
     (row,) = read_rows(out)
-    assert row["failed"] is None
+    assert row["failed"]
+
+
+def test_a_file_that_has_changed_is_explained_again(classifier, photographs, tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    data = [(photographs / f"{number:02d}.png").read_bytes() for number in range(3)]
+    contents = dict(broken=b"no picture", gone=data[0], other=data[1], same=data[2])
+    for name, content in contents.items():
+        (source / f"{name}.png").write_bytes(content)
+    settings = dict(classifier=classifier, device="cpu", workers=1, masks=True)
+    assert batch(source, out, CONFIG, BatchConfig(**settings)).failures
+    before = {row["key"]: row for row in read_rows(out)}
+    (source / "broken.png").write_bytes(data[1])
+    (source / "gone.png").unlink()
+    (source / "other.png").write_bytes(b"no picture any more")
+    done = batch(source, out, CONFIG, BatchConfig(**settings, resume=True))
+    assert (done.here, done.changed) == (2, 2)
+    assert "2 again since their files had changed" in done.sentence
+    rows = {row["key"]: row for row in read_rows(out)}
+    assert rows["gone.png"] == before["gone.png"] and rows["same.png"] == before["same.png"]
+    assert rows["broken.png"]["mask"] == before["other.png"]["mask"]
+    assert rows["other.png"]["failed"]
+    masks = {path.name for path in (out / "masks").iterdir()}
+    assert masks == {"broken.png.png", "gone.png.png", "same.png.png"}

@@ -28,6 +28,7 @@ WORKER_MEMORY = 6 * 2**30  # bytes of a GPU that a worker takes, most of it CUDA
 SMALLEST_SHARE = 10_000  # of a GPU, as one over this, that Ray tells apart
 STORE = 80 * 2**20  # bytes of Ray's object store, its least: rows are small and sent without it
 DEVICES = ("auto", "cpu", "cuda")
+TOLD_BY_US = "A worker died or was killed"  # what Ray would print amid the progress
 
 
 class Place(NamedTuple):
@@ -47,12 +48,13 @@ class Place(NamedTuple):
 
 
 def ray() -> Any:
-    """Ray, told to report nothing to anybody.
+    """Ray, told to report nothing to anybody, and not to print that a worker died.
 
     Raises:
         ValueError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", TOLD_BY_US)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     library("pyarrow")
     return library("ray")

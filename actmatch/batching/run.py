@@ -7,8 +7,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from ..classifiers.zoo import DEFAULT_CLASSIFIER
 from ..problem.config import ExplainConfig
 from ..progress import drain
 from .fleet import DEVICES, Fleet, Place, cluster, ray
-from .source import Columns, Item, items_of
+from .source import Columns, Item, item_bytes, items_of
 from .store import Store
 from .worker import Job
 
@@ -100,6 +101,7 @@ class Batch:
         folder: of the rows.
         total: photographs of the source.
         here: those done in this run.
+        changed: those of them that had a row, made from a file that is another one now.
         failures: how often each reason for a failure was given, over the whole folder.
         seconds: of this run.
     """
@@ -109,6 +111,7 @@ class Batch:
     here: int
     seconds: float
     failures: Mapping[str, int] = field(default_factory=dict)
+    changed: int = 0
 
     @property
     def sentence(self) -> str:
@@ -127,9 +130,10 @@ class Batch:
         """Which of the photographs this run went through."""
         if not self.here:
             return "they were before, and nothing was left to do"
+        again = f", {self.changed} again since their files had changed" if self.changed else ""
         if self.here == self.total:
-            return f"this run took {duration(self.seconds)}"
-        return f"this run went through {self.here} of them in {duration(self.seconds)}"
+            return f"this run took {duration(self.seconds)}{again}"
+        return f"this run went through {self.here} of them in {duration(self.seconds)}{again}"
 
 
 def batch(
@@ -171,6 +175,8 @@ def batch_steps(
         job = Job(own, place.device, config, settings.limit_seconds)
         run = _depends_on(source, settings, job)
         with closing(Store(out, run, settings.resume or settings.retry, settings.retry)) as store:
+            changed = {*_changed(items, store.hashes())}
+            store.forget(changed)
             left = [item for item in items if item.key not in store.done]
             with closing(Fleet(job, place)) as fleet:
                 failed = len(store.reasons(item.key for item in items))
@@ -178,7 +184,7 @@ def batch_steps(
                 yield from _worked(fleet, left, store, counted, settings.masks)
     seconds = time.perf_counter() - started
     failures = Counter(store.reasons(item.key for item in items))
-    return Batch(Path(out), len(items), len(left), seconds, failures)
+    return Batch(Path(out), len(items), len(left), seconds, failures, len(changed))
 
 
 def _worked(
@@ -219,6 +225,20 @@ def _items(source: str | os.PathLike, out: Path, columns: Columns) -> list[Item]
     if not items:
         raise ValueError(f"No photographs are in {os.fspath(source)!r} but in the folder of rows.")
     return items
+
+
+def _changed(items: list[Item], hashes: Mapping[str, str | None]) -> Iterator[str]:
+    """Keys of those whose file on this machine is no longer the one that their row was made from.
+
+    A file that is gone has not changed: what was found of it stays.
+    """
+    for item in items:
+        before = hashes.get(item.key)
+        if before is None or "://" in item.place:
+            continue
+        with suppress(ValueError):
+            if sha256(item_bytes(item)).hexdigest() != before:
+                yield item.key
 
 
 def _depends_on(source: str | os.PathLike, settings: BatchConfig, job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,26 +64,43 @@ class Store:
                 left.unlink()
             self.done = dict(_in_parts(self.folder))
             self._rows = [row for row in _in_journal(self.folder) if row["key"] not in self.done]
-            if retry:
-                self._drop_failures()
             self.done |= {row["key"]: row.get("failed") for row in self._rows}
             self._begin_journal()
+            if retry:
+                self.forget({key for key, reason in self.done.items() if reason is not None})
 
     def reasons(self, keys: Iterable[str]) -> list[str]:
         """Why photographs failed, one reason for each of these that did."""
         return [reason for key in keys if (reason := self.done.get(key)) is not None]
 
-    def _drop_failures(self) -> None:
-        """Forget the rows of failures; each part is replaced by one without them, or goes."""
-        self._rows = [row for row in self._rows if row.get("failed") is None]
-        for path in parts(self.folder):
-            table = _table(path)
-            kept = table.filter(table.column("failed").is_null())
-            if not len(kept):
-                path.unlink()
-            elif len(kept) < len(table):
-                replace_file(path, _parquet(kept))
-        self.done = {key: reason for key, reason in self.done.items() if reason is None}
+    def hashes(self) -> dict[str, str | None]:
+        """The SHA-256 of the file that each row was made from, by key; None where it has none."""
+        with file_errors_in_words(self.folder):
+            found = dict(_in_parts(self.folder, "sha256"))
+        return found | {row["key"]: row.get("sha256") for row in self._rows}
+
+    def forget(self, keys: Collection[str]) -> None:
+        """Drop the rows of some photographs; each part is replaced by one without them, or goes.
+
+        Raises:
+            ValueError: the folder cannot be written.
+        """
+        if not keys:
+            return
+        with file_errors_in_words(self.folder):
+            for path in parts(self.folder):
+                table = _table(path)
+                kept = table.filter([key not in keys for key in table.column("key").to_pylist()])
+                if not len(kept):
+                    path.unlink()
+                elif len(kept) < len(table):
+                    replace_file(path, _parquet(kept))
+            self._rows = [row for row in self._rows if row["key"] not in keys]
+            self._journal.close()
+            self._begin_journal()
+            for key in keys:
+                (self.folder / png_name(key)).unlink(missing_ok=True)
+        self.done = {key: reason for key, reason in self.done.items() if key not in keys}
 
     def _check(self, run: Mapping[str, Any], resume: bool) -> None:
         """Raise a ValueError unless the folder is empty, or to be resumed and of the same run."""
@@ -259,10 +276,11 @@ def read_rows(
     return sorted(rows, key=lambda row: row["key"])
 
 
-def _in_parts(folder: Path) -> Iterator[tuple[str, str | None]]:
+def _in_parts(folder: Path, column: str = "failed") -> Iterator[tuple[str, str | None]]:
+    """The key and the value in another column of every row in a part."""
     for path in parts(folder):
-        table = _table(path, ["key", "failed"])
-        yield from zip(*(table.column(name).to_pylist() for name in ("key", "failed")), strict=True)
+        table = _table(path, ["key", column])
+        yield from zip(*(table.column(name).to_pylist() for name in ("key", column)), strict=True)
 
 
 def _table(path: Path, columns: list[str] | None = None) -> Any:
