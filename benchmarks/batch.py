@@ -1,7 +1,7 @@
 """A batch whose worker and driver are killed in the middle: its rows, overhead and memory.
 
     python -m benchmarks.batch --photographs FOLDER [--count 12] [--workers 2] [--checked 12]
-        [--preset smallest] [--steps 20] [--summed 200] [--out benchmarks/runs/batch]
+        [--preset smallest] [--steps 20] [--side 64] [--summed 200] [--out benchmarks/runs/batch]
 
 After a quarter of the photographs one worker is killed (kill -9), after half of them the driver;
 another driver goes on. Then every photograph must have one row, and each of the first `--checked`
@@ -11,7 +11,11 @@ repeated.
 
 The overhead is that of the last driver: what lies between a worker's first photograph and the end
 of its last one and is no explanation, as a share of the explanations. The time before the first
-photograph is the start-up. Memory is the most that a worker ever had resident.
+photograph is the start-up. Memory is the most that a worker ever had resident, of the last driver
+also what it had when a tenth of its photographs were done.
+
+`--side` gives the classifier a smaller input, so that many photographs take minutes: the weights
+are the same, the explanations are cheaper, and what the engine adds weighs more.
 """
 
 from __future__ import annotations
@@ -28,12 +32,15 @@ import sys
 import time
 from pathlib import Path
 
+import timm
 import torch
+from safetensors.torch import save_file
 
 from actmatch import BatchConfig, ExplainConfig, batch_steps, explain, load_classifier
 from actmatch.batching.row import row_of
 from actmatch.batching.source import item_bytes, items_of
 from actmatch.batching.store import Store, parts, read_rows, read_run
+from actmatch.classifiers.zoo import BUNDLED, bundled_weights
 from actmatch.generator.folder import files_in
 from actmatch.images.photograph import to_pixels
 from actmatch.problem.config import PRESETS
@@ -51,11 +58,14 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="smallest")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--summed", type=int, default=200, help="rows of the summary")
-    parser.add_argument("--classifier", default="tf_efficientnet_lite0")
+    parser.add_argument("--classifier", choices=BUNDLED, default="tf_efficientnet_lite0")
+    parser.add_argument("--side", type=int, help="of the input, in pixels; the classifier's own")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/runs/batch"))
     parser.add_argument("--drive", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.side is not None:
+        options.classifier = resized(options)
     listed = options.out / "photographs.csv"
     if options.drive:
         drive(listed, options)
@@ -82,6 +92,19 @@ def drive(listed: Path, options: argparse.Namespace) -> None:
         print(json.dumps(dict(done=state.done, pids=state.pids)), flush=True)
 
 
+def resized(options: argparse.Namespace) -> str:
+    """A file of the classifier with another size of the input; made if it is not there."""
+    path = options.out / f"{options.classifier}-{options.side}.safetensors"
+    if not path.exists():
+        said = dict(input_size=[3, options.side, options.side])
+        text = json.dumps(dict(architecture=options.classifier, pretrained_cfg=said))
+        path.with_suffix(".json").write_text(text)
+        module = timm.create_model(options.classifier)
+        module.load_state_dict(bundled_weights(options.classifier, module.state_dict()))
+        save_file(module.state_dict(), path)
+    return str(path)
+
+
 def config_of(options: argparse.Namespace) -> ExplainConfig:
     """How each photograph is explained."""
     return ExplainConfig(preset=options.preset, steps=options.steps)
@@ -90,15 +113,14 @@ def config_of(options: argparse.Namespace) -> ExplainConfig:
 def killed_runs(rows: Path, options: argparse.Namespace) -> None:
     """Drivers until all is done, the first of which and one of whose workers are killed."""
     kills = [("worker", options.count // 4), ("driver", options.count // 2)]
-    memory = 0
     while True:
-        began, seen = time.perf_counter(), []
+        began, seen, memory = time.perf_counter(), [], [0]
         command = [sys.executable, "-m", "benchmarks.batch", *sys.argv[1:], "--drive"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
             for line in filter(lambda line: line.startswith("{"), driver.stdout or ()):
                 state = json.loads(line)
                 seen.append((time.perf_counter() - began, state["done"]))
-                memory = max([memory, *map(most_resident, state["pids"])])
+                memory.append(max([memory[-1], *map(most_resident, state["pids"])]))
                 kills = [kill for kill in kills if kill[1] > seen[0][1]]
                 if kills and state["done"] >= kills[0][1] and state["pids"]:
                     victim, _ = kills.pop(0)
@@ -110,7 +132,8 @@ def killed_runs(rows: Path, options: argparse.Namespace) -> None:
             raise SystemExit(driver.returncode)
     if len(seen) > options.workers:
         report(rows, [moment for moment, _ in seen[1:]], options.workers)
-        print(f"most memory of a worker: {memory / MB:.0f} MB resident", flush=True)
+        early, most = (moment / MB for moment in (memory[1 + len(seen) // 10], memory[-1]))
+        print(f"most memory of a worker: {most:.0f} MB resident, {early:.0f} early", flush=True)
 
 
 def report(rows: Path, moments: list[float], workers: int) -> None:

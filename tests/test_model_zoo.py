@@ -59,7 +59,7 @@ def test_the_bundled_classifier_loads_without_a_network(no_network, name):
 
 def test_every_bundled_tensor_lands_under_the_timm_name_of_its_shape():
     wanted = timm.create_model("tf_efficientnet_lite0").state_dict()
-    found = model_zoo._bundled_weights("tf_efficientnet_lite0", wanted)
+    found = model_zoo.bundled_weights("tf_efficientnet_lite0", wanted)
     assert found.keys() == wanted.keys()
     assert all(found[key].shape == wanted[key].shape for key in wanted)
 

@@ -103,7 +103,7 @@ def _load(name: str, target: torch.device) -> Classifier:
     architecture = name.removesuffix(".in1k")
     if architecture in offline_classifiers():
         model = timm.create_model(architecture)
-        model.load_state_dict(_bundled_weights(architecture, model.state_dict()))
+        model.load_state_dict(bundled_weights(architecture, model.state_dict()))
         return Classifier(model, architecture, device=target)
     if name.startswith(TORCHVISION):
         return _from_torchvision(name, target)
@@ -156,7 +156,7 @@ def available_devices() -> tuple[str, ...]:
     return (*cards, *(("mps",) if torch.backends.mps.is_available() else ()), "cpu")
 
 
-def _bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def bundled_weights(name: str, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The package's tensors under timm's names; both list the same tensors in the same order."""
     (path,) = (Path(str(resources.files(BUNDLED[name]))) / "models").glob("*.pth")
     tensors = torch.load(path, map_location="cpu", weights_only=True)
