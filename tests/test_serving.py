@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -158,6 +159,40 @@ def test_requests_that_name_no_session_leave_none_behind():
         queue = blocks._queue
         for kept in (blocks.state_holder.session_data, queue.pending_messages_per_session):
             assert 0 < len(kept) <= serving.NAMELESS
+    finally:
+        blocks.close()
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Wait until something is true, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_of_closed_tabs_only_the_last_few_are_remembered():
+    """Gradio keeps them for an hour, with all that was shown there."""
+    with gr.Blocks() as blocks:
+        shown = gr.State(0)
+        gr.on([], lambda: 1, None, shown, api_name="one")
+    serving.guard(blocks)
+    blocks.launch(prevent_thread_lock=True, quiet=True)
+    api, held = f"{blocks.local_url}gradio_api", blocks.state_holder.session_data
+    visitors = [f"visitor {number}" for number in range(serving.LEAVING + 3)]
+    try:
+        for visitor in (*visitors, "stays"):
+            asked = dict(data=[], fn_index=0, session_hash=visitor)
+            assert httpx.post(f"{api}/queue/join", json=asked).status_code == 200
+            answer = httpx.get(f"{api}/queue/data", params=dict(session_hash=visitor))
+            assert "process_completed" in answer.text
+        assert {*visitors, "stays"} <= {*held}
+        for visitor in visitors:
+            with httpx.stream("GET", f"{api}/heartbeat/{visitor}") as open_tab:
+                next(open_tab.iter_raw())
+            eventually(lambda visitor=visitor: held[visitor].is_closed)
+        eventually(lambda: not {*visitors[:3]} & {*held})
+        assert {*visitors[3:], "stays"} <= {*held}
     finally:
         blocks.close()
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections import deque
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from .stopping import own_folder
 
 SESSIONS = 300  # visitors whose state is kept; Gradio's own takes 0.7 MB each
 NAMELESS = 16  # sessions of requests without one that are kept
+LEAVING = 4  # visitors who closed their tab and whose state is kept, should they come back
+BACK = timedelta(seconds=10)  # a session in use so long after its tab was closed is open again
 END_SECONDS = 3.0  # from SIGTERM until the process ends, whatever still runs
 NO_ADDRESSES = "Send the file itself: this server fetches nothing from an address."
 
@@ -66,22 +69,25 @@ def guard(blocks: gr.Blocks) -> None:
     """Bound what visitors take up of a screen, and let none of them make it fetch an address."""
     blocks.queue(max_size=hosting().queue, api_open=False)  # nobody goes past the queue
     refuse_in_words(blocks._queue)
-    Nameless(blocks).watch()
+    Sessions(blocks).watch()
     for block in blocks.blocks.values():
         _fetch_nothing(block)
 
 
-class Nameless:
-    """The sessions of requests that name none: forgotten once they are over, but for the last few.
+class Sessions:
+    """The sessions that are over: forgotten, but for the last few.
 
-    Gradio keeps the state of each request as that of a visitor who may come back: 0.7 MB.
+    Gradio keeps the state of a closed tab for an hour, with every mask that was shown there.
+    Of each request that names no session it keeps the state as that of a visitor who may come back:
+    0.7 MB.
     """
 
     def __init__(self, blocks: Any) -> None:
-        self.blocks, self.sessions = blocks, deque[str]()
+        self.blocks = blocks
+        self.nameless, self.left = deque[str](), deque[tuple[str, datetime]]()
 
     def watch(self) -> None:
-        """Look at every request that joins the queue, from now on."""
+        """Look at every request that joins the queue and at every tab that closes, from now on."""
         queue = self.blocks._queue
         push = queue.push
 
@@ -89,26 +95,50 @@ class Nameless:
             nameless = body.session_hash is None
             answer = await push(body, *arguments, **named)
             if nameless and body.session_hash is not None:
-                self.sessions.append(body.session_hash)
-                self.forget()
+                self.nameless.append(body.session_hash)
+                self.forget_nameless()
             return answer
 
         queue.push = pushed
+        with self.blocks:
+            self.blocks.unload(self.leave)
 
-    def forget(self) -> None:
-        """Forget the oldest sessions, as far as nothing of them is pending."""
+    async def leave(self, request: gr.Request) -> None:
+        """A visitor closed the tab, or the line was cut."""
+        if request.session_hash is not None:
+            self.left.append((request.session_hash, datetime.now()))
+            self.forget_left()
+
+    def forget_nameless(self) -> None:
+        """Forget the oldest sessions without a name, as far as nothing of them is pending."""
+        for _ in range(len(self.nameless) - NAMELESS):
+            session = self.nameless.popleft()
+            if not self.forget(session):
+                self.nameless.append(session)
+
+    def forget_left(self) -> None:
+        """Forget the visitors who left first, unless they came back."""
+        used = self.blocks.state_holder.time_last_used
+        for _ in range(len(self.left) - LEAVING):
+            session, moment = self.left.popleft()
+            came_back = used.get(session, moment) - moment > BACK
+            if not came_back and not self.forget(session):
+                self.left.append((session, moment))
+
+    def forget(self, session: str) -> bool:
+        """Forget a session; False if something of it is pending."""
         queue, holder = self.blocks._queue, self.blocks.state_holder
-        pending = queue.pending_event_ids_session
-        for _ in range(len(self.sessions) - NAMELESS):
-            session = self.sessions.popleft()
-            if pending.get(session):
-                self.sessions.append(session)
-                continue
-            for kept in (
-                pending, queue.pending_messages_per_session, holder.session_data,
-                holder.time_last_used,
-            ):  # fmt: skip
-                kept.pop(session, None)
+        if queue.pending_event_ids_session.get(session):
+            return False
+        holder.delete_state(session)
+        for kept in (
+            queue.pending_event_ids_session,
+            queue.pending_messages_per_session,
+            holder.session_data,
+            holder.time_last_used,
+        ):
+            kept.pop(session, None)
+        return True
 
 
 def _fetch_nothing(block: Any) -> None:
