@@ -24,8 +24,6 @@ from torch import Tensor
 from actmatch import ExplainConfig, load_classifier
 from actmatch.classifiers.classifier import Classifier
 from actmatch.classifiers.zoo import offline_classifiers
-from actmatch.evidence.answers import evidence_on
-from actmatch.evidence.keep_rate import infills
 from actmatch.generator.checkpoint import Trained
 from actmatch.generator.examples import evidence_logits
 from actmatch.generator.features import features_of, top_1
@@ -33,6 +31,7 @@ from actmatch.generator.folder import mosaics, read
 from actmatch.generator.preview import LARGEST, preview, repaired, trained_for
 from actmatch.images.ranking import cut
 from actmatch.images.upsampling import upsampled
+from actmatch.problem.answers import evidence_on, infills
 from actmatch.problem.problem import Problem, pose_photograph
 from benchmarks.quality import PHOTOGRAPHS
 

@@ -8,9 +8,9 @@ from toys import SIDE, nothing_there, quadrant_mask, random_pixels, two_tiles
 
 from actmatch import Guidance, Promise
 from actmatch.classifiers.classifier import FORWARD
-from actmatch.evidence.answers import evidence_on
 from actmatch.judging.acceptance import put_to_trial
 from actmatch.judging.panel import AT_ONCE, LEARNED, Panel
+from actmatch.problem.answers import evidence_on
 from actmatch.problem.backgrounds import kinds
 from actmatch.problem.infill import draw
 

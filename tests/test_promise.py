@@ -16,10 +16,10 @@ from toys import (
 )
 
 from actmatch import PRESETS, ExplainConfig
-from actmatch.evidence.answers import evidence_on
 from actmatch.evidence.scorecard import measure
 from actmatch.judging.acceptance import put_to_trial
 from actmatch.judging.panel import Panel
+from actmatch.problem.answers import evidence_on
 from actmatch.problem.backgrounds import BACKGROUNDS, kinds
 from actmatch.problem.promise import Demand, Evidence, Promise
 from actmatch.search.mask_generator import binarize

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..classifiers.batches import respond
 from ..problem import losses
+from ..problem.answers import evidence_on, infills
 from ..problem.problem import Problem
-from .answers import evidence_on
-from .keep_rate import Rate, counted, infills, pooled
+from .keep_rate import Rate, counted, pooled
 from .scorecard import on_gray, ratios
 
 POINTS = 7  # masks that are measured

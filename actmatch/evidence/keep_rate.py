@@ -12,8 +12,8 @@ from torch import Tensor
 from ..classifiers.batches import in_batches
 from ..images.photograph import to_image
 from ..problem import losses
-from ..problem.backgrounds import BACKGROUNDS, kinds
-from ..problem.infill import Infills, draw
+from ..problem.answers import infills
+from ..problem.backgrounds import BACKGROUNDS
 from ..problem.problem import Problem
 
 TRIALS = 34  # of each random kind: about 200 of all six
@@ -88,26 +88,6 @@ def pooled(rates: Sequence[KeepRate]) -> Rate:
     high = beta.ppf(1 - tail, kept + 1, count - kept) if mean < 1 else 1.0
     parts = ((fixed + share * len(strata)) / len(rates) for share in (mean, low, high))
     return Rate(*map(float, parts))
-
-
-def infills(
-    problem: Problem,
-    trials: int,
-    seed: int,
-    names: Iterable[str] | None = None,
-) -> Infills:
-    """Backgrounds of all kinds, or of those named: `trials` of each random one, else one."""
-    random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
-    return Infills.joined(
-        draw(
-            kind,
-            problem.pixels,
-            problem.classifier.gray,
-            trials if BACKGROUNDS[kind].random else 1,
-            random,
-        )
-        for kind in (kinds() if names is None else names)
-    )
 
 
 class KindTrials(NamedTuple):

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..classifiers.classifier import Classifier
-from ..evidence.answers import evidence_on
-from ..evidence.keep_rate import infills
 from ..images.ranking import cut
 from ..images.shape import Shape
 from ..images.upsampling import upsampled
+from ..problem.answers import evidence_on, infills
 from ..problem.backgrounds import kinds
 from ..problem.problem import Problem
 from ..problem.promise import Promise

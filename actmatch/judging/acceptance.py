@@ -22,9 +22,8 @@ import torch
 from torch import Tensor
 
 from ..classifiers.batches import logits_of
-from ..evidence.answers import evidence_on
-from ..evidence.keep_rate import infills
 from ..problem import losses
+from ..problem.answers import evidence_on, infills
 from ..problem.backgrounds import BACKGROUNDS, kinds
 from ..problem.infill import Infills
 from ..problem.problem import Problem

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from ..evidence.answers import evidence_on
 from ..images.ranking import cut
 from ..images.shape import Shape
+from ..problem.answers import evidence_on
 from .panel import Panel
 
 MOVES = (4.0, 16.0)  # of the outline at most, in pixels

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..evidence.answers import evidence_on
-from ..evidence.keep_rate import infills
+from ..problem.answers import evidence_on, infills
 from ..problem.infill import Infills
 from ..problem.problem import Problem
 from ..problem.promise import Evidence, Promise

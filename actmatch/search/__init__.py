@@ -1,4 +1,4 @@
 """The search for a mask: generator of logits, objective, optimizer, and control of the area.
 
-May import: `methods`, `problem` and what these may.
+May import: `methods`, `generator`, `problem` and what these may.
 """

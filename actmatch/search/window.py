@@ -9,8 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..evidence.answers import evidence_on
-from ..evidence.keep_rate import infills
+from ..problem.answers import evidence_on, infills
 from ..problem.problem import Problem
 from ..problem.promise import Promise
 

@@ -1,16 +1,39 @@
-"""The margins of masks on backgrounds, and what else decides whether a promise holds."""
+"""Backgrounds for a problem, the margins of masks on them, and what else decides on a promise."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from ..problem import losses
-from ..problem.infill import Infills, composite
-from ..problem.problem import Problem
-from ..problem.promise import Evidence
+from . import losses
+from .backgrounds import BACKGROUNDS, kinds
+from .infill import Infills, composite, draw
+from .problem import Problem
+from .promise import Evidence
 
 BATCH = 32  # composites a forward pass
+
+
+def infills(
+    problem: Problem,
+    trials: int,
+    seed: int,
+    names: Iterable[str] | None = None,
+) -> Infills:
+    """Backgrounds of all kinds, or of those named: `trials` of each random one, else one."""
+    random = torch.Generator(device=problem.pixels.device).manual_seed(seed)
+    return Infills.joined(
+        draw(
+            kind,
+            problem.pixels,
+            problem.classifier.gray,
+            trials if BACKGROUNDS[kind].random else 1,
+            random,
+        )
+        for kind in (kinds() if names is None else names)
+    )
 
 
 def evidence_on(
