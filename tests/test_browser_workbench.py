@@ -22,6 +22,13 @@ from browsing import (
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
+# A burst may be over before anybody has looked: notes when it says that it goes on.
+WATCH = """() => new MutationObserver(() => {
+    const said = document.querySelector('#am-status').textContent;
+    if (said.includes('Going on from there: step')) window.wentOn = true;
+}).observe(document.body, { childList: true, subtree: true, characterData: true })"""
+
+
 def explained(visit, scheme="light"):
     """A page on which a short search has ended."""
     page = visit(scheme=scheme, query=UNJUDGED)
@@ -29,16 +36,18 @@ def explained(visit, scheme="light"):
     page.click("#am-explain")
     page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
     sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+    page.evaluate(WATCH)
     return page
 
 
 def goes_on(page):
     """Seconds until the first mask of a burst; the burst's result is waited for."""
     started = time.perf_counter()
-    page.get_by_text("Going on from there: step").first.wait_for()
+    page.wait_for_function("window.wentOn", timeout=MINUTE)
     seconds = time.perf_counter() - started
     page.wait_for_selector("#am-status .am-badges", timeout=3 * MINUTE)
     sync_api.expect(page.locator("#am-explain")).to_be_enabled(timeout=MINUTE)
+    page.evaluate("window.wentOn = false")
     return seconds
 
 
