@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -88,7 +89,7 @@ class Column:
     channels: int
     nodes: tuple[Node, ...]
 
-    @property
+    @cached_property
     def largest(self) -> float:
         """The largest energy of a node on either image, to draw all others by; 1 if all are 0."""
         energies = (energy for node in self.nodes for energy in (node.photograph, node.explanation))
