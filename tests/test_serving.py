@@ -33,6 +33,14 @@ SLOW = dict(ACTMATCH_GPU_LEAST="300", ACTMATCH_GPU_MOST="300")  # the stand-in h
 LEAKS = ("Traceback", "site-packages", "/tmp/", str(HOME), "actmatch-")
 
 
+def eventually(true: Callable[[], object]) -> None:
+    """Wait until something is true; fail if it is not after two minutes."""
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A server for others that allows little, its process and what it prints."""
@@ -163,14 +171,6 @@ def test_requests_that_name_no_session_leave_none_behind():
         blocks.close()
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    """Wait until something is true, for a minute at most."""
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_of_closed_tabs_only_the_last_few_are_remembered():
     """Gradio keeps them for an hour, with all that was shown there."""
     with gr.Blocks() as blocks:
@@ -216,9 +216,7 @@ def test_it_ends_within_five_seconds_of_sigterm_and_leaves_nothing(at_work, tmp_
         if at_work:
             client = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
             job = client.submit(photograph=photograph(), steps=500, api_name="/explain")
-            deadline = time.monotonic() + 120
-            while not job.outputs() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            eventually(job.outputs)
             assert job.outputs()
         ends_in_time(process, tmp_path)
 
@@ -239,9 +237,7 @@ def test_it_ends_within_five_seconds_of_sigterm_while_it_starts(tmp_path):
         [sys.executable, "app.py", "--port", str(free_port())], cwd=HOME, stderr=subprocess.DEVNULL,
         env=os.environ | dict(TMPDIR=str(tmp_path), OMP_NUM_THREADS="1"),
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("actmatch-*")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: list(tmp_path.glob("actmatch-*")))
     time.sleep(0.05)
     assert process.poll() is None
     ends_in_time(process, tmp_path)
@@ -271,9 +267,7 @@ def test_it_ends_within_five_seconds_of_sigterm_while_a_classifier_loads(lent, t
         [sys.executable, "app.py", "--port", str(free_port())], cwd=HOME, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, env=os.environ | variables,
     )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not loading.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(loading.exists)
     assert loading.exists() and process.poll() is None
     ends_in_time(process, own)
 
@@ -309,9 +303,7 @@ def test_it_ends_within_five_seconds_of_sigterm_with_runs_in_the_queue(lent, tmp
         client = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
         asked = dict(photograph=photograph(), steps=500, api_name="/explain")
         jobs = [client.submit(**asked) for _ in range(3)]
-        deadline = time.monotonic() + 120
-        while not any(job.outputs() for job in jobs) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        eventually(lambda: any(job.outputs() for job in jobs))
         assert any(job.outputs() for job in jobs)
         tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
         children = [pid for path in tasks for pid in path.read_text().split()]
