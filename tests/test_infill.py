@@ -125,6 +125,26 @@ def test_the_sampler_deals_every_kind_once_before_any_comes_again(names, count):
     assert len({tuple(each) for each in rounds}) > 1
 
 
+def test_the_sampler_draws_hard_kinds_more_often():
+    dealer = InfillSampler(random_pixels(), GRAY, dice(0), NAMES, hard=1)
+    for _ in range(20):
+        dealer.note(NAMES, torch.tensor([kind != "shuffle" for kind in NAMES]))
+    before = [kind for _ in range(100) for kind in dealer.next(2).kinds]
+    dealer.update_chances()
+    after = [kind for _ in range(100) for kind in dealer.next(2).kinds]
+    assert before.count("shuffle") < 40
+    assert after.count("shuffle") > 60
+    assert set(after[::2]) == set(NAMES)  # the first of each two wait for their turn
+
+
+def test_no_kind_is_so_easy_that_the_sampler_forgets_it():
+    dealer = InfillSampler(random_pixels(), GRAY, dice(0), NAMES, hard=8)
+    for _ in range(20):
+        dealer.note(NAMES, torch.tensor([kind != "shuffle" for kind in NAMES]))
+    dealer.update_chances()
+    assert set(dealer.next(8).kinds + dealer.next(300).kinds) == set(NAMES)
+
+
 def test_the_sampler_draws_no_random_infill_ever_again():
     dealer = sampler()
     random = len(kinds(random=True))

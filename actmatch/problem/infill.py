@@ -10,6 +10,9 @@ from torch import Tensor
 
 from .backgrounds import BACKGROUNDS, Scene
 
+NOTED = 0.25  # weight of the latest mask in the share of masks that keep the label on a kind
+EASIEST = 0.1  # chance of a kind on which all masks keep the label, to that of one where none does
+
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
     """m * x + (1 - m) * r, broadcast over the batch.
@@ -105,33 +108,55 @@ def draw(
 
 
 class InfillSampler:
-    """Backgrounds of every kind in turn; random kinds are drawn anew each time.
+    """Backgrounds of every kind in turn, and if wanted more of those that are hard.
 
-    New draws keep a mask from overfitting to the draws it has seen. Kinds come in random order,
-    each once before any is repeated. The order is drawn on the CPU, so that the device is never
-    waited for.
+    Random kinds are drawn anew each time, which keeps a mask from overfitting to the draws it has
+    seen. Kinds come in random order, each once before any is repeated. The order is drawn on the
+    CPU, so that the device is waited for in `update_chances` alone.
 
     Args:
         generator: on the device of `pixels`; the source of all randomness, also by its seed.
         names: of the kinds.
+        hard: how many backgrounds of each `next` do not wait for their turn: they are drawn at
+            random, and the more often the more masks have lost the label on their kind.
     """
 
     def __init__(
-        self, pixels: Tensor, gray: Tensor, generator: torch.Generator, names: Sequence[str]
+        self,
+        pixels: Tensor,
+        gray: Tensor,
+        generator: torch.Generator,
+        names: Sequence[str],
+        hard: int = 0,
     ) -> None:
         self.pixels, self.gray, self.generator = pixels, gray, generator
-        self.names = tuple(names)
+        self.names, self.hard = tuple(names), hard
         self.queue: list[str] = []
         self.order = torch.Generator().manual_seed(generator.initial_seed())
         self.fixed = {kind: self._draw(kind) for kind in names if not BACKGROUNDS[kind].random}
+        self.kept = torch.full((len(self.names),), 0.5, device=pixels.device)
+        self.chances = torch.ones(len(self.names))
 
     def next(self, count: int) -> Infills:
         """The next `count` backgrounds."""
-        while len(self.queue) < count:
+        hard = min(self.hard, count)
+        while len(self.queue) < count - hard:
             order = torch.randperm(len(self.names), generator=self.order).tolist()
             self.queue += [self.names[index] for index in order]
-        chosen, self.queue = self.queue[:count], self.queue[count:]
+        chosen, self.queue = self.queue[: count - hard], self.queue[count - hard :]
+        if hard:
+            drawn = torch.multinomial(self.chances, hard, True, generator=self.order)
+            chosen += [self.names[index] for index in drawn.tolist()]
         return Infills.joined(self.fixed.get(kind) or self._draw(kind) for kind in chosen)
+
+    def note(self, kinds: Sequence[str], kept: Tensor) -> None:
+        """Note on which backgrounds a mask kept the label: 1 or 0 for each, on the device."""
+        for row, kind in enumerate(kinds):
+            self.kept[self.names.index(kind)].lerp_(kept[row].to(self.kept.dtype), NOTED)
+
+    def update_chances(self) -> None:
+        """Make hard kinds as likely as the notes say; waits for the device."""
+        self.chances = 1 + EASIEST - self.kept.cpu()
 
     def _draw(self, kind: str) -> Infills:
         return draw(kind, self.pixels, self.gray, 1, self.generator)

@@ -68,7 +68,9 @@ class Objective:
         self.gray_drawn = config.estimator == "relaxed" and not promise.gray_alone
         if self.draws:
             names = [kind for kind in kinds() if self.gray_drawn or kind != "gray"]
-            self.infills = InfillSampler(problem.pixels, problem.classifier.gray, random, names)
+            hard = 0 if promise.gray_alone else self.draws // 2
+            gray = problem.classifier.gray
+            self.infills = InfillSampler(problem.pixels, gray, random, names, hard)
         self.shown = self.draws if self.gray_drawn else 1 + self.draws  # composites of the mask
         self.matched = self.shown if self.gray_drawn else 1  # the first of them
         self.complement = bool(weights.necessity or weights.leftover_entropy or promise.necessary)
@@ -123,6 +125,8 @@ class Objective:
                 fidelity = fidelity + term
         terms["total"] = priors + fidelity
         with torch.no_grad():
+            if infills:
+                self.infills.note(infills.kinds, losses.margin(drawn, target) >= 0)
             match = losses.similarity(
                 self.original.activations[-1], explained.activations[-1]
             ).mean()
@@ -140,6 +144,11 @@ class Objective:
             fidelity,
             priors,
         )
+
+    def look_back(self) -> None:
+        """Draw hard kinds of background more often from now on; waits for the device."""
+        if self.draws:
+            self.infills.update_chances()
 
     def promise_held(
         self, slack: Tensor, log_probability: Tensor, logits: Tensor, infills: Infills | None

@@ -42,7 +42,7 @@ SELECT_EVERY = 60  # steps between attempts to select a mask, for promises about
 AVERAGE = 0.9  # decay of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
-CHECK_EVERY = 10  # steps between checks for early stopping
+CHECK_EVERY = 10  # steps between looks at what was found, to stop early or draw other kinds
 LESS = 0.99  # a score below this share of the best one so far counts as better
 
 
@@ -176,6 +176,7 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
         last = index == config.steps
         if index % CHECK_EVERY == 0:  # the only synchronization with the device
             last = last or bool(control.stale >= config.patience)
+            objective.look_back()
         yield Step(
             index,
             mask.hard,
