@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -22,9 +22,11 @@ from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem, pose_photograph
 from ..progress import drain
 from ..search.history import History
-from ..search.optimize import Candidates, Step, optimize
+from ..search.optimize import SELECT_EVERY, Candidates, Step, optimize
 from ..torch_modes import default_modes
 from .explanation import Explanation
+
+FRESH_AFTER = 2 * SELECT_EVERY  # steps of a search without any mask that holds
 
 
 def explain(
@@ -79,7 +81,7 @@ def search(
     history, threads = History(), {torch.get_num_threads()}
     with memory_errors_in_words():
         selector = Selector(problem, config) if config.promise else None
-        for step in optimize(problem, config):
+        for step in _steps(problem, config, selector):
             history.add(step)
             yield step
             threads.add(torch.get_num_threads())
@@ -96,6 +98,26 @@ def search(
         threads_changed=len(threads) > 1,
         seconds=time.perf_counter() - started,
     )
+
+
+def _steps(problem: Problem, config: ExplainConfig, selector: Selector | None) -> Iterator[Step]:
+    """The steps of a search.
+
+    If the promise is about drawn backgrounds and no mask holds after `FRESH_AFTER` steps, those
+    that are left begin afresh, with another seed: on hard photographs, chance decides much.
+    """
+    made, fresh = 0, config
+    while True:
+        for step in optimize(problem, fresh):
+            yield replace(step, index=made + step.index)
+            if step.index < FRESH_AFTER or step.last or selector is None:
+                continue
+            if not (selector.promise.gray_alone or selector.selected):
+                break
+        else:
+            return
+        made += FRESH_AFTER
+        fresh = replace(config, steps=config.steps - made, seed=(config.seed + made) % 2**31)
 
 
 def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:
