@@ -23,7 +23,8 @@ from toys import (
 
 from actmatch import PRESETS, ExplainConfig
 from actmatch.classifiers.classifier import Classifier
-from actmatch.judging.acceptance import MOST_DRAWS, put_to_trial
+from actmatch.judging.acceptance import MOST_DRAWS, Trial, put_to_trial
+from actmatch.judging.panel import Panel
 from actmatch.judging.selector import (
     ATTEMPTS,
     HURRIED,
@@ -134,6 +135,24 @@ def test_the_smallest_verdict_is_small_irreducible_and_kept(quadrant, problem, p
         assert wider.sum() > verdict.mask.sum()
 
 
+def trials_of(selector: Selector, asked: list, *kept: bool, lost: float = 1.0):
+    """Tests with these results, the last one again and again, after two draws of noise.
+
+    Args:
+        asked: to which the tested masks are added.
+        lost: margin on the second draw, in logits.
+    """
+
+    def trial_of(mask):
+        asked.append(mask)
+        row = selector.panel.drawn.kinds.index("noise")
+        drawn = selector.panel.drawn[[row, row]]
+        result = kept[min(len(asked), len(kept)) - 1]
+        return Trial(result, drawn, torch.tensor([1.0, lost]))
+
+    return trial_of
+
+
 def refused(selector: Selector, monkeypatch, learn: bool) -> list[torch.Tensor]:
     """The masks put to the test where every one is refused.
 
@@ -141,7 +160,7 @@ def refused(selector: Selector, monkeypatch, learn: bool) -> list[torch.Tensor]:
         learn: whether the panel learns from it that neither they nor smaller ones hold.
     """
     asked, holds = [], selector.panel.holds
-    monkeypatch.setattr(selector, "accepts", lambda mask: asked.append(mask))
+    monkeypatch.setattr(selector, "trial_of", trials_of(selector, asked, False))
     if learn:
         monkeypatch.setattr(selector.panel, "holds", lambda mask, *rest: holds(mask, *rest) and all(
             mask.sum() > each.sum() for each in asked))  # fmt: skip
@@ -170,12 +189,49 @@ def test_where_nothing_holds_on_the_panel_the_best_tradeoff_is_tested(
 ):
     """More is asked on the panel than is promised, so that what fails there may still be kept."""
     selector, asked = selector_of(problem, "recognizable"), []
-    monkeypatch.setattr(selector.panel, "holds", lambda mask: False)
-    monkeypatch.setattr(selector, "accepts", lambda mask: asked.append(mask) or kept)
+    monkeypatch.setattr(Panel, "holds", lambda panel, mask: False)
+    monkeypatch.setattr(selector, "trial_of", trials_of(selector, asked, kept))
     verdict = selector.smallest(seen(quadrant_first()))
     assert verdict.kept is kept
     assert len(asked) == 1 and asked[0] is verdict.mask
     assert verdict.irreducible is None
+
+
+def test_where_a_cut_holds_what_is_promised_but_no_more_it_is_tested_as_it_is(
+    quadrant, problem, monkeypatch
+):
+    """More is asked on the panel than is promised: here so much that nothing holds there."""
+    strict = Promise(confidence=2.0, keep_rate=0.9)
+    monkeypatch.setattr(importlib.import_module(Selector.__module__), "aim", lambda promise: strict)
+    selector = selector_of(problem, "recognizable")
+    assert selector.select_best(seen(quadrant_first())) is None
+    verdict = selector.smallest(seen(quadrant_first()))
+    assert verdict.kept
+    assert verdict.mask.mean() <= 0.3
+    assert verdict.irreducible is None and not verdict.path
+
+
+def test_a_mask_that_is_only_just_accepted_is_followed_by_a_larger_one(
+    quadrant, problem, monkeypatch
+):
+    """The first one accepted is returned where none has anything to spare."""
+    selector, asked = selector_of(problem, "recognizable"), []
+    trial_of = trials_of(selector, asked, False, True, lost=-1.0)
+    monkeypatch.setattr(selector, "trial_of", trial_of)
+    verdict = selector.smallest(seen(quadrant_first()))
+    assert 2 < len(asked) <= ATTEMPTS
+    assert verdict.kept
+    assert verdict.mask is asked[1]
+    assert verdict.irreducible is not None and verdict.core is not None
+
+
+def test_a_mask_that_is_accepted_with_something_to_spare_is_the_last_one(
+    quadrant, problem, monkeypatch
+):
+    selector, asked = selector_of(problem, "recognizable"), []
+    monkeypatch.setattr(selector, "trial_of", trials_of(selector, asked, False, True))
+    assert selector.smallest(seen(quadrant_first())).mask is asked[-1]
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("preset", sorted({*PROMISED} - {*ON_DRAWS}))
@@ -202,6 +258,36 @@ def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one
     fewer = selector_of(problem, "smallest")
     assert not fewer.accepts(1 - quadrant_mask(1))
     assert fewer.panel.drawn.kinds == ("gray",)
+
+
+# --- another start ---
+
+
+def test_a_search_without_a_mask_that_holds_begins_afresh(quadrant, problem, monkeypatch):
+    module = importlib.import_module(explain.__module__)
+    monkeypatch.setattr(module, "FRESH_AFTER", 10)
+    config = ExplainConfig(preset="recognizable", steps=25, resolution=16)
+    steps = []
+    for step in module.search(problem, config):
+        steps.append((step.index, step.last, step.candidates))
+    assert [index for index, *_ in steps] == [*range(1, 26)]
+    assert [index for index, last, _ in steps if last] == [25]
+    searches = [candidates for *_, candidates in steps]
+    assert searches[9] is searches[0] and searches[10] is not searches[9]
+    assert searches[20] is not searches[19]
+    assert len({id(each) for each in searches}) == 3
+
+
+@pytest.mark.parametrize("preset", ["recognizable", "smallest"])
+def test_a_search_goes_on_where_a_mask_holds_or_gray_alone_is_promised(
+    quadrant, problem, monkeypatch, preset
+):
+    module = importlib.import_module(explain.__module__)
+    monkeypatch.setattr(module, "FRESH_AFTER", 10)
+    monkeypatch.setattr(Selector, "is_done", lambda selector, step: selector.select_best(
+        step.candidates) is None)  # fmt: skip
+    config = ExplainConfig(preset=preset, steps=25, resolution=16)
+    assert len({id(step.candidates) for step in module.search(problem, config)}) == 1
 
 
 # --- no answer -----------------------------------------------------------------------------------

@@ -106,6 +106,12 @@ class Trial(NamedTuple):
     drawn: Infills
     margins: Tensor
 
+    def meets(self, promise: Promise) -> bool:
+        """Whether the rates of these draws are those that another promise demands."""
+        margins = self.margins[:, None]
+        slacks = [demand.slack(self.drawn.kinds, margins) for demand in promise.demands()]
+        return all(slack is None or bool(slack[0] >= 0) for slack in slacks)
+
 
 class PromiseTest:
     """The sequential tests of all demands of a promise, updated by one draw of each kind at a time.

@@ -18,7 +18,7 @@ from ..problem.problem import Problem
 from ..problem.promise import Promise
 from ..search.optimize import ENOUGH, SELECT_EVERY, Candidates, Step
 from ..torch_modes import default_modes
-from .acceptance import ABOVE, put_to_trial
+from .acceptance import ABOVE, Trial, put_to_trial
 from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .panel import Panel
 
@@ -100,24 +100,22 @@ class Selector:
     def smallest(self, candidates: Candidates, attempts: int = ATTEMPTS) -> Verdict:
         """The smallest mask found that keeps the promise, reduced; or the best compromise.
 
-        The smallest cut that holds on the panel is reduced and tested. If it is rejected, the
-        backgrounds of the test are added to the panel, and the smallest mask from which it was
-        reduced that still holds there, or else a wider cut, is reduced and tested next, with the
-        passes that are left but at least `LEAST_PASSES`; tiles necessary in a smaller mask are not
-        tested again. If no cut up to `LARGEST_ANSWER` holds on the panel, which may demand more
-        than is promised, what is `left_of_whole` takes its place; if nothing is, the best
-        compromise is tested. `Verdict.kept` is False if none is accepted.
+        The smallest cut that holds on the panel is reduced and tested. If it is rejected, or
+        accepted with nothing to spare, the backgrounds of the test are added to the panel, and the
+        smallest mask from which it was reduced that still holds there, or else a wider cut, is
+        reduced and tested next, with the passes that are left but at least `LEAST_PASSES`; tiles
+        necessary in a smaller mask are not tested again. Where none has anything to spare, the
+        first that was accepted is returned. If no cut up to `LARGEST_ANSWER` holds on the panel,
+        which demands more than is promised, see `left_of_whole` and `least_demanding`.
+        `Verdict.kept` is False if none is accepted.
 
         Args:
             attempts: masks that are tested at most.
         """
         start, ranking = self.select_best(candidates) or self.left_of_whole(candidates.average)
         if start is None:
-            best = self.compromise(ranking)
-            small = best.mask.mean().item() <= LARGEST_ANSWER
-            return replace(best, kept=small and self.accepts(best.mask))
-        left = float(MOST_PASSES)
-        necessary: set[int] = set()
+            return self.least_demanding(candidates)
+        left, necessary, accepted = float(MOST_PASSES), set[int](), None
         for _ in range(attempts):
             if start is None:
                 break
@@ -126,19 +124,39 @@ class Selector:
             reduced, ranking = self.smallest_reduced(reduced, ranking, candidates.known)
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
-            if self.accepts(reduced.mask):
-                verdict = self._verdict(reduced.mask, ranking, True)
-                return replace(
-                    verdict,
-                    irreducible=reduced.irreducible(ranking),
-                    path=tuple(reduced.path[:-1]),
-                    core=self.core(reduced.mask, ranking),
-                )
+            trial = self.trial_of(reduced.mask)
+            ample = trial.kept and trial.meets(self.panel.promise)
+            if ample or (trial.kept and accepted is None):
+                accepted = self._accepted(reduced, ranking)
+            if ample:
+                break
+            self.panel.add(trial.drawn, trial.margins)
             self.panel.reject(reduced.mask)
             start = self.last_holding(reduced)
             if start is None:
                 start = self.select(ranking, reduced.path[0].mean().item() * WIDER, smaller=False)
-        return self.compromise(ranking)
+        if accepted is None:
+            return self.compromise(ranking)
+        return replace(accepted, core=self.core(accepted.mask, ranking))
+
+    def _accepted(self, reduced: Elimination, ranking: Tensor) -> Verdict:
+        """The verdict on a reduced mask that was accepted, without its core."""
+        return replace(
+            self._verdict(reduced.mask, ranking, True),
+            irreducible=reduced.irreducible(ranking),
+            path=tuple(reduced.path[:-1]),
+        )
+
+    def least_demanding(self, candidates: Candidates) -> Verdict:
+        """The verdict where no cut holds what the panel demands beyond the promise.
+
+        The panel demands no more than the promise from now on. The smallest cuts that hold there,
+        and then the best compromise, are tested as they are.
+        """
+        self.panel = Panel(self.problem, self.promise, PANEL_DRAWS, Draws.SELECT.seed(self.seed))
+        verdict = self.quickest(candidates, ATTEMPTS)
+        small = verdict.mask.mean().item() <= LARGEST_ANSWER
+        return replace(verdict, kept=verdict.kept or (small and self.accepts(verdict.mask)))
 
     @default_modes()
     def is_done(self, step: Step) -> bool:
@@ -261,10 +279,10 @@ class Selector:
         logits = cut(ranking, mask.mean().item())
         return Verdict(mask, logits.sigmoid()[None, None], kept)
 
-    def quickest(self, candidates: Candidates) -> Verdict:
-        """As `smallest`, in a hurry: masks are not reduced, and at most `HURRIED` are tested."""
+    def quickest(self, candidates: Candidates, attempts: int = HURRIED) -> Verdict:
+        """As `smallest`, in a hurry: masks are not reduced, and the first accepted one returned."""
         mask, ranking = self.select_best(candidates) or (None, candidates.average)
-        for _ in range(HURRIED):
+        for _ in range(attempts):
             if mask is None:
                 break
             if self.accepts(mask):
@@ -325,12 +343,16 @@ class Selector:
 
         If it is rejected, these backgrounds are added to the panel.
         """
-        self.tested += 1
-        seed = Draws.TRIAL.seed(self.seed) + 1000 * self.tested
-        trial = put_to_trial(self.problem, mask, self.promise, seed)
+        trial = self.trial_of(mask)
         if not trial.kept:
             self.panel.add(trial.drawn, trial.margins)
         return trial.kept
+
+    def trial_of(self, mask: Tensor) -> Trial:
+        """The test of a mask, on backgrounds drawn for it alone."""
+        self.tested += 1
+        seed = Draws.TRIAL.seed(self.seed) + 1000 * self.tested
+        return put_to_trial(self.problem, mask, self.promise, seed)
 
 
 def aim(promise: Promise) -> Promise:
