@@ -33,7 +33,7 @@ from actmatch.judging.selector import (
     Draws,
     Selector,
     Verdict,
-    aim,
+    beyond,
     cut,
 )
 from actmatch.problem.guidance import Guidance
@@ -92,14 +92,14 @@ def test_cuts_go_up_to_the_largest_answer_and_down_in_strides(quadrant, problem)
 def test_masks_are_chosen_for_somewhat_more_than_is_promised():
     for preset in PROMISED:
         promise = PRESETS[preset].promise
-        aimed = aim(promise)
+        aimed = beyond(promise, 0.3)
         if promise.gray_alone:
             assert aimed == promise
             continue
         assert promise.keep_rate < aimed.keep_rate <= 1
         assert aimed.floor > promise.floor or not promise.floor
         assert replace(aimed, keep_rate=promise.keep_rate, floor=promise.floor) == promise
-    assert aim(Promise(keep_rate=0.99)).keep_rate <= 1
+    assert beyond(Promise(keep_rate=0.99), 0.3).keep_rate <= 1
 
 
 # --- selecting -----------------------------------------------------------------------------------
@@ -202,7 +202,9 @@ def test_where_a_cut_holds_what_is_promised_but_no_more_it_is_tested_as_it_is(
 ):
     """More is asked on the panel than is promised: here so much that nothing holds there."""
     strict = Promise(confidence=2.0, keep_rate=0.9)
-    monkeypatch.setattr(importlib.import_module(Selector.__module__), "aim", lambda promise: strict)
+    monkeypatch.setattr(
+        importlib.import_module(Selector.__module__), "beyond", lambda *promise: strict
+    )
     selector = selector_of(problem, "recognizable")
     assert selector.select_best(seen(quadrant_first())) is None
     verdict = selector.smallest(seen(quadrant_first()))

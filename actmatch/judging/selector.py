@@ -26,6 +26,7 @@ LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
 SMALL = 0.25  # share of the pixels above which a search continues for longer
 PANEL_DRAWS = 12  # of each random kind
 PANEL_FLOOR = 0.3  # added to the floor on the panel, which has few draws of each kind
+AMPLE_FLOOR = 0.2  # the same for the draws of a test that is passed with something to spare
 ATTEMPTS = 6  # masks that are tested at most
 HURRIED = 2  # the same after a search was stopped early
 STRIDE = 1.1  # ratio of the areas of one cut of a ranking and the next
@@ -93,7 +94,8 @@ class Selector:
         self.problem = problem
         self.promise = config.promise or Promise()
         self.shape, self.seed = config.shape, config.seed
-        self.panel = Panel(problem, aim(self.promise), PANEL_DRAWS, Draws.SELECT.seed(self.seed))
+        strict = beyond(self.promise, PANEL_FLOOR)
+        self.panel = Panel(problem, strict, PANEL_DRAWS, Draws.SELECT.seed(self.seed))
         self.tested = 0
         self.selected: Selected | None = None
 
@@ -125,7 +127,7 @@ class Selector:
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             trial = self.trial_of(reduced.mask)
-            ample = trial.kept and trial.meets(self.panel.promise)
+            ample = trial.kept and trial.meets(beyond(self.promise, AMPLE_FLOOR))
             if ample or (trial.kept and accepted is None):
                 accepted = self._accepted(reduced, ranking)
             if ample:
@@ -355,13 +357,17 @@ class Selector:
         return put_to_trial(self.problem, mask, self.promise, seed)
 
 
-def aim(promise: Promise) -> Promise:
-    """The promise on the panel: somewhat more than is promised, so that the test accepts masks."""
+def beyond(promise: Promise, floor: float) -> Promise:
+    """Somewhat more than a promise about drawn backgrounds, so that a test accepts what meets it.
+
+    Args:
+        floor: added to the floor of the promise.
+    """
     if promise.gray_alone:
         return promise
     keep_rate = min(promise.keep_rate + ABOVE, 1.0)
-    floor = promise.floor and min(promise.floor + PANEL_FLOOR, 1.0)
-    return replace(promise, keep_rate=keep_rate, floor=floor)
+    raised = promise.floor and min(promise.floor + floor, 1.0)
+    return replace(promise, keep_rate=keep_rate, floor=raised)
 
 
 def mask_of(logits: Tensor) -> Tensor:
