@@ -21,7 +21,7 @@ VENV = HOME / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = HOME / "requirements.txt"
 PROJECT = HOME / "pyproject.toml"
-SLOW = ("real", "browser")  # marks of tests that need both cores, one after the other
+ALONE = "browser or alone"  # marks of tests that need both cores, one after the other
 SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4")
 BROWSER_PACKAGES = ("chromium", "fonts-liberation")
 
@@ -50,7 +50,7 @@ def demo(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Install what is missing, lint, check types, and run every test: the fast ones first."""
+    """Install what is missing, lint, check types, and run every test, most of them side by side."""
     import tomllib  # not before main() has checked the version
 
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -62,9 +62,8 @@ def test(arguments: list[str]) -> int:
     pytest = [PYTHON, "-m", "pytest"]
     if arguments:
         return subprocess.call([*pytest, *arguments])
-    slow = " or ".join(SLOW)
-    return subprocess.call([*pytest, *SIDE_BY_SIDE, "-m", f"not ({slow})"]) or subprocess.call(
-        [*pytest, "-m", slow]
+    return subprocess.call([*pytest, *SIDE_BY_SIDE, "-m", f"not ({ALONE})"]) or subprocess.call(
+        [*pytest, "-m", ALONE]
     )
 
 

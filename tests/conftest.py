@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import socket
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # tests side by side share the cores
 
 import pytest
 import torch
@@ -10,7 +14,9 @@ from browsing import CHROMIUM, DESKTOP, FLAGS, MINUTE, serving, sync_api
 from toys import quadrant_classifier, quadrant_pixels, quadrant_problem
 
 from actmatch.classifiers.classifier import Classifier
+from actmatch.evidence import frontier, image_infill, scorecard
 from actmatch.images.photograph import to_image
+from actmatch.results import explain as explaining
 
 torch.set_num_threads(1)
 
@@ -19,6 +25,18 @@ torch.set_num_threads(1)
 def one_thread(monkeypatch):
     """No run of the screen looks for free cores."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def measured_little(monkeypatch):
+    """As few measurements of a mask as there can be, where a test looks at none of them."""
+    once = functools.partial(image_infill.measure_with_photographs, trials=1)
+    monkeypatch.setattr(explaining, "measure_with_photographs", once)
+    monkeypatch.setattr(image_infill, "_examples", tuple)
+    monkeypatch.setattr(scorecard, "CURVE_STEPS", 2)
+    monkeypatch.setattr(scorecard, "RANDOM_MASKS", 2)
+    monkeypatch.setattr(frontier, "POINTS", 1)
+    monkeypatch.setattr(frontier, "DRAWS", 1)
 
 
 @pytest.fixture(scope="session")

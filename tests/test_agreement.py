@@ -10,6 +10,7 @@ from actmatch.images.shape import iou
 from actmatch.results.agreement import seed_agreement
 from actmatch.results.explain import explain
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 QUICK = dict(preset="smallest", steps=10, resolution=8)
 
 

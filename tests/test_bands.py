@@ -23,6 +23,7 @@ from actmatch.results.replay import replay
 from actmatch.results.report import read_report
 from actmatch.screen import ask_column, html, upload
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 BANDS, SHOWN = [3, 2, 1, 7], [1, 2, 3]
 
 

@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ from actmatch.batching.source import Item, items_of
 from actmatch.batching.store import read_rows
 from actmatch.batching.worker import Job, Ready, Worker
 
+pytestmark = pytest.mark.real
 HOME = Path(__file__).resolve().parent.parent
 COUNT = 12
 SIDE = 64
@@ -66,6 +69,13 @@ def photographs(tmp_path_factory) -> Path:
         coarse = random.integers(0, 255, (4, 4, 3), np.uint8)
         Image.fromarray(coarse).resize((SIDE, SIDE)).save(folder / f"{number:02d}.png")
     return folder
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Place]:
+    """Ray, running, which `batch` uses as it is."""
+    with cluster(Place(workers=2, device="cpu")) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")
@@ -174,21 +184,19 @@ class Odd(Worker):
         return dict(key=item.key)
 
 
-def test_a_deadly_and_an_endless_photograph_are_failed_rows_and_the_others_are_done():
+def test_a_deadly_and_an_endless_photograph_are_failed_rows_and_the_others_are_done(engine):
     job = Job("toy", "cpu", CONFIG, limit_seconds=3)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find this file
     keys = ["a", "deadly", "b", "endless", "c", "d"]
-    with cluster(Place(workers=2, device="cpu")) as place:
-        fleet = Fleet(job, place, Odd)
+    with closing(Fleet(job, engine, Odd)) as fleet:
         found = {row["key"]: row.get("failed") for row in fleet.rows(Item(key, "") for key in keys)}
-        fleet.close()
     assert sorted(found) == sorted(keys)
     assert found["deadly"] == f"{DEATHS} workers died while they explained it."
     assert found["endless"] == "It took longer than the limit of 3 s."
     assert not any(found[key] for key in "abcd")
 
 
-def test_what_failed_is_tried_again_only_if_asked_to(classifier, photographs, tmp_path):
+def test_what_failed_is_tried_again_only_if_asked_to(engine, classifier, tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     (source / "x.png").write_bytes(b"no picture")
@@ -202,7 +210,7 @@ def test_what_failed_is_tried_again_only_if_asked_to(classifier, photographs, tm
     assert row["failed"]
 
 
-def test_a_file_that_has_changed_is_explained_again(classifier, photographs, tmp_path):
+def test_a_file_that_has_changed_is_explained_again(engine, classifier, photographs, tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     data = [(photographs / f"{number:02d}.png").read_bytes() for number in range(3)]

@@ -34,8 +34,9 @@ from actmatch.results.report import read_report
 from actmatch.screen import ask_column
 from actmatch.search.mask_generator import build_generator
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 SIDE = 64
-QUICK = dict(preset="smallest", steps=4)
+QUICK = dict(preset="smallest", start="none", steps=4)
 
 
 def network(channels: int, name: str = "test_resnet") -> nn.Module:

@@ -12,6 +12,7 @@ from actmatch.images.photograph import to_image
 from actmatch.images.shape import iou
 from actmatch.wording import percent
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 TOY = dict(preset="confident", steps=30, resolution=16)
 
 

@@ -89,6 +89,7 @@ def read_only(tmp_path_factory):
         yield url, process
 
 
+@pytest.mark.alone
 @pytest.mark.real
 def test_it_explains_where_only_the_temporary_folder_can_be_written(read_only):
     client = Client(read_only[0], verbose=False, httpx_kwargs=dict(timeout=300))
@@ -96,6 +97,7 @@ def test_it_explains_where_only_the_temporary_folder_can_be_written(read_only):
     assert "still says lion" in client.predict(**asked, api_name="/explain")[0]
 
 
+@pytest.mark.alone
 @pytest.mark.real
 def test_the_health_check_of_the_image_tells_whether_it_serves(read_only):
     (check,) = instructions("HEALTHCHECK")

@@ -20,6 +20,7 @@ from actmatch.problem.config import ExplainConfig
 from actmatch.results.explanation import FILES
 from actmatch.screen import endpoints
 
+pytestmark = pytest.mark.real
 SMALL = dict(preset="smallest", steps=4)
 FIRST = {"photograph", "mask"}
 

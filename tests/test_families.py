@@ -18,11 +18,10 @@ from toys import random_pixels
 
 from actmatch import ExplainConfig, explain, judge, load_classifier
 from actmatch.classifiers.staged import logits_of
-from actmatch.evidence import frontier, image_infill, scorecard
 from actmatch.images.photograph import to_image
-from actmatch.results import explain as explaining
 from actmatch.results.judgment import ScoreConfig
 
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("measured_little")]
 CLASSES = 5
 SIDE = 64  # of the input, unless a network needs another one
 # Of the larger networks those that take a smaller input still.
@@ -134,18 +133,6 @@ HUGGING_FACE = {
     "Dinov2": dict(image_size=56, patch_size=14, **TRANSFORMER),
     "Segformer": dict(hidden_sizes=[8, 16, 32, 64], depths=[1] * 4),
 }
-
-
-@pytest.fixture(autouse=True)
-def measured_little(monkeypatch):
-    """As few measurements as there can be: more of them say nothing more about a network."""
-    once = functools.partial(image_infill.measure_with_photographs, trials=1)
-    monkeypatch.setattr(explaining, "measure_with_photographs", once)
-    monkeypatch.setattr(image_infill, "_examples", tuple)
-    monkeypatch.setattr(scorecard, "CURVE_STEPS", 2)
-    monkeypatch.setattr(scorecard, "RANDOM_MASKS", 2)
-    monkeypatch.setattr(frontier, "POINTS", 1)
-    monkeypatch.setattr(frontier, "DRAWS", 1)
 
 
 def seasoned(model, size):

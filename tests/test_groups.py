@@ -52,6 +52,7 @@ from actmatch.results.settings import Settings, from_query, to_command, to_query
 from actmatch.results.transfer import transfer
 from actmatch.server.stopping import STOPPED, Stopped, StopSignal, stoppable
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 EITHER = "bright|never"
 SHORT = ExplainConfig(preset="smallest", steps=30, resolution=16, target=EITHER)
 LEAST = 0.135  # of the quadrant

@@ -18,6 +18,7 @@ from actmatch.progress import drain
 from actmatch.results.explain import explain, search
 from actmatch.search.optimize import optimize
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 QUICK = dict(steps=40, patience=40, resolution=16)
 PRESETS = ["smallest", "confident", "robust"]
 

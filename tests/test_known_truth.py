@@ -254,6 +254,7 @@ def run(tmp_path_factory):
         return path, list(csv.DictReader(file))
 
 
+@pytest.mark.real
 def test_a_compared_method_is_cut_at_the_pixels_of_our_mask(run):
     ours, disc = run[1]
     assert (ours["method"], disc["method"]) == ("actmatch", "center_disc")
@@ -262,6 +263,7 @@ def test_a_compared_method_is_cut_at_the_pixels_of_our_mask(run):
     assert (ours["promise_kept"], disc["promise_kept"]) == ("1", "")
 
 
+@pytest.mark.real
 def test_a_row_has_the_ratio_to_the_optimum_and_the_share_inside(run):
     ours, disc = run[1]
     assert float(ours["ratio"]) == int(ours["pixels"]) / planted.plant(0).optimum
@@ -270,6 +272,7 @@ def test_a_row_has_the_ratio_to_the_optimum_and_the_share_inside(run):
     assert disc["label_kept"] == "0" and disc["ratio"] == ""
 
 
+@pytest.mark.real
 def test_a_row_in_the_file_is_not_made_again(run, monkeypatch, capsys):
     def refuse(*asked):
         raise AssertionError("the row was there")
@@ -284,6 +287,7 @@ def test_a_row_in_the_file_is_not_made_again(run, monkeypatch, capsys):
     assert [line.split(" | ")[2] for line in lines[2:]] == ["actmatch", "center_disc"]
 
 
+@pytest.mark.real
 def test_a_row_is_made_of_a_method_that_the_file_lacks(run, tmp_path, monkeypatch):
     monkeypatch.setattr(known_truth, "explained", None)  # ours is there
     path = Path(shutil.copy(run[0], tmp_path))

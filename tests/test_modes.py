@@ -14,8 +14,11 @@ from actmatch.results.compare import rank
 from actmatch.results.explain import explain_steps
 from actmatch.torch_modes import default_modes
 
-MODES = [lambda: torch.autocast("cpu", torch.bfloat16), torch.inference_mode, torch.no_grad]
-MODE_NAMES = ["autocast", "inference mode", "no gradient"]
+BY_MODE = pytest.mark.parametrize(
+    "mode",
+    [lambda: torch.autocast("cpu", torch.bfloat16), torch.inference_mode, torch.no_grad],
+    ids=["autocast", "inference mode", "no gradient"],
+)
 
 
 def modes() -> tuple[bool, bool, bool]:
@@ -39,34 +42,49 @@ def explained(classifier, preset: str):
         kept.append(modes())
 
 
-@pytest.mark.parametrize("mode", MODES, ids=MODE_NAMES)
-@pytest.mark.parametrize("preset", ["smallest", "recognizable"])
-def test_an_explanation_is_the_same(preset, mode):
-    classifier = tiny_classifier("test_resnet")
-    plain, _ = explained(classifier, preset)
+@pytest.fixture(scope="module")
+def classifier():
+    return tiny_classifier("test_resnet", size=32)
+
+
+@pytest.fixture(scope="module", params=["smallest", "recognizable"])
+def plain(request, classifier):
+    """An explanation under no mode."""
+    return explained(classifier, request.param)[0]
+
+
+@BY_MODE
+def test_an_explanation_is_the_same(classifier, plain, mode):
     with mode():
         before = modes()
-        mixed, within = explained(classifier, preset)
+        mixed, within = explained(classifier, plain.config.preset)
         assert modes() == before
     assert set(within) == {before}
     assert torch.equal(plain.mask, mixed.mask)
     assert plain.card == mixed.card
 
 
-@pytest.mark.parametrize("mode", MODES, ids=MODE_NAMES)
-def test_a_card_and_a_ranking_are_the_same(mode):
-    classifier = tiny_classifier("test_resnet")
+def measured(problem, mask):
+    """The card of a mask, and the rankings of two methods."""
+    return measure(problem, mask).card, [rank(problem, name, 0) for name in ("rise", "grad_cam")]
+
+
+@pytest.fixture(scope="module")
+def half(classifier):
+    """A problem, a mask of the upper half, and what is measured of it under no mode."""
     problem = pose(classifier, random_pixels(classifier.size), None)
     mask = torch.zeros(1, 1, *classifier.size)
     mask[..., : classifier.size[0] // 2, :] = 1
-    methods = ("rise", "grad_cam")
-    card, rankings = measure(problem, mask).card, [
-        rank(problem, method, 0) for method in methods
-    ]  # fmt: skip
+    return problem, mask, measured(problem, mask)
+
+
+@BY_MODE
+def test_a_card_and_a_ranking_are_the_same(half, mode):
+    problem, mask, (card, rankings) = half
     with mode():
-        assert measure(problem, mask).card == card
-        for method, ranking in zip(methods, rankings, strict=True):
-            assert torch.equal(rank(problem, method, 0), ranking)
+        again, others = measured(problem, mask)
+    assert again == card
+    assert all(torch.equal(one, other) for one, other in zip(rankings, others, strict=True))
 
 
 def test_modes_are_off_inside_and_on_again_afterwards():

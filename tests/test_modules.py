@@ -83,6 +83,7 @@ def agrees(classifier, model):
     return (found - expected).abs().max().item() <= 1e-4
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_a_model_of_torchvision_answers_as_before_and_has_stages(name):
     model = torchvision_model(name)
@@ -93,6 +94,7 @@ def test_a_model_of_torchvision_answers_as_before_and_has_stages(name):
     assert all(stage.ndim == 4 for stage in maps)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", HUGGING_FACE)
 def test_a_model_of_hugging_face_answers_as_before_and_has_stages(name):
     model = hugging_face_model(name)
@@ -102,6 +104,7 @@ def test_a_model_of_hugging_face_answers_as_before_and_has_stages(name):
     assert classifier.layer_names == HUGGING_FACE[name][1]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "make",
     [
@@ -137,6 +140,7 @@ def test_a_module_of_timm_keeps_its_stages_and_its_size():
     assert agrees(classifier, model)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "name", ["test_vit", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"]
 )

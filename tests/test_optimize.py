@@ -28,6 +28,7 @@ from actmatch.results.explain import explain
 from actmatch.search.mask_generator import binarize
 from actmatch.search.optimize import SELECT_EVERY, SHARP, SOFT, Candidates, KeepPromise, optimize
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 TERMS = [field.name for field in fields(Weights)]
 OFF = dict.fromkeys(TERMS, 0.0)
 

@@ -32,7 +32,7 @@ def test_one_visitor_gets_the_whole_picture_while_another_is_given_the_same(kind
         path = Path(SHOWN[kind](PICTURE))
         whole = path.read_bytes()
         with ThreadPoolExecutor(1) as other:
-            again = other.submit(lambda: {SHOWN[kind](PICTURE) for _ in range(100)})
+            again = other.submit(lambda: {SHOWN[kind](PICTURE) for _ in range(25)})
             reads = 0
             while not again.done():
                 assert path.read_bytes() == whole

@@ -14,7 +14,7 @@ from actmatch.judging.acceptance import BELOW
 from actmatch.judging.selector import LARGEST_ANSWER
 from actmatch.results.explain import explain
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 PHOTOGRAPHS = {
     "cheetah": ("gradio", "media_assets/images/cheetah.jpg"),

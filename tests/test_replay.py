@@ -18,6 +18,7 @@ from actmatch.results.record import record_of
 from actmatch.results.replay import classifier_of, replay
 from actmatch.results.report import EARLIER, read_report
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 CONFIG = ExplainConfig(preset="robust", steps=6, resolution=8, seed=4)
 
 
@@ -35,6 +36,18 @@ def photograph():
 
 def saved(explanation, folder):
     return read_report(explanation.save(folder) / "report.json")
+
+
+@pytest.fixture(scope="module")
+def first(classifier, photograph):
+    """An explanation to be made again."""
+    return explain(classifier, photograph, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def report(first, tmp_path_factory):
+    """Its report."""
+    return saved(first, tmp_path_factory.mktemp("first"))
 
 
 @pytest.mark.parametrize("fit", ["crop", "letterbox"])
@@ -88,7 +101,8 @@ def test_a_guided_search_cannot_be_replayed(classifier, photograph, tmp_path):
 def test_a_replay_uses_as_many_threads_as_there_were(classifier, photograph, tmp_path):
     torch.set_num_threads(2)
     try:
-        report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+        short = dataclasses.replace(CONFIG, steps=2)
+        report = saved(explain(classifier, photograph, short), tmp_path)
     finally:
         torch.set_num_threads(1)
     used = []
@@ -101,8 +115,7 @@ def test_a_replay_uses_as_many_threads_as_there_were(classifier, photograph, tmp
     assert again.identical
 
 
-def test_a_mask_that_differs_is_counted(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_a_mask_that_differs_is_counted(classifier, photograph, report):
     mask = torch.from_numpy(report.record.mask)
     mask[3, 4:9] ^= True
     bits = record_of(torch.zeros(3, 1, 1), mask, 0, False, 1, False).mask_bits
@@ -112,8 +125,7 @@ def test_a_mask_that_differs_is_counted(classifier, photograph, tmp_path):
     assert again.sentence == "Different: 5 of the mask's 4096 pixels are not as recorded."
 
 
-def test_what_is_not_as_it_was_is_said(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_what_is_not_as_it_was_is_said(classifier, photograph, report):
     versions = report.versions | {"torch": "1.0"}
     del versions["timm"]
     record = report.record.model_copy(update={"processor": "ABACUS"})
@@ -125,22 +137,19 @@ def test_what_is_not_as_it_was_is_said(classifier, photograph, tmp_path):
     assert "and was not recorded." in again.differences[1]
 
 
-def test_another_photograph_is_refused_in_a_sentence(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_another_photograph_is_refused_in_a_sentence(classifier, photograph, report, tmp_path):
     other = tmp_path / "other.png"
     photograph.transpose(Image.Transpose.ROTATE_180).save(other)
     with pytest.raises(ValueError, match=r"other\.png is another photograph than the report's"):
         replay(classifier, report, other)
 
 
-def test_another_input_size_is_refused_in_a_sentence(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_another_input_size_is_refused_in_a_sentence(photograph, report):
     with pytest.raises(ValueError, match="sees other pixels"):
         replay(tiny_classifier(size=96), report._replace(weights_sha256=None), photograph)
 
 
-def test_other_weights_are_refused_in_a_sentence_with_both_hashes(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_other_weights_are_refused_in_a_sentence_with_both_hashes(classifier, photograph, report):
     other = tiny_classifier(seed=1)
     here, told = other.origin.weights_sha256[:12], classifier.origin.weights_sha256[:12]
     with pytest.raises(ValueError) as refused:
@@ -151,17 +160,16 @@ def test_other_weights_are_refused_in_a_sentence_with_both_hashes(classifier, ph
     )
 
 
-def test_the_same_weights_under_another_name_are_accepted(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_the_same_weights_under_another_name_are_accepted(photograph, report):
     again = tiny_classifier()
     again.name = "moved.pth"
     assert replay(again, report, photograph).identical
 
 
 def test_a_report_of_a_version_that_kept_no_hash_is_replayed_as_it_was(
-    classifier, photograph, tmp_path
+    classifier, photograph, first, tmp_path
 ):
-    path = explain(classifier, photograph, CONFIG).save(tmp_path) / "report.json"
+    path = first.save(tmp_path) / "report.json"
     report = json.loads(path.read_text())
     del report["weights_sha256"], report["classifier_file"]
     path.write_text(json.dumps(report))
@@ -173,9 +181,9 @@ def test_a_report_of_a_version_that_kept_no_hash_is_replayed_as_it_was(
 
 @pytest.mark.parametrize("place", ["weights/birds.pth", "out/birds.pth"])
 def test_a_file_of_weights_is_found_from_here_or_by_its_report(
-    classifier, photograph, tmp_path, monkeypatch, place
+    report, tmp_path, monkeypatch, place
 ):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path / "out")
+    (tmp_path / "out").mkdir()
     settings = report.settings._replace(classifier="weights/birds.pth")
     report = report._replace(settings=settings)
     monkeypatch.chdir(tmp_path / "out")
@@ -193,13 +201,11 @@ def test_a_file_of_weights_is_found_from_here_or_by_its_report(
     assert Path(classifier_of(report, Path("out"))).samefile(tmp_path / place)
 
 
-def test_a_classifier_that_is_no_file_is_loaded_by_its_name(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_a_classifier_that_is_no_file_is_loaded_by_its_name(report, tmp_path):
     assert classifier_of(report, tmp_path) == "test_efficientnet"
 
 
-def test_a_report_without_a_record_is_refused_in_a_sentence(classifier, photograph, tmp_path):
-    report = saved(explain(classifier, photograph, CONFIG), tmp_path)
+def test_a_report_without_a_record_is_refused_in_a_sentence(classifier, photograph, report):
     with pytest.raises(ValueError, match="lacks replay"):
         replay(classifier, report._replace(record=None), photograph)
 

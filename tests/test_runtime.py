@@ -92,6 +92,7 @@ def faults(*settings: str) -> int:
     return int(subprocess.run(command, capture_output=True, check=True, cwd=HOME).stdout)
 
 
+@pytest.mark.real
 @pytest.mark.skipif(LIBRARY is None, reason="another C library than glibc")
 def test_what_a_pass_freed_serves_the_next() -> None:
     """Without, 160 MB a pass are asked for anew; with it, once more or not at all."""

@@ -171,6 +171,7 @@ def test_an_example_is_chosen_by_its_name_and_an_unknown_one_is_none():
     assert examples_row.choose(SimpleNamespace(example="../secret")) == gr.skip()
 
 
+@pytest.mark.real
 def test_a_run_streams_pictures_and_ends_with_everything(lion):
     config = ExplainConfig(preset="smallest", steps=4)
     frames = list(explain_runs.search_run("a run", explain_asked(lion, config)))
@@ -211,6 +212,7 @@ def test_a_download_lies_on_disk_once_and_only_until_it_was_copied():
     assert second.exists()
 
 
+@pytest.mark.real
 def test_stop_ends_only_the_run_of_the_visitor_who_pressed_it(lion, request_of):
     mine, theirs = StopSignal("mine"), StopSignal("theirs")
     explain_runs.stop_run(request_of("mine"))
@@ -247,6 +249,7 @@ def card_of(photograph, source, **changes):
     return last
 
 
+@pytest.mark.real
 def test_a_painted_region_gets_its_card(lion):
     shown = card_of(lion, judge.PAINT, editor=painted(lion))
     assert "Keeping" in shown["status"]
@@ -265,6 +268,7 @@ def test_a_painted_region_gets_its_card(lion):
     assert pieces.choose_stage(None, shown["maps"]) is None
 
 
+@pytest.mark.real
 def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp_path):
     path = tmp_path / "mask.png"
     Image.fromarray(square_mask()).save(path)
@@ -274,6 +278,7 @@ def test_a_mask_file_and_the_last_mask_get_the_card_of_the_same_region(lion, tmp
     assert "20 %" in from_file["figures"].replace("&nbsp;", " ")
 
 
+@pytest.mark.real
 def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_path):
     soft = np.linspace(0, 255, 224).astype(np.uint8)[None].repeat(224, 0)
     path = tmp_path / "soft.png"
@@ -292,6 +297,7 @@ def test_a_soft_mask_gets_the_chart_of_its_cuts_and_a_binary_one_none(lion, tmp_
     assert (binary["visible"], binary["value"]) == (False, None)
 
 
+@pytest.mark.real
 def test_the_region_of_another_method_gets_its_card(lion):
     shown = card_of(lion, judge.METHOD, method="center_disc", share=0.2)
     assert "20 %" in shown["figures"].replace("&nbsp;", " ")
@@ -375,6 +381,7 @@ def compare_asked(lion, **changes):
     return compare.CompareAsked(**usual | changes)
 
 
+@pytest.mark.real
 def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_table(lion):
     *working, last = compare.comparison_run(None, compare_asked(lion))
     assert working[0]["stop"]["interactive"]
@@ -388,6 +395,7 @@ def test_a_comparison_names_the_methods_at_work_and_ends_with_pictures_and_a_tab
     assert "★" in last["table"]
 
 
+@pytest.mark.real
 def test_the_painted_region_can_be_compared(lion):
     given = compare_asked(lion, whose=compare.JUDGED_REGION, editor=painted(lion), last=None)
     *_, last = compare.comparison_run(None, given)
@@ -594,6 +602,7 @@ def test_names_from_outside_are_escaped():
     assert "<script>" not in html.judged(["<script>"], 1.0)
 
 
+@pytest.mark.real
 def test_building_the_app_loads_no_weights_opens_no_connection_and_waits_for_no_slow_package():
     program = (
         "import gc, socket, sys, torch\n"

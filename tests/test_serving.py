@@ -25,7 +25,7 @@ from gradio_client.exceptions import AppError
 
 from actmatch.server import serving
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 STANDINS = Path(__file__).parent / "standins"
 QUICK = dict(preset="smallest", steps=3)
 SECONDS = 300  # a busy machine takes a while

@@ -17,6 +17,7 @@ from actmatch.judging.acceptance import put_to_trial
 from actmatch.progress import drain
 from actmatch.results.several import search_several
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 TOY = dict(preset="smallest", steps=30, patience=30, resolution=16)
 
 

@@ -42,6 +42,7 @@ from actmatch.results.compare import compare
 from actmatch.results.explain import explain
 from actmatch.results.judgment import judge
 
+pytestmark = pytest.mark.usefixtures("measured_little")
 SHORT = ExplainConfig(preset="smallest", steps=30, resolution=8)
 X, E_HALF = across_pixels(), composite(quadrant_mask(0.5), across_pixels(), torch.tensor(0.5))
 
@@ -254,6 +255,7 @@ def test_the_cosine_is_that_of_what_the_last_layer_reads(name):
     assert view.photograph == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.real
 @ARCHITECTURES
 @KINDS
 def test_views_of_real_architectures_are_explained(name, kind):

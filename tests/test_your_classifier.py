@@ -21,6 +21,7 @@ def test_there_is_a_recipe_for_each_origin():
     assert {"torchvision", "Hugging Face", "Lightning", "timm's training script"} <= set(RECIPES)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("origin", RECIPES)
 def test_a_recipe_runs_as_written(origin, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

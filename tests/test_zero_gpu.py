@@ -76,6 +76,7 @@ def in_a_fresh_process(program, **variables):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.real
 def test_a_forked_process_computes_after_the_server_did_with_many_threads():
     """GNU's OpenMP would wait forever for the server's threads, in the thread that was forked."""
     program = """
@@ -321,6 +322,7 @@ def test_a_tab_says_how_many_searches_it_runs():
     assert asked_seconds(ModelsAsked, names=["a", "b"], whose="", last=None) == two
 
 
+@pytest.mark.real
 def test_what_the_server_warms_up_leaves_autograd_to_the_forked_processes():
     """Autograd in a thread of the server would break it in every process forked later."""
     program = """
