@@ -34,7 +34,7 @@ Row = Mapping[str, Any]
 
 
 class Figure(NamedTuple):
-    """A figure of every row.
+    """A figure that every row has.
 
     Attributes:
         title: what it is called.

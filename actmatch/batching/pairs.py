@@ -97,7 +97,7 @@ class Pairs:
         return [(*self.rows[place], float(self.overlaps[place])) for place in order]
 
     def changed(self) -> list[tuple[str, str, str]]:
-        """What the runs depend on and differs: name, and its value in both."""
+        """What the runs depend on where they differ: its name, and its value in both."""
         before, after = (
             dict(_flat(each.given)) | each.versions for each in (self.first, self.second)
         )
@@ -109,7 +109,7 @@ class Pairs:
 
 
 def pairs(first: Census, second: Census) -> Pairs:
-    """Two runs, paired by path and content; by content alone where the paths are others.
+    """Two runs, paired by path and content; by content alone where the paths differ.
 
     Raises:
         ValueError: no photograph is explained in both.

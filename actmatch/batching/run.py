@@ -101,7 +101,7 @@ class Batch:
         folder: of the rows.
         total: photographs of the source.
         here: those done in this run.
-        changed: those of them that had a row, made from a file that is another one now.
+        changed: those of them that had a row, made from a file that has changed since.
         failures: how often each reason for a failure was given, over the whole folder.
         seconds: of this run.
     """
@@ -228,7 +228,7 @@ def _items(source: str | os.PathLike, out: Path, columns: Columns) -> list[Item]
 
 
 def _changed(items: list[Item], hashes: Mapping[str, str | None]) -> Iterator[str]:
-    """Keys of those whose file on this machine is no longer the one that their row was made from.
+    """Keys of those whose file on this machine has changed since their row was made.
 
     A file that is gone has not changed: what was found of it stays.
     """

@@ -294,7 +294,7 @@ def _table(path: Path, columns: list[str] | None = None) -> Any:
 
 
 def _in_journal(folder: Path) -> Iterator[dict[str, Any]]:
-    """The rows of the journal; a last line without an end was cut short and is none."""
+    """The rows of the journal; an unfinished last line was cut short and does not count."""
     path = folder / JOURNAL
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     seen = set()

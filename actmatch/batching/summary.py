@@ -88,7 +88,7 @@ def summary(folder: str | os.PathLike, against: str | os.PathLike | None = None)
 
 
 def _of_run(run: Census) -> str:
-    """How many were explained, and what is usual of them; the end of a sentence."""
+    """How many were explained, and their usual figures; the end of a sentence."""
     total, done = len(run.rows) + len(run.failed), len(run.rows)
     values = sorted(run.values(AREA))
     kept = run.share("promise_kept")

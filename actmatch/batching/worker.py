@@ -71,7 +71,7 @@ class Worker:
         return Ready(os.getpid(), self.classifier.origin.weights_sha256, seen)
 
     def explain(self, item: Item) -> dict[str, Any]:
-        """The row of a photograph, whatever becomes of it."""
+        """The row of a photograph, whether or not it can be explained."""
         from ..results.explain import explain
 
         started, sha256 = time.perf_counter(), None

@@ -95,7 +95,7 @@ def field(pixels: Tensor, maps: Tensor) -> int:
 
 
 def _distances(length: int, middle: float, like: Tensor) -> Tensor:
-    """How far the centers of so many pixels lie from a place."""
+    """How far the centers of a row of pixels lie from a place."""
     return (torch.arange(length, device=like.device) + 0.5 - middle).abs()
 
 

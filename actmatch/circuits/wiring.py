@@ -59,7 +59,7 @@ def wiring(taps: Taps, classifier: Classifier, pixels: Tensor) -> Wiring:
 
 
 def _dependence(taps: Taps, classifier: Classifier, pixels: Tensor) -> tuple | None:
-    """All that a wiring depends on; None where a change of the weights would go unseen."""
+    """All that a wiring depends on; None where a change of the weights would go unnoticed."""
     parts = [*classifier.parameters(), *classifier.buffers()]
     if any(part.is_inference() for part in parts):
         return None

@@ -29,7 +29,7 @@ def explain_with_agreement(
     seeds: int = SEEDS,
     on_step: Callable[[Step], None] | None = None,
 ) -> Explanation:
-    """The explanation of the settings' seed, with the agreement of so many seeds on its card.
+    """The explanation of the settings' seed, with the agreement of several seeds on its card.
 
     The other seeds follow the first: seed + 1, seed + 2, ... Each costs a search of its own.
 

@@ -96,7 +96,7 @@ def explain_classes(
     Args:
         photograph: anything that `open_photograph` reads.
         config: of each search; its target is not looked at.
-        most: so many classes, the most probable ones.
+        most: how many classes, the most probable first.
 
     Raises:
         ValueError: as `explain`, or another number of classes than from 1 to 12.

@@ -171,7 +171,7 @@ class Comparison(Result):
         """The methods whose figure is the best; none where all are equal or no order is meant.
 
         The numbers are compared, up to the rounding of floats, not their words. Where rankings are
-        cut at the promise, a small area is no merit of a mask that breaks it.
+        cut at the promise, a small area does not speak for a mask that breaks it.
         """
         values = {}
         for row in self.rows:
@@ -234,7 +234,7 @@ def _least_rate(row: Row) -> float:
 
 
 def _warnings(row: Row) -> int | None:
-    """None where the label is lost: some checks are not made then, which is no merit."""
+    """None where the label is lost: some checks are not made then, so few warnings mean little."""
     if not row.card.label_kept:
         return None
     return sum(check.light in ("amber", "red") for check in row.card.checks)
@@ -295,7 +295,7 @@ def compare_rows(
 ) -> Generator[str, None, Comparison]:
     """Names of the methods as each is begun; the generator's return value is the `Comparison`.
 
-    A method's ranking is cut at the very number of pixels of the mask, or at the first of
+    A method's ranking is cut at exactly as many pixels as the mask has, or at the first of
     `FRACTIONS` that keeps the promise; where none does, all pixels are kept and the row says so.
     """
     started = time.perf_counter()
@@ -387,7 +387,7 @@ def rank(problem: Problem, method: str, seed: int, hops: int | None = None) -> T
 def region_of_method(
     classifier: Classifier, photograph: Source, method: str, share: float, config: ScoreConfig
 ) -> Tensor:
-    """H x W mask, 0 or 1, on the CPU: the pixels that a method ranks first, so many of them.
+    """H x W mask, 0 or 1, on the CPU: the share of the pixels that a method ranks first.
 
     Args:
         photograph: anything that `open_photograph` reads.

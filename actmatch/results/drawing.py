@@ -190,7 +190,7 @@ def _boxes(number: int, column: Column) -> Iterator[tuple[Node, Box]]:
 
 
 def shortened(name: str, width: float) -> str:
-    """As much of a name as fits so many pixels."""
+    """As much of a name as fits a width in pixels."""
     letters = int(width / LETTER)
     return name if len(name) <= letters else f"{name[: letters - 1]}…"
 

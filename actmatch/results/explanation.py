@@ -133,7 +133,7 @@ class Explanation(Result):
 
     @property
     def record(self) -> Record:
-        """What a replay needs beyond the settings, and what it should come to."""
+        """What a replay needs beyond the settings, and the result it should have."""
         steps = len(self.history)
         threads = self.threads, self.threads_changed
         return record_of(self.pixels, self.mask, steps, self.stopped, *threads)

@@ -191,7 +191,7 @@ def _as_seen(classifier: Classifier, photograph: Source, fit: str, record: Recor
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """As many threads of PyTorch as there were: with another number, sums come out otherwise."""
+    """As many threads of PyTorch as there were: another number would round sums differently."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -111,7 +111,7 @@ def question_in(query: Mapping[str, str]) -> Question | None:
 
 
 def mask_in(query: Mapping[str, str]) -> str:
-    """The code of the mask among a link's parameters, whatever it is worth; empty without one."""
+    """The code of the mask among a link's parameters, valid or not; empty without one."""
     return query.get(MASK, "")
 
 

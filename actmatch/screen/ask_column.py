@@ -49,7 +49,7 @@ def asked_column() -> dict[str, Component]:
 
 
 def photograph_parts() -> dict[str, Component]:
-    """The photograph, the part of it that a classifier sees, and what that one says of it."""
+    """The photograph, the part of it that a classifier sees, and what it says of it."""
     with gr.Row(elem_id="am-look"):
         with gr.Column(elem_id="am-frame", min_width=180):
             photograph = Photograph(

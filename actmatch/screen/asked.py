@@ -43,7 +43,7 @@ class Scene:
         _ = self.given
 
     def loaded(self) -> Classifier:
-        """The classifier, on its device; a `ValueError` where there is no such one."""
+        """The classifier, on its device; a `ValueError` where there is none of that name."""
         return classifier_for(self.classifier, self.device)
 
 

@@ -1,6 +1,6 @@
-"""Charts of a result, on a transparent ground: style.css turns their lightness over in the dark.
+"""Charts of a result, on a transparent ground: style.css inverts their lightness in dark mode.
 
-Every function imports altair itself, which takes longer than the start of the screen should wait.
+Every function imports altair itself, which is too slow to load while the screen starts.
 """
 
 from __future__ import annotations

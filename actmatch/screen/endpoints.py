@@ -75,7 +75,7 @@ Frames = Generator[tuple, None, Any]
 
 
 def connect() -> None:
-    """Publish every action; what programs give and get is in no sight of a visitor."""
+    """Publish every action; its inputs and outputs are hidden from visitors."""
     with gr.Column(visible=False, elem_id=HIDDEN):
         given = inputs()
         publish(classifiers, given, [gr.JSON(label="Classifiers offered here")])
@@ -217,7 +217,7 @@ def publish(
 
 
 class Given:
-    """What a program gives; subclasses have it as attributes, which `takes` names."""
+    """What a program sends; subclasses hold it as the attributes that `takes` names."""
 
     if TYPE_CHECKING:
 
@@ -258,7 +258,7 @@ class Given:
         return (placed[0, 0] > 0.5).float()
 
     def guidance(self, classifier: Classifier) -> Guidance | None:
-        """What the search is told beforehand; None where that is nothing."""
+        """What the search is told beforehand; None where it is told nothing."""
         paths = {name: getattr(self, name) for name in GUIDES}
         given = {name: self.region(path, classifier) for name, path in paths.items() if path}
         if not given:
@@ -357,7 +357,7 @@ def take(asked: Given) -> Iterator[tuple]:
 
 
 def explained(explanation: Explanation) -> tuple:
-    """All that there is to give of an explanation."""
+    """Everything that an endpoint returns of an explanation."""
     pictures = (explanation.mask, explanation.explanation, explanation.complement)
     frontier = explanation.frontier
     sizes = [
@@ -470,7 +470,7 @@ def several(asked: Given) -> Iterator[tuple]:
 @in_words
 @takes("photograph", "count", *WHERE, *CONFIG)
 def classes(asked: Given) -> Iterator[tuple]:
-    """A mask for each of the most probable classes, so many of them."""
+    """A mask for each of the most probable classes, as many as asked for."""
     classifier, config = asked.loaded(), asked.config()
 
     def words(finding: Finding) -> str:

@@ -283,7 +283,7 @@ def take_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
 
 
 def ended_by_leaving(problem: Problem, session: str | None) -> Problem:
-    """The same problem, whose classifier answers no more once the visitor has left."""
+    """The same problem, whose classifier stops answering once the visitor has left."""
     return replace(problem, classifier=stoppable(problem.classifier, session, LEFT))
 
 

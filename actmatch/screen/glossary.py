@@ -102,7 +102,7 @@ EXAMPLES = {  # of what a promise means
 
 
 def method_choices() -> list[tuple[str, str]]:
-    """All compared methods, each as people know it and as programs do."""
+    """All compared methods, each by the name that people use and the one that programs use."""
     return [(method_named(name), name) for name in METHODS]
 
 

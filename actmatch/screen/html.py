@@ -103,7 +103,7 @@ PLAIN_LEGEND = (
 
 
 def seen_frame(size: tuple[int, int], box: Sequence[int]) -> str:
-    """A frame around what the classifier sees, to lie over the photograph; nothing if that is all.
+    """A frame around what the classifier sees, laid over the photograph; none if it sees it all.
 
     Args:
         size: (width, height) of the photograph.
@@ -348,7 +348,7 @@ def transfer_matrix(made: Transfer, rows: int | None = None) -> str:
     """Who, a column, is convinced by whose mask, a row; a mask's own classifier is framed.
 
     Args:
-        rows: so many of the masks, the first ones; None: all of them.
+        rows: how many of the masks, from the first on; None for all of them.
     """
     lines = ""
     for row, name in enumerate(made.classifiers[:rows]):
@@ -407,12 +407,12 @@ def _matrix(title: str, names: Sequence[str], lines: str, caption: str) -> str:
 
 
 def _breakable(name: str) -> str:
-    """A name that may go on in another line after an underscore."""
+    """A name that may be broken after an underscore."""
     return escape(name).replace("_", "_<wbr>")
 
 
 def note(text: str, kind: str = "") -> str:
-    """A quiet sentence where something is still missing; `START` where nothing was begun yet."""
+    """A quiet sentence where something is still missing; `START` where nothing has begun yet."""
     return f"<p class='am-status {kind}'>{unbroken(text)}</p>"
 
 

@@ -41,7 +41,7 @@ def frame(classifier: Classifier, pixels: Tensor, target: Any) -> Frame | None:
     """What stands where the result will stand; None where no generator was trained for this.
 
     Only with a generator does the photograph go through the classifier once more. On ZeroGPU there
-    is no preview: it differentiates, after which no process could be forked that does.
+    is no preview: it computes gradients, after which no forked process could.
     """
     trained = None if lends() else trained_for(classifier)
     if trained is None:

@@ -145,7 +145,7 @@ class LongRun(Generic[Asked]):
     heeds_earlier: bool
 
     def __call__(self, session: str | None, asked: Asked) -> Iterator[Frame]:
-        """The frames; should making them fail, a last one that says so, and then a `gr.Error`.
+        """The frames; if making them fails, a last one that says so, and then a `gr.Error`.
 
         Being stopped is no error. What the run was told is forgotten after it.
         """
@@ -219,7 +219,7 @@ def long_run(
     Args:
         what: is being made, for the sentence of a failure and the log.
         cleared: the parts without a result, `status` apart.
-        heeds_earlier: whether a Stop counts that came before the run began to work.
+        heeds_earlier: whether a Stop counts that was pressed before the run began.
         gpu: whether all of it needs the GPU that ZeroGPU lends; it is then another process.
     """
 
@@ -237,7 +237,7 @@ class Pace:
         self.seconds, self.last = seconds, 0.0
 
     def due(self) -> bool:
-        """Whether so many seconds are over since the last frame; then this one counts as shown."""
+        """Whether it is time for another frame, which then counts as shown."""
         now = time.perf_counter()
         if now - self.last < self.seconds:
             return False

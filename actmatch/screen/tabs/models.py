@@ -157,7 +157,7 @@ def own_masks(session: str | None, asked: ModelsAsked, config: ExplainConfig) ->
 
 @dataclass(frozen=True)
 class Turn:
-    """A classifier's turn to get a mask: its place, from 1, of so many."""
+    """A classifier's turn to get a mask: its place, from 1, and how many there are."""
 
     classifier: Classifier
     place: int
@@ -216,7 +216,7 @@ def met_by(
     made: Transfer,
     fit: str,
 ) -> list[tuple[Image.Image, str]]:
-    """One mask as each classifier meets it, and what that one says of it."""
+    """One mask as each classifier meets it, and what it says of it."""
     pictures = []
     for column, (classifier, mask) in enumerate(zip(classifiers, placed, strict=True)):
         pixels = to_pixels(photograph, classifier.data_config, fit)[0]

@@ -107,7 +107,7 @@ def point(state: SearchState | None, event: gr.EventData) -> Frame:
 
 
 def hold(state: SearchState | None, share: float) -> Frame:
-    """The smallest mask that holds on so many percent of backgrounds.
+    """The smallest mask that holds on at least this percentage of backgrounds.
 
     Where none does, a sentence says so and the mask that is shown stays.
     """
