@@ -461,19 +461,30 @@ def test_replay_takes_the_classifier_from_elsewhere(report, asked):
     assert asked[-1] == ("moved.pth", "cpu")
 
 
-@pytest.fixture
-def birds(tmp_path, monkeypatch, photo, capsys):
-    """A file of weights, in whose folder's parent one works, and its report; all paths relative."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def birdhouse(tmp_path_factory):
+    """A folder with a photograph, a file of weights, and a result whose paths are relative."""
+    home = tmp_path_factory.mktemp("birdhouse")
     file = Path("weights/birds.pth")
-    file.parent.mkdir()
-    torch.save(tiny_model("test_resnet", size=64).state_dict(), file)
     said = dict(architecture="test_resnet", pretrained_cfg=dict(input_size=[3, 64, 64]))
-    file.with_suffix(".json").write_text(json.dumps(said))
     words = ["--out", "result", "--classifier", str(file), "--device", "cpu", "--steps", "2"]
-    assert cli.main(["explain", photo, *words, "--quiet"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        file.parent.mkdir()
+        torch.save(tiny_model("test_resnet", size=64).state_dict(), file)
+        file.with_suffix(".json").write_text(json.dumps(said))
+        to_image(quadrant_pixels()[0]).save("photo.png")
+        assert cli.main(["explain", "photo.png", *words, "--quiet"]) == 0
+    return home
+
+
+@pytest.fixture
+def birds(birdhouse, tmp_path, monkeypatch, capsys):
+    """The file of weights in a copy of this folder, in which one works."""
+    shutil.copytree(birdhouse, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     capsys.readouterr()
-    return file
+    return Path("weights/birds.pth")
 
 
 def test_a_file_of_weights_is_found_again_also_where_it_was_moved(birds, capsys):
@@ -496,8 +507,9 @@ def test_another_file_of_the_same_name_is_refused_before_the_search(birds, capsy
     assert error.count("\n") == 1
 
 
-def test_no_file_of_a_result_names_an_absolute_path(birds, photo, tmp_path):
+def test_no_file_of_a_result_names_an_absolute_path(birds, tmp_path):
     words = ["--classifier", str(birds.absolute()), "--device", "cpu", "--steps", "2", "--quiet"]
+    photo = str(tmp_path / "photo.png")
     assert cli.main(["explain", photo, "--out", "again", *words]) == 0
     report = json.loads(Path("again/report.json").read_text())
     assert report["classifier_file"] == "weights/birds.pth"

@@ -36,7 +36,7 @@ from actmatch.progress import drain
 from actmatch.search import start
 from actmatch.server import loaded
 
-SHORT = TrainingConfig(steps=30, batch=8, validation=0.25, examples=16)
+SHORT = TrainingConfig(steps=15, batch=8, validation=0.25, examples=16)
 
 
 @pytest.fixture

@@ -6,7 +6,15 @@ import math
 
 import pytest
 import torch
-from toys import HALF, SIDE, quadrant_mask, random_pixels, tiny_classifier, two_tiles
+from toys import (
+    HALF,
+    SIDE,
+    quadrant_mask,
+    quadrant_problem,
+    random_pixels,
+    tiny_classifier,
+    two_tiles,
+)
 
 from actmatch import ExplainConfig, Guidance
 from actmatch.images.shape import iou
@@ -231,16 +239,22 @@ def test_a_search_that_goes_on_never_ends_with_a_larger_mask(quadrant, problem, 
     assert again.mask.sum() <= first.mask.sum()
 
 
+@pytest.fixture(scope="module")
+def earlier(quadrant):
+    """The logits of an explanation and of its search's last step."""
+    steps = []
+    config = ExplainConfig(preset="smallest", **QUICK)
+    first = drain(search(quadrant_problem(quadrant), config), steps.append)
+    return first.logits, steps[-1].logits
+
+
 @pytest.mark.parametrize(
     "changes",
     [dict(area=0.05), dict(resolution=8), dict(weights=dict(area=8)), dict(preset="confident")],
 )
-def test_other_settings_go_on_from_an_explanation_and_from_a_step(quadrant, problem, changes):
-    config = ExplainConfig(preset="smallest", **QUICK)
-    steps = []
-    first = drain(search(problem, config), steps.append)
+def test_other_settings_go_on_from_an_explanation_and_from_a_step(problem, earlier, changes):
     again = ExplainConfig(**dict(preset="smallest", **QUICK) | changes)
-    for logits in (first.logits, steps[-1].logits):
+    for logits in earlier:
         result = drain(search(problem, again, guidance=Guidance(logits=logits)))
         assert result.card.label_kept or "area" in changes
         assert result.report()["guidance"]["continued"]

@@ -196,7 +196,7 @@ def test_fault_4_a_step_is_one_pass_and_the_photograph_is_never_passed_again(mon
 
 
 def masks_of(problem, **changes) -> torch.Tensor:
-    settings = dict(preset="robust", steps=8, resolution=8, start="none") | changes
+    settings = dict(preset="robust", steps=4, resolution=8, start="none") | changes
     steps = optimize(problem, ExplainConfig(**settings))
     return torch.cat([step.soft_mask for step in steps])
 
@@ -221,7 +221,7 @@ def test_fault_5_another_seed_gives_other_masks(network, generic):
 
 def test_fault_5_two_searches_at_once_do_not_disturb_one_another(network, generic):
     alone = masks_of(generic, seed=3)
-    config = ExplainConfig(preset="robust", steps=8, resolution=8, start="none", seed=3)
+    config = ExplainConfig(preset="robust", steps=4, resolution=8, start="none", seed=3)
     one, two = (optimize(generic, config) for _ in range(2))
     paired = [(a.soft_mask, b.soft_mask) for a, b in zip(one, two, strict=True)]
     for together in zip(*paired, strict=True):

@@ -14,7 +14,7 @@ import app
 from actmatch.screen.pictures import Canvas, Pair, Picture, Pictures
 from actmatch.screen.upload import Photograph
 
-PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8))
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (120, 120, 3), np.uint8))
 SHOWN = {
     Photograph: lambda value: Photograph(format="png").postprocess(value).path,
     Picture: lambda value: Picture(format="png").postprocess(value).path,
