@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..classifiers.batches import batch_size
-from ..progress import Steps, drain
+from ..progress import Steps
 from ..torch_modes import default_modes
 from ..wording import percent
 from .taps import Taps, kept
@@ -235,7 +235,7 @@ def test_steps(
     shares: list[float] = []
     curve = None
     if whole.kept:
-        for done in (bisection := Steps(_bisected(ablation, ranks))):
+        for done in (bisection := Steps(smallest_shares(ablation, ranks))):
             yield 0.3 + 0.4 * done
         shares = bisection.result
         for done in (sweep := Steps(_swept(ablation, ranks, max(counts)))):
@@ -265,17 +265,15 @@ def ranks_of(orders: Sequence[Tensor], seed: int) -> list[Tensor]:
     return ranks
 
 
-def smallest_shares(ablation: Ablation, ranks: Sequence[Tensor]) -> list[float]:
+def smallest_shares(
+    ablation: Ablation, ranks: Sequence[Tensor]
+) -> Generator[float, None, list[float]]:
     """The smallest share of every stage's channels that keeps the label, for each row of ranks.
 
     Found by bisection on a grid of 64 shares, the label being kept with all channels: below the
     share found, the label is lost at the next one of the grid, though it might be kept again lower.
-    A stage keeps its share of channels rounded up, so at least one.
+    A stage keeps its share of channels rounded up, so at least one. Yields how much is done.
     """
-    return drain(_bisected(ablation, ranks))
-
-
-def _bisected(ablation: Ablation, ranks: Sequence[Tensor]) -> Generator[float, None, list[float]]:
     low = torch.zeros(len(ranks[0]), dtype=torch.long)
     high = torch.full_like(low, GRID)
     while (high - low > 1).any():
