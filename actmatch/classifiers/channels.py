@@ -1,4 +1,4 @@
-"""How many channels a network takes, and the normalization of so many."""
+"""How many channels a network takes, and their normalization."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def channels_in(model: Any, channels: int, weights: Mapping[str, Tensor]) -> int
     """The channels that weights are for, read from the first convolution of timm's architecture.
 
     Args:
-        model: of the same architecture, for so many channels.
+        model: of the same architecture, for that number of channels.
     """
     name = model.pretrained_cfg.get("first_conv") or ""
     key = f"{name if isinstance(name, str) else name[0]}.weight"
@@ -59,7 +59,7 @@ def channels_in(model: Any, channels: int, weights: Mapping[str, Tensor]) -> int
 
 
 def fitted(config: Mapping[str, Any], channels: int) -> dict[str, Any]:
-    """timm's data configuration for so many channels.
+    """timm's data configuration for a number of channels.
 
     Where the mean or the std is for another number of them, every channel gets the mean of its
     values.

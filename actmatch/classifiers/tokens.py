@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .batches import batch_size
 from .classifier import FORWARD, Classifier, sharing_copy
 
-KEPT = 0.5  # share of a patch's pixels; at least so many make it a kept one
+KEPT = 0.5  # share of its pixels from which on a patch counts as kept
 
 
 class KeptTokens(nn.Module):

@@ -85,7 +85,7 @@ class Several(Search, Question):
     overlap: float = option(
         "SHARE", "Share of a mask that may lie in earlier ones.", 0.0, parser=read_number
     )
-    most: int = option("N", "At most so many, from 1 to 12.", several.MOST, parser=read_number)
+    most: int = option("N", "How many at most, from 1 to 12.", several.MOST, parser=read_number)
 
     def run(self) -> None:
         check_folder(self.out, (several.SHEET, REPORT_FILE))

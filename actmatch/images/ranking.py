@@ -22,7 +22,7 @@ def cut(logits: Tensor, share: float, least: int = 0, most: int | None = None) -
 
 
 def top(ranking: Tensor, *counts: int) -> Tensor:
-    """N x 1 x H x W masks of exactly so many of the best-ranked pixels, one mask per count.
+    """N x 1 x H x W masks of exactly that many of the best-ranked pixels, one mask per count.
 
     Of pixels that rank the same, the upper and then the left one goes first.
 

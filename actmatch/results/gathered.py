@@ -130,7 +130,7 @@ def numbered(
 
 
 def check_most(most: Any) -> None:
-    """Raise a ValueError where so many explanations cannot be looked for."""
+    """Raise a ValueError where that many explanations cannot be looked for."""
     whole = is_number(most) and isinstance(most, int)
     if not whole or not 1 <= most <= len(ORDINALS):
         raise ValueError(f"most must be a whole number from 1 to {len(ORDINALS)}; got {most!r}.")

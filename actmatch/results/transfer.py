@@ -50,7 +50,7 @@ class Transfer:
         """How often another classifier than a mask's own was convinced, in plain words.
 
         Args:
-            rows: so many of the masks, the first ones, are meant; None: all of them.
+            rows: how many of the masks are meant, from the first on; None for all of them.
         """
         kept = [
             kept

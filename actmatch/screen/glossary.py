@@ -23,7 +23,7 @@ FIGURES = {
     "core": "The smallest part of the mask found that still gets the class on gray, whatever else "
     "the mask promises. The rest is needed on other backgrounds.",
     "worst background": "How often the label survives the hardest kind of background.",
-    "95 % interval": "Where the true rate lies, as far as so many trials can tell.",
+    "95 % interval": "Where the true rate lies, as far as this many trials can tell.",
     "necessary": "Whether the rest of the photograph loses the label. No means that there is "
     "evidence elsewhere, too.",
     "leftover": "Probability of the class on everything else, divided by that on the whole "

@@ -97,7 +97,7 @@ GRACE = 2.0  # times the limit after which a run ends even without a result
 
 @contextmanager
 def limited(session: str | None, seconds: float) -> Iterator[None]:
-    """A run for a visitor that ends with what it has after so many seconds, as if they stopped it.
+    """A run for a visitor that ends after some seconds with what it has, as if they stopped it.
 
     If it still goes on at twice that time, it ends with nothing.
     """

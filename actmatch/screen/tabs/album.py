@@ -141,4 +141,4 @@ def overlap(now: Explanation, other: Entry) -> str:
     if not torch.equal(now.pixels, other.explanation.pixels):
         return "These are two photographs, or one cut differently, so their overlap means nothing."
     shared = iou(now.mask, other.explanation.mask)
-    return f"The masks overlap by {percent(shared)}: so many of the pixels in either are in both."
+    return f"The masks overlap by {percent(shared)} (intersection over union)."

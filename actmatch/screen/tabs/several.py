@@ -41,7 +41,7 @@ class Several(FindingsTab):
                 step=1,
                 label="Most explanations",
                 min_width=280,
-                info="The search ends after so many; each takes as long as Explain.",
+                info="The search ends after this many; each takes as long as Explain.",
                 elem_id="am-several-most",
             )
             self.overlap = gr.Slider(
