@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import socket
 
@@ -19,6 +20,11 @@ from actmatch.images.photograph import to_image
 from actmatch.results import explain as explaining
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what was imported: half a million objects that stay."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
