@@ -22,7 +22,10 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = HOME / "requirements.txt"
 PROJECT = HOME / "pyproject.toml"
 ALONE = "browser or alone"  # marks of tests that need both cores, one after the other
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4")
+SIDE_BY_SIDE = (
+    "-n", "auto", "--maxprocesses", "4",
+    "--dist", "loadfile", "--no-loadscope-reorder",  # what a file starts, it starts once
+)  # fmt: skip
 BROWSER_PACKAGES = ("chromium", "fonts-liberation")
 
 
