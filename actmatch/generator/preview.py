@@ -24,7 +24,8 @@ from .features import features_of
 SEED = 404_404
 LARGEST = 0.6  # share of the pixels above which a repaired mask says nothing
 HALVINGS = 5  # of the range of areas in which a repaired mask is looked for
-REPAIR_DRAWS = 2  # of each random kind, in a repair
+REPAIR_DRAWS = 3  # of each random kind, in a repair
+SPARE = 0.5  # logits by which the label must be kept on these, for others may be harder
 
 _found: WeakKeyDictionary[nn.Module, Trained | None] = WeakKeyDictionary()
 
@@ -106,7 +107,7 @@ def best_preview(problem: Problem, trained: Trained, promise: Promise, shape: Sh
 @default_modes()
 @torch.no_grad()
 def repaired(problem: Problem, seen: Preview, promise: Promise, shape: Shape) -> Preview:
-    """A preview grown along its own logits until the promise holds on a few backgrounds.
+    """A preview grown along its own logits until the promise holds, with something to spare.
 
     The area is halved in on between that of the mask, if the promise fails there, and the whole
     picture, with one batch of backgrounds a size; at most `HALVINGS` + 1 of them. What is then kept
@@ -117,7 +118,8 @@ def repaired(problem: Problem, seen: Preview, promise: Promise, shape: Shape) ->
 
     def holds(mask: Tensor) -> bool:
         evidence = evidence_on(problem, mask, drawn, promise.necessary)
-        return bool(promise.slack(evidence)[0] >= 0)
+        harder = evidence._replace(margins=evidence.margins - SPARE)
+        return bool(promise.slack(harder)[0] >= 0)
 
     if holds(seen.mask):
         return seen
