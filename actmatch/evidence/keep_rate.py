@@ -56,10 +56,17 @@ class KeepRate(NamedTuple):
 
 def counted(kind: str, kept: int, trials: int) -> KeepRate:
     """The keep-rate with its exact interval."""
-    from scipy.stats import binomtest  # late: no screen waits for it
+    return KeepRate(kind, kept, trials, *exact_interval(kept, trials))
 
-    interval = binomtest(kept, trials).proportion_ci(CONFIDENCE, method="exact")
-    return KeepRate(kind, kept, trials, interval.low, interval.high)
+
+def exact_interval(kept: float, trials: float) -> tuple[float, float]:
+    """The exact 95 % interval of a rate (Clopper and Pearson 1934); counts may be fractional."""
+    from scipy.special import betaincinv  # late: no screen waits for it
+
+    tail = (1 - CONFIDENCE) / 2
+    low = betaincinv(kept, trials - kept + 1, tail) if kept > 0 else 0.0
+    high = betaincinv(kept + 1, trials - kept, 1 - tail) if kept < trials else 1.0
+    return float(low), float(high)
 
 
 def pooled(rates: Sequence[KeepRate]) -> Rate:
@@ -72,8 +79,6 @@ def pooled(rates: Sequence[KeepRate]) -> Rate:
     Args:
         rates: of kinds in `BACKGROUNDS`, at least one.
     """
-    from scipy.stats import beta
-
     fixed = sum(rate.rate for rate in rates if not BACKGROUNDS[rate.kind].random)
     strata = [rate for rate in rates if BACKGROUNDS[rate.kind].random]
     if not strata:
@@ -83,10 +88,8 @@ def pooled(rates: Sequence[KeepRate]) -> Rate:
     count = float(sum(rate.trials for rate in strata))
     if variance:
         count = min(count, mean * (1 - mean) * len(strata) ** 2 / variance)
-    kept, tail = mean * count, (1 - CONFIDENCE) / 2
-    low = beta.ppf(tail, kept, count - kept + 1) if mean > 0 else 0.0
-    high = beta.ppf(1 - tail, kept + 1, count - kept) if mean < 1 else 1.0
-    parts = ((fixed + share * len(strata)) / len(rates) for share in (mean, low, high))
+    limits = exact_interval(mean * count, count)
+    parts = ((fixed + share * len(strata)) / len(rates) for share in (mean, *limits))
     return Rate(*map(float, parts))
 
 

@@ -7,7 +7,9 @@ This is the only definition of keeping a promise: search, selection, acceptance 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -40,15 +42,21 @@ class Demand(NamedTuple):
             drawn: the kind of each of R backgrounds.
             margins: R x N, in logits.
         """
-        rows = [row for row, kind in enumerate(drawn) if kind in self.kinds]
+        rows, weights = _weighed(self.kinds, drawn)
         if not rows:
             return None
-        names = [drawn[row] for row in rows]
-        weights = margins.new_tensor([1 / names.count(name) for name in names]) / len(set(names))
         ordered, order = margins[rows].sort(0)
-        lost = weights[order].cumsum(0)
+        lost = margins.new_tensor(weights)[order].cumsum(0)
         tolerated = (lost <= 1 - self.least + ROUNDING).sum(0).clamp(max=len(rows) - 1)
         return ordered.gather(0, tolerated[None])[0]
+
+
+@lru_cache(maxsize=256)
+def _weighed(kinds: tuple[str, ...], drawn: tuple[str, ...]) -> tuple[list[int], list[float]]:
+    """The places of some kinds among those drawn, and weights of sum 1: each kind has the same."""
+    rows = [row for row, kind in enumerate(drawn) if kind in kinds]
+    counts = Counter(drawn[row] for row in rows)
+    return rows, [1 / counts[drawn[row]] / len(counts) for row in rows]
 
 
 class Evidence(NamedTuple):
