@@ -297,10 +297,11 @@ def test_a_search_goes_on_where_a_mask_holds_or_gray_alone_is_promised(
 
 @pytest.mark.parametrize("preset", PROMISED)
 @pytest.mark.parametrize("hurried", [False, True])
-def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried):
+@pytest.mark.parametrize("shape", [dict(pieces=0, grain=1), dict(pieces=3, grain=7)])
+def test_no_answer_has_more_than_the_largest_share_of_the_pixels(preset, hurried, shape):
     problem = whole_window()
     ranking = cut(random_pixels()[0, 0], 0.9)
-    selector = selector_of(problem, preset, pieces=0, grain=1)
+    selector = selector_of(problem, preset, **shape)
     verdict = (selector.quickest if hurried else selector.smallest)(seen(ranking))
     assert verdict.kept is False
     assert verdict.mask.any()

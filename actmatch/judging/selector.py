@@ -272,7 +272,8 @@ class Selector:
         Of cuts of several areas, the one with the best trade-off of keep-rate and area.
         """
         masks = [self.shaped(cut(ranking, area)) for area in TRADEOFF_AREAS]
-        masks = [mask for mask in masks if mask.any()] or [self.largest(ranking)]
+        masks = [mask for mask in masks if 0 < mask.mean().item() <= LARGEST_ANSWER]
+        masks = masks or [self.largest(ranking)]
         frontier = measure_frontier(self.problem, masks, Draws.SELECT.seed(self.seed))
         mask = frontier.masks[frontier.best_tradeoff].to(ranking)[None, None]
         return self._verdict(mask, ranking, False)
@@ -337,8 +338,12 @@ class Selector:
         return mask.where(guidance.allows(mask), guidance.apply(plain))
 
     def largest(self, ranking: Tensor) -> Tensor:
-        """The largest cut of a ranking that is still an answer, in shape."""
-        return self.shaped(cut(ranking, LARGEST_ANSWER))
+        """The largest cut that is still an answer; out of shape if it were none in shape."""
+        logits = cut(ranking, LARGEST_ANSWER)
+        mask = self.shaped(logits)
+        if 0 < mask.mean().item() <= LARGEST_ANSWER:
+            return mask
+        return self.problem.guidance.apply(mask_of(logits))
 
     def accepts(self, mask: Tensor) -> bool:
         """Whether a mask is accepted, tested on backgrounds drawn for this test alone.
