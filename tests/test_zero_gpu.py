@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -68,12 +69,13 @@ def test_frames_and_arguments_cross_the_fork(spaces):
 
 
 def in_a_fresh_process(program, **variables):
-    """Run a program whose own autograd has not begun yet, as that of a server has not."""
+    """What a program prints whose own autograd has not begun yet, as that of a server has not."""
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=STANDINS.parents[1], env=os.environ | variables,
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.real
@@ -339,3 +341,30 @@ if not child:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
     in_a_fresh_process(program)
+
+
+WITHOUT_A_GPU = dict(
+    classifiers="lists names",
+    settings="writes settings as text",
+    look="a single pass, which the server's own CPU makes sooner than a GPU is lent",
+)
+
+
+@pytest.mark.real
+def test_every_endpoint_and_every_long_run_borrows_a_gpu(tmp_path):
+    """All that the screen has: one that is added without `on_gpu` is found here."""
+    program = """
+import json, os, pathlib, lent_runs
+print(json.dumps(lent_runs.borrowed(pathlib.Path(os.environ["TMPDIR"]))))
+"""
+    paths = map(str, (STANDINS, STANDINS.parent))
+    printed = in_a_fresh_process(
+        program, SPACES_ZERO_GPU="true", PYTHONPATH=os.pathsep.join(paths),
+        STANDIN_LOG=str(tmp_path / "loans"), TMPDIR=str(tmp_path), ACTMATCH_CLASSIFIERS="toy",
+    )  # fmt: skip
+    borrowed = json.loads(printed.splitlines()[-1])
+    assert not borrowed["others"]  # nothing streams past both
+    assert len(borrowed["runs"]) >= 10 and set(borrowed["runs"].values()) == {1}
+    assert {name for name, loans in borrowed["endpoints"].items() if loans == 0} == {*WITHOUT_A_GPU}
+    assert max(borrowed["endpoints"].values()) == 1
+    assert "explain" in borrowed["endpoints"]
