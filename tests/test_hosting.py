@@ -13,6 +13,7 @@ import pytest
 from browsing import HOME
 from toys import quadrant_classifier
 
+from actmatch.classifiers.zoo import NoClassifier
 from actmatch.problem.config import ExplainConfig
 from actmatch.screen.asked import allowed
 from actmatch.screen.downloads import zipped
@@ -180,6 +181,30 @@ def test_the_device_of_the_set_up_is_taken_if_a_visitor_chooses_none(set_up, mon
     set_up(device="cpu")
     loaded.classifier_for(offered()[0])
     assert asked == [(offered()[0], "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("names", "instead"),
+    [("near,far,wide", "Choose one of near, wide."), ("far", "No other is offered here.")],
+)
+def test_where_a_classifier_cannot_be_had_those_offered_here_are_named(
+    set_up, monkeypatch, caplog, names, instead
+):
+    def load(name, device):
+        cause = OSError(28, "No space left on device", "/hub/models--far")
+        raise NoClassifier("far could not be loaded from the model hub.", cause)
+
+    monkeypatch.setattr(loaded, "loaded", Cache(load, lambda: 1))
+    set_up(classifiers=names)
+    for host, reason in (("0.0.0.0", ""), (None, " The reason: [Errno 28] No space left")):
+        hosting.serve_on(host)
+        with pytest.raises(ValueError) as raised:
+            loaded.classifier_for("far", "cpu")
+        told = str(raised.value)
+        assert told.startswith(f"far could not be loaded from the model hub.{reason}")
+        assert told.endswith(f" {instead}")
+        assert ("/hub/" in told) == (host is None)  # a path is for those alone who keep the server
+    assert "/hub/models--far" in caplog.text
 
 
 # --- waiting -------------------------------------------------------------------------------------

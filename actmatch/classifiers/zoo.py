@@ -47,6 +47,25 @@ HUB_ADVICE = (
 )
 
 
+class NoClassifier(ValueError):
+    """A classifier cannot be had; the message also names those that need no network.
+
+    Attributes:
+        why: in a sentence or two.
+        reason: a sentence with the words of the error behind it, which may name paths; or "".
+    """
+
+    def __init__(self, why: str, cause: Exception | None = None) -> None:
+        super().__init__(why, cause)
+        self.why = why
+        self.reason = "" if cause is None else f"The reason: {first_line(cause)}."
+
+    def __str__(self) -> str:
+        offline = ", ".join(offline_classifiers()) or "none (install requirements.txt)"
+        available = f"Available without a network: {offline}."
+        return " ".join(filter(None, (self.why, self.reason, available)))
+
+
 def load_classifier(
     source: str | os.PathLike | nn.Module,
     device: str = "auto",
@@ -180,10 +199,7 @@ def _from_torchvision(name: str, device: torch.device) -> Classifier:
     try:
         model = models.get_model(own, weights=weights)
     except OSError as error:  # no network
-        raise ValueError(
-            f"The weights of {name} could not be downloaded ({first_line(error)}). "
-            f"Available without a network: {_offline_list()}."
-        ) from error
+        raise NoClassifier(f"The weights of {name} could not be downloaded.", error) from error
     prepare = weights.transforms()
     classifier = from_module(
         model,
@@ -209,29 +225,22 @@ def _from_hub(name: str, device: torch.device) -> Classifier:
 
     own = _timm_name(name)
     if own is not None and not _known_to_timm(own):
-        raise ValueError(
+        raise NoClassifier(
             f"There is no classifier named {own!r}. Give a timm name, an hf-hub: tag or a local "
-            f"file of weights (.safetensors, .pth). Available offline: {_offline_list()}."
-            f"{close_to(own, timm.list_models())}"
+            f"file of weights (.safetensors, .pth).{close_to(own, timm.list_models())}"
         )
     overlay = {}
     if not hub_answers():
         cached = _cached_repository(name) if own is None else _cached_weights(own)
         if cached is None:
-            raise ValueError(
-                f"{name} needs the model hub, which cannot be reached. "
-                f"Available without it: {_offline_list()}."
-            )
+            raise NoClassifier(f"{name} needs the model hub, which cannot be reached.")
         if own is None:
             return from_file(cached, device, cached.with_name(HUB_CONFIG), name)
         overlay = dict(file=str(cached))
     try:
         model = timm.create_model(own or name, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:  # the hub client raises many kinds: missing, gated, cut off
-        raise ValueError(
-            f"{name} could not be loaded from the model hub ({first_line(error)}). "
-            f"Available without it: {_offline_list()}."
-        ) from error
+        raise NoClassifier(f"{name} could not be loaded from the model hub.", error) from error
     return Classifier(model, name, device=device)
 
 
@@ -293,7 +302,3 @@ def _cached_weights(name: str) -> Path | None:
         if isinstance(cached, str):
             return Path(cached)
     return None
-
-
-def _offline_list() -> str:
-    return ", ".join(offline_classifiers()) or "none (install requirements.txt)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -14,15 +15,18 @@ from ..classifiers.classifier import Classifier
 from ..classifiers.zoo import (
     DEFAULT_CLASSIFIER,
     HUB_ADVICE,
+    NoClassifier,
     load_classifier,
     offline_classifiers,
     pick_device,
 )
-from .hosting import hosting
+from .hosting import hosting, serves_others
 from .zero_gpu import device_here
 
 CHECKPOINTS = Path("checkpoints")
 MEGABYTE = 1e6
+
+log = logging.getLogger(__name__)
 
 
 # --- what is offered -----------------------------------------------------------------------------
@@ -145,7 +149,15 @@ def classifier_for(name: str, device: str = "auto") -> Classifier:
         raise ValueError("Choose a classifier first.")
     check_offered(name)
     device = hosting().device if device == "auto" else device
-    return loaded.get(name, _place(device_here(device)))
+    try:
+        return loaded.get(name, _place(device_here(device)))
+    except NoClassifier as error:
+        if error.reason:
+            log.warning("a classifier could not be loaded. %s", error.reason)
+        others = ", ".join(other for other in offered() if other != name)
+        instead = f"Choose one of {others}." if others else "No other is offered here."
+        reason = "" if serves_others() else error.reason
+        raise ValueError(" ".join(filter(None, (error.why, reason, instead)))) from error
 
 
 def _place(device: str) -> str:
