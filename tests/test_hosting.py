@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+import torch
 from browsing import HOME
 from toys import quadrant_classifier
 
@@ -44,13 +45,13 @@ def test_without_variables_it_is_the_screen_of_ones_own_machine(set_up):
     usual = set_up()
     assert usual.hub_allowed
     assert (usual.max_steps, usual.queue, usual.device) == (2000, 30, "auto")
-    assert usual.runs_at_once >= 1
+    assert busy.runs_at_once() >= 1
 
 
 def test_variables_are_read(set_up):
     read = set_up(classifiers="a, b,", max_steps=50, at_once=3, root_path="/tools/actmatch")
     assert read.classifiers == ("a", "b") == tuple(offered())
-    assert (read.max_steps, read.runs_at_once, read.root_path) == (50, 3, "/tools/actmatch")
+    assert (read.max_steps, busy.runs_at_once(), read.root_path) == (50, 3, "/tools/actmatch")
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,50 @@ def test_where_a_classifier_cannot_be_had_those_offered_here_are_named(
         assert told.endswith(f" {instead}")
         assert ("/hub/" in told) == (host is None)  # a path is for those alone who keep the server
     assert "/hub/models--far" in caplog.text
+
+
+# --- runs at once --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("cores", "runs"), [(1, 1), (2, 1), (3, 1), (8, 4)])
+def test_a_run_at_a_time_for_every_two_cores(set_up, monkeypatch, cores, runs):
+    monkeypatch.setattr(busy, "cores", lambda: cores)
+    set_up(device="cpu")
+    assert busy.runs_at_once() == runs
+
+
+@pytest.fixture
+def card(monkeypatch, set_up):
+    """A machine of 16 cores with a card, in name, so many GB of which are free."""
+
+    def with_free(free, device="auto"):
+        asked = []
+        monkeypatch.setattr(busy, "cores", lambda: 16)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(
+            torch.cuda, "mem_get_info", lambda card: asked.append(card) or (int(free * 1e9), 80e9)
+        )
+        set_up(device=device)
+        return busy.runs_at_once(), asked
+
+    return with_free
+
+
+@pytest.mark.parametrize(("free", "runs"), [(79, 8), (7, 3), (1, 1)])
+def test_no_more_runs_at_a_time_than_the_gpu_has_memory_for(card, free, runs):
+    assert card(free) == (runs, [torch.device("cuda")])
+
+
+def test_the_memory_is_that_of_the_card_of_the_set_up(card):
+    assert card(5, "cuda:1") == (2, [torch.device("cuda", 1)])
+    assert card(5, "cpu") == (8, [])
+    assert card(5, "cuda:7") == (8, [])  # is not there
+
+
+def test_a_server_on_zero_gpu_does_not_look_at_a_gpu(card, monkeypatch):
+    monkeypatch.setattr(busy, "lends", lambda: True)
+    assert card(5) == (8, [])
 
 
 # --- waiting -------------------------------------------------------------------------------------

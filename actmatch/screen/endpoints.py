@@ -43,6 +43,7 @@ from ..results.several import Finding, Limits, explain_several_steps
 from ..results.transfer import spread
 from ..results.transfer import transfer as transfer_masks
 from ..search.optimize import Step
+from ..server.busy import runs_at_once
 from ..server.hosting import hosting
 from ..server.loaded import classifier_for, default_classifier, offered
 from ..server.stopping import in_time
@@ -212,7 +213,7 @@ def publish(
         api_name=action.__name__,
         concurrency_id=line,
         show_progress="hidden",
-        concurrency_limit=hosting().runs_at_once if line == "explain" else 2,
+        concurrency_limit=runs_at_once() if line == "explain" else 2,
     )
 
 

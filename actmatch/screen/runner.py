@@ -19,6 +19,7 @@ from gradio.components import Component
 
 from ..progress import Steps
 from ..runtime import RunThreads
+from ..server.busy import runs_at_once
 from ..server.hosting import hosting
 from ..server.loaded import classifier_for
 from ..server.logs import timed
@@ -182,7 +183,7 @@ class LongRun(Generic[Asked]):
 
         options = dict(
             concurrency_id="explain",
-            concurrency_limit=hosting().runs_at_once,
+            concurrency_limit=runs_at_once(),
             show_progress="minimal",
             show_progress_on=parts["status"],
             **PRIVATE,

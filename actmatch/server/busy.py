@@ -1,4 +1,4 @@
-"""How long a visitor waits for their turn, and a refusal that says when to come back."""
+"""How many runs go on at once, how long the others wait, and who is told to come back."""
 
 from __future__ import annotations
 
@@ -8,14 +8,41 @@ from collections import deque
 from typing import Any
 
 import gradio as gr
+import torch
 from fastapi import HTTPException
+
+from ..classifiers.zoo import pick_device
+from ..runtime import cores
+from .hosting import hosting
+from .zero_gpu import lends
 
 RUNS = "explain"  # the line in which all long runs wait
 USUAL_SECONDS = 30.0  # of a run, as long as none was seen
 SEEN = 20  # last runs that count for the estimate
+RUN_BYTES = 2e9  # memory of a GPU that a run may take up
 TOO_MANY = 429  # status of a refusal; with 503, Gradio's clients do not show the words
 BUSY = "Busy: {waiting} wait already. Come back in about {seconds} s."
 TURN = "Waiting for our turn, {waiting} before us, about {seconds} s …"
+
+
+def runs_at_once() -> int:
+    """Runs at a time, as the set-up says or else as many as there is room for.
+
+    Two threads of a run are faster than one only on cores of their own; on a GPU, one of them
+    starts what the GPU computes.
+    """
+    return hosting().at_once or max(1, int(min(cores() / 2, _free_bytes() / RUN_BYTES)))
+
+
+def _free_bytes() -> float:
+    """Free memory of the CUDA GPU on which this process computes; infinity if it has none."""
+    if lends():  # each forked process has a GPU to itself, and the server must not touch CUDA
+        return math.inf
+    try:
+        device = pick_device(hosting().device)
+    except ValueError:  # it is not there, which every visitor is told
+        return math.inf
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
 
 
 class Line:

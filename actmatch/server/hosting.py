@@ -10,7 +10,6 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..classifiers.zoo import DEVICE_PATTERN, DEVICE_WORDS
-from ..runtime import cores
 
 PREFIX = "ACTMATCH_"
 LOOPBACK = ("", "127.0.0.1", "localhost", "::1")
@@ -46,7 +45,11 @@ class Hosting(BaseSettings):
         30, ge=1, le=10_000, description="visitors who may wait before the next is turned away"
     )
     at_once: int | None = Field(
-        None, ge=1, le=64, description="runs at a time; by default one for every two cores"
+        None,
+        ge=1,
+        le=64,
+        description="runs at a time; by default one for every two cores, and no more than a CUDA "
+        "GPU has memory for",
     )
     classifier_memory: int = Field(
         2000,
@@ -76,11 +79,6 @@ class Hosting(BaseSettings):
     def hub_allowed(self) -> bool:
         """Whether any classifier may be named; if not said, never on a server for others."""
         return not serves_others() if self.allow_hub is None else self.allow_hub
-
-    @property
-    def runs_at_once(self) -> int:
-        """Runs at a time: two threads of a run are faster than one only on cores of their own."""
-        return self.at_once or max(1, cores() // 2)
 
 
 @cache
