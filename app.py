@@ -31,8 +31,7 @@ from actmatch.screen import (
     share_row,
 )
 from actmatch.screen.header import header
-from actmatch.server import hosting, serving
-from actmatch.server.logs import log_lines
+from actmatch.server import hosting, logs, serving
 from actmatch.screen.tabs import Screen, lay_out
 from actmatch.screen.theme import NAMES, STYLE, theme
 
@@ -82,7 +81,7 @@ def main() -> None:
         hosting.hosting()
     except ValueError as error:
         sys.exit(f"app.py: {error}")
-    log_lines()
+    logs.log_lines()
     zero_gpu.prepare()
     serving.end_on_sigterm()
     serving.keep_files_together()
@@ -102,11 +101,15 @@ def main() -> None:
         max_file_size=MAX_UPLOAD,
         run_history=False,
         show_error=False,
+        quiet=hosting.serves_others(),
+        prevent_thread_lock=True,
         state_session_capacity=serving.SESSIONS,
         footer_links=["gradio"],
         app_kwargs=dict(routes=serving.ROUTES, middleware=[serving.COMPRESSION]),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )
+    logs.log_web_server()
+    screen.block_thread()
 
 
 def read_options() -> argparse.Namespace:

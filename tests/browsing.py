@@ -66,7 +66,10 @@ def served(
     """
     port = free_port()
     command = [*within, sys.executable, "app.py", "--port", str(port), *options]
-    server = subprocess.Popen(command, cwd=HOME, env=os.environ | variables, stderr=log)
+    server = subprocess.Popen(
+        command, cwd=HOME, env=os.environ | variables,
+        stdout=log, stderr=log,
+    )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):

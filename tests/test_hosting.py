@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import gradio as gr
@@ -317,6 +319,29 @@ def test_a_visitor_who_left_is_told_apart(caplog):
         next(running)
         running.close()
     assert caplog.records[-1].fields["outcome"] == "left"
+
+
+def test_what_others_log_is_lines_of_json_too():
+    """In a process of its own: pytest has its handlers in the log of this one."""
+    program = """
+import logging, uvicorn, warnings
+from actmatch.server import logs
+logs.log_lines()
+uvicorn.Config("app", log_level="warning")  # sets up a log of its own
+logs.log_web_server()
+logging.getLogger("uvicorn.error").error("no such page")
+warnings.warn("soon gone")
+logging.getLogger("asyncio").error("a task was lost")
+logging.getLogger("httpx").info("a request")
+logging.getLogger("actmatch.runs").info("an explanation")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=HOME, text=True, capture_output=True, check=True
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    names = ["uvicorn.error", "py.warnings", "asyncio", "actmatch.runs"]
+    assert [line["logger"] for line in lines] == names
+    assert not done.stdout
 
 
 # --- disk ----------------------------------------------------------------------------------------

@@ -199,7 +199,10 @@ def test_of_closed_tabs_only_the_last_few_are_remembered():
 
 def test_its_log_is_lines_of_json_with_durations_and_without_pictures_or_names(server, client):
     client.predict(api_name="/explain", photograph=photograph(), **QUICK)
-    lines = [line for line in server[2].read_text().splitlines() if line.startswith("{")]
+    refusal(client, steps=101)
+    printed = server[2].read_text()
+    assert "Running on" not in printed
+    lines = [line for line in printed.splitlines() if line.startswith("{")]
     runs = [json.loads(line) for line in lines]
     assert {"done", "refused"} <= {run["outcome"] for run in runs if "outcome" in run}
     assert all(run["seconds"] >= 0 for run in runs if "outcome" in run)

@@ -1,4 +1,7 @@
-"""The server's log: one line of JSON for every run, with its duration, and nothing of a visitor."""
+"""The server's log: one line of JSON for every run, with its duration, and nothing of a visitor.
+
+What others log becomes such lines too.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,22 @@ class Line(logging.Formatter):
 
 
 def log_lines() -> None:
-    """Write everything that `actmatch` logs to the standard error, line by line, from now on."""
+    """Write all that is logged to the standard error, line by line, from now on.
+
+    That of `actmatch` from the level INFO on; of others warnings, those of Python among them.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Line())
-    own = logging.getLogger("actmatch")
-    own.addHandler(handler)
-    own.setLevel(logging.INFO)
-    own.propagate = False
+    logging.basicConfig(handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    logging.getLogger("actmatch").setLevel(logging.INFO)
+
+
+def log_web_server() -> None:
+    """The same for uvicorn, which sets up a log of its own when it starts; call after that."""
+    own = logging.getLogger("uvicorn")
+    own.handlers.clear()
+    own.propagate = True
 
 
 @contextmanager
