@@ -105,7 +105,11 @@ def main() -> None:
         prevent_thread_lock=True,
         state_session_capacity=serving.SESSIONS,
         footer_links=["gradio"],
-        app_kwargs=dict(routes=serving.ROUTES, middleware=[serving.COMPRESSION]),
+        app_kwargs=dict(
+            routes=serving.ROUTES,
+            middleware=[serving.COMPRESSION],
+            exception_handlers=serving.REFUSALS,
+        ),
         allowed_paths=[str(path.parent) for path in example_photographs().values()],
     )
     logs.log_web_server()

@@ -66,10 +66,8 @@ def served(
     """
     port = free_port()
     command = [*within, sys.executable, "app.py", "--port", str(port), *options]
-    server = subprocess.Popen(
-        command, cwd=HOME, env=os.environ | variables,
-        stdout=log, stderr=log,
-    )  # fmt: skip
+    variables = os.environ | variables
+    server = subprocess.Popen(command, cwd=HOME, env=variables, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):

@@ -120,14 +120,15 @@ def test_a_stranger_cannot_make_it_fetch_an_address(url):
 
 def test_a_full_queue_says_when_to_come_back(url, server):
     """One run at work and two that wait are all that this server takes."""
-    slow = dict(data=[{"path": "x"}])  # fails in its turn
     session = Client(url, verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+    parameters = session.view_api(return_format="dict")["named_endpoints"]["/explain"]["parameters"]
+    wrong = dict(data=[{"path": "x"}] * len(parameters))  # fails in its turn
     asked = dict(photograph=photograph(), preset="recognizable", steps=100, api_name="/explain")
     jobs = [session.submit(**asked) for _ in range(3)]
     deadline = time.monotonic() + 60
     try:
         while time.monotonic() < deadline:
-            answer = httpx.post(f"{url}/gradio_api/call/explain", json=slow, timeout=60)
+            answer = httpx.post(f"{url}/gradio_api/call/explain", json=wrong, timeout=60)
             if answer.status_code != 200:
                 break
             time.sleep(0.2)
@@ -169,6 +170,33 @@ def test_requests_that_name_no_session_leave_none_behind():
             assert 0 < len(kept) <= serving.NAMELESS
     finally:
         blocks.close()
+
+
+def test_requests_that_fit_nothing_are_refused_and_nothing_of_them_is_printed(capfd):
+    with gr.Blocks() as blocks:
+        given = [gr.Textbox(), gr.Textbox()]
+        gr.on([], lambda *given: 1, given, gr.Number(), api_name="two")
+    serving.guard(blocks)
+    handlers = dict(exception_handlers=serving.REFUSALS)
+    blocks.launch(prevent_thread_lock=True, quiet=True, app_kwargs=handlers)
+    api = f"{blocks.local_url}gradio_api"
+    try:
+        asked = dict(data=["secret"], fn_index=999, session_hash="secret")
+        for path, status, words in (
+            ("call/two", 422, "2 values are needed; got 1."),
+            ("call/three", 404, "There is no such endpoint here."),
+            ("queue/join", 404, "There is no such endpoint here."),
+        ):
+            sent = asked if path == "queue/join" else dict(data=["secret"])
+            answer = httpx.post(f"{api}/{path}", json=sent)
+            assert answer.status_code == status
+            assert words in answer.text
+        assert httpx.post(f"{api}/call/two", json=dict(data=["a", "b"])).status_code == 200
+        assert "secret" not in blocks.state_holder.session_data
+    finally:
+        blocks.close()
+    printed = capfd.readouterr()
+    assert "secret" not in printed.out + printed.err
 
 
 def test_of_closed_tabs_only_the_last_few_are_remembered():

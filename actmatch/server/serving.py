@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from fastapi import HTTPException
+from gradio.route_utils import FnIndexInferError
 from gradio_client.utils import is_http_url_like
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -31,6 +33,9 @@ NAMELESS = 16  # sessions of requests without one that are kept
 LEAVING = 4  # visitors who closed their tab and whose state is kept, should they come back
 BACK = timedelta(seconds=10)  # a session in use so long after its tab was closed is open again
 END_SECONDS = 3.0  # from SIGTERM until the process ends, whatever still runs
+NO_EVENT = "There is no such endpoint here."
+TOO_FEW = "{needed} values are needed; got {given}."
+LISTED = "All endpoints are listed at /gradio_api/info."
 NO_ADDRESSES = "Send the file itself: this server fetches nothing from an address."
 
 
@@ -44,11 +49,17 @@ def closed(_: Request) -> PlainTextResponse:
     return PlainTextResponse("Not found.", status_code=404)
 
 
+def no_endpoint(_: Request, __: Exception) -> PlainTextResponse:
+    """That there is no endpoint of a name."""
+    return PlainTextResponse(f"{NO_EVENT} {LISTED}", status_code=404)
+
+
 # Gradio would hand over a film that a visitor sends to the program ffmpeg.
 ROUTES = [
     Route("/healthz", health),
     Route("/gradio_api/process_recording", closed, methods=["POST"]),
 ]
+REFUSALS: dict[Any, Any] = {FnIndexInferError: no_endpoint}
 
 
 class PageCompression(GZipMiddleware):
@@ -70,6 +81,7 @@ def guard(blocks: gr.Blocks) -> None:
     blocks.queue(max_size=hosting().queue, api_open=False)  # nobody goes past the queue
     refuse_in_words(blocks._queue)
     Sessions(blocks).watch()
+    refuse_misfits(blocks)
     for block in blocks.blocks.values():
         _fetch_nothing(block)
 
@@ -139,6 +151,23 @@ class Sessions:
         ):
             kept.pop(session, None)
         return True
+
+
+def refuse_misfits(blocks: gr.Blocks) -> None:
+    """Turn requests away that fit no event of a screen; Gradio prints what was sent with them."""
+    queue = blocks._queue
+    push = queue.push
+
+    async def pushed(body: Any, *arguments: Any, **named: Any) -> Any:
+        event = blocks.fns.get(body.fn_index)
+        if event is None:
+            raise HTTPException(404, f"{NO_EVENT} {LISTED}")
+        needed, given = len(event.inputs), len(body.data)
+        if given < needed:
+            raise HTTPException(422, TOO_FEW.format(needed=needed, given=given))
+        return await push(body, *arguments, **named)
+
+    queue.push = pushed  # type: ignore[method-assign]
 
 
 def _fetch_nothing(block: Any) -> None:
