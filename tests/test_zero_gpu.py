@@ -13,6 +13,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 import torch
+from toys import quadrant_pixels
 
 from actmatch.screen.explain_runs import ExplainAsked
 from actmatch.screen.runner import BROKEN, ShownSteps, long_run
@@ -22,7 +23,7 @@ from actmatch.screen.tabs.models import ModelsAsked
 from actmatch.screen.tabs.several import SeveralAsked
 from actmatch.server import loaded, zero_gpu
 from actmatch.server.hosting import hosting
-from actmatch.server.stopping import Stopped, StopSignal, limited
+from actmatch.server.stopping import LEFT, MOVED, Stopped, StopSignal, leave, limited, stoppable
 from actmatch.server.zero_gpu import Broken, device_here, on_gpu, seconds_needed
 
 STANDINS = Path(__file__).parent / "standins"
@@ -227,6 +228,47 @@ def test_stop_is_heard_within_a_second(spaces):
     *_, last = running
     assert time.monotonic() - started < 1
     assert last["status"].startswith("ended after")
+
+
+def test_a_slider_that_is_moved_is_heard_within_a_second(spaces):
+    @on_gpu
+    def frames(session):
+        steps = ShownSteps(session, counted, lambda step: False, makes_room=True)
+        for _ in steps:
+            if steps.moved:
+                yield "made room"
+                return
+            yield None
+
+    running, signal = frames(VISITOR), StopSignal(VISITOR, MOVED)
+    next(running)
+    signal.set()
+    started = time.monotonic()
+    try:
+        assert list(running)[-1] == "made room"
+    finally:
+        signal.clear()
+    assert time.monotonic() - started < 1
+
+
+def test_a_visitor_who_leaves_is_heard_within_a_second(spaces, quadrant):
+    """Between two answers of the classifier, whatever it is asked for."""
+
+    @long_run("a toy", dict())
+    def run(session, asked):
+        watched = stoppable(quadrant, session, LEFT)
+        while True:
+            watched.logits(quadrant_pixels())
+            time.sleep(0.02)
+            yield dict(status="at work")
+
+    running = run(VISITOR, None)
+    next(running)
+    started = time.monotonic()
+    leave(VISITOR)
+    *_, last = running
+    assert time.monotonic() - started < 1
+    assert "A toy was stopped" in last["status"]
 
 
 def test_a_search_ends_before_its_loan_does(spaces, monkeypatch):
