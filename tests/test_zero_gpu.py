@@ -322,8 +322,10 @@ def test_the_time_asked_for_follows_from_what_is_asked():
     assert seconds_needed(many) < seconds_needed(many | dict(draws=2))
     wide = dict(classifier="vit_base_patch16_384.augreg_in1k")
     assert seconds_needed(many) < seconds_needed(many | wide) <= MOST
+    assert seconds_needed(few) < seconds_needed(few | dict(device="cpu"))
+    assert seconds_needed(few) == seconds_needed(few | dict(device="auto"))
     assert seconds_needed(dict(methods=["rise"] * 4)) > LEAST
-    assert seconds_needed(dict(steps="many", classifier=7, most=None)) == seconds_needed(
+    assert seconds_needed(dict(steps="many", classifier=7, most=None, device=[])) == seconds_needed(
         dict(steps=None)
     )
 
@@ -349,7 +351,7 @@ SEARCH = dict(steps=150, draws=3, preset="robust")
 def asked_seconds(kind, **values) -> int:
     """The seconds of a GPU that a run of a tab asks for, with these settings."""
     settings = SEARCH | dict(target=None, fit="crop", seed=0)
-    asked = kind(photograph=None, classifier="net", device="cpu", settings=settings, weights={},
+    asked = kind(photograph=None, classifier="net", device="auto", settings=settings, weights={},
                  **values)  # fmt: skip
     return zero_gpu._seconds(pickle.dumps(((VISITOR, asked), {})))
 

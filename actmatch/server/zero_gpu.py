@@ -30,6 +30,7 @@ except ImportError:
 STARTING = 15  # seconds to move a classifier to the GPU, and to judge, measure and draw a result
 JUDGING = 10  # seconds before the end of a loan at which a search ends and its mask is judged
 A_PASS = 0.05  # seconds of a forward and a backward pass of 224 x 224 pixels, generously
+ON_CPU = 0.2  # the same on the one core that a forked process computes on
 A_METHOD = 10  # seconds of a compared method, judged
 USUAL_PIXELS = 224**2
 WORKER_ERROR = "ZeroGPU worker error"  # title of the errors of `spaces` where a process ended
@@ -135,8 +136,8 @@ def _seconds(packed: bytes) -> int:
 def seconds_needed(asked: Mapping[str, Any], searches: Any = None) -> int:
     """Seconds of a GPU for what is asked, by the names of the screen and of the endpoints.
 
-    It follows from the steps, the infills of a step, the number of searches and of methods, and
-    from the input size of the classifier.
+    It follows from the steps, the infills of a step, the number of searches and of methods, the
+    input size of the classifier and the device.
 
     Args:
         searches: how many of them are run, 0 for none; None: as many as `most` or `count` says.
@@ -152,7 +153,10 @@ def seconds_needed(asked: Mapping[str, Any], searches: Any = None) -> int:
             _whole(asked.get(name), getattr(usual, name)) for name in ("steps", "draws")
         )
         passes = steps * (1 + draws) * _pixels(asked.get("classifier")) / USUAL_PIXELS
-    needed = max(1, searches) * STARTING + searches * A_PASS * passes
+    device = asked.get("device") or "auto"
+    device = hosting().device if device == "auto" else device
+    a_pass = ON_CPU if device == "cpu" else A_PASS
+    needed = max(1, searches) * STARTING + searches * a_pass * passes
     needed += A_METHOD * len(asked.get("methods") or ())
     return round(min(max(needed, hosting().gpu_least), hosting().gpu_most))
 
