@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -370,6 +372,55 @@ def test_behind_a_proxy_the_page_asks_for_its_parts_under_the_path():
     with served("--root-path", "/tools/actmatch") as (url, _):
         assert '"root":"' in (page := httpx.get(url).text)
         assert "/tools/actmatch" in page
+
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
+@pytest.fixture
+def proxied(tmp_path):
+    """The address under which nginx serves an app, set up as the guide says."""
+    guide = (HOME / "docs" / "hosting.md").read_text(encoding="utf-8")
+    (location,) = re.findall(r"```nginx\n(.*?)```", guide, re.DOTALL)
+    port, set_up = free_port(), tmp_path / "nginx.conf"
+    with served("--root-path", "/tools/actmatch", OMP_NUM_THREADS="1") as (url, _):
+        assert "http://127.0.0.1:7860/" in location
+        own = "".join(
+            f"{kind}_temp_path {tmp_path}/{kind};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        location = location.replace("http://127.0.0.1:7860/", f"{url}/")
+        set_up.write_text(
+            f"daemon off; master_process off; pid {tmp_path}/pid; error_log {tmp_path}/errors;\n"
+            f"events {{}} http {{ access_log off;\n{own}"
+            f"server {{ listen 127.0.0.1:{port};\n{location} }} }}\n"
+        )
+        nginx = subprocess.Popen([NGINX, "-c", set_up], stderr=subprocess.DEVNULL)
+        try:
+            address = f"http://127.0.0.1:{port}/tools/actmatch"
+            eventually(lambda: answers(f"{address}/healthz"))
+            yield address
+        finally:
+            nginx.terminate()
+            nginx.wait(timeout=20)
+
+
+def answers(url):
+    """Whether anything answers there."""
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(url).status_code == 200
+
+
+@pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+def test_behind_nginx_as_the_guide_sets_it_up_a_run_is_answered_and_watched(proxied):
+    page = httpx.get(f"{proxied}/")
+    assert page.status_code == 200
+    parts = re.findall(r'(?:src|href)="(?:\./)?(assets/[^"]+)"', page.text)
+    assert parts and httpx.get(f"{proxied}/{parts[0]}").status_code == 200
+    client = Client(f"{proxied}/", verbose=False, httpx_kwargs=dict(timeout=SECONDS))
+    job = client.submit(photograph=photograph(), preset="smallest", steps=40, api_name="/explain")
+    assert "lion" in job.result()[0]
+    assert any(each[0].startswith("Step") for each in job.outputs())  # not held back by the proxy
 
 
 # --- ZeroGPU -------------------------------------------------------------------------------------
