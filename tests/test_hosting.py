@@ -32,14 +32,18 @@ def set_up(monkeypatch):
     def set_variables(**variables):
         for name, value in variables.items():
             monkeypatch.setenv(f"ACTMATCH_{name.upper()}", str(value))
-        hosting.hosting.cache_clear()
+        forget()
         return hosting.hosting()
+
+    def forget():
+        hosting.hosting.cache_clear()
+        busy.runs_at_once.cache_clear()
 
     for name in [name for name in os.environ if name.startswith("ACTMATCH_")]:
         monkeypatch.delenv(name)
-    hosting.hosting.cache_clear()
+    forget()
     yield set_variables
-    hosting.hosting.cache_clear()
+    forget()
     hosting.serve_on(None)
 
 

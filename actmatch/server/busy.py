@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from functools import cache
 from typing import Any
 
 import gradio as gr
@@ -25,8 +26,9 @@ BUSY = "Busy: {waiting} wait already. Come back in about {seconds} s."
 TURN = "Waiting for our turn, {waiting} before us, about {seconds} s …"
 
 
+@cache
 def runs_at_once() -> int:
-    """Runs at a time, as the set-up says or else as many as there is room for.
+    """Runs at a time, as the set-up says or else as many as there is room for at first.
 
     Two threads of a run are faster than one only on cores of their own; on a GPU, one of them
     starts what the GPU computes.
