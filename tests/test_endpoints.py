@@ -277,3 +277,9 @@ def test_a_circuit_comes_with_its_drawing_its_test_and_files(client, tmp_path):
         client.predict(lion, handle_file(mask), channels=0, api_name="/circuit")
     with pytest.raises(AppError, match="leave out mlp"):
         client.predict(lion, handle_file(mask), mlp=True, api_name="/circuit")
+
+
+def test_while_another_classifier_loads_the_classes_of_the_last_one_are_dimmed():
+    chosen = [each for each in app.build().fns.values() if each.name == "choose_classifier"]
+    (event,) = [each for each in chosen if each.show_progress != "hidden"]
+    assert [dimmed.elem_id for dimmed in event.show_progress_on] == ["am-top5"]

@@ -155,7 +155,8 @@ def connect(controls: dict[str, Part], result: dict[str, Part]) -> None:
     controls["target"].input(**seen, **looking)
     telling = dict(fn=understand, inputs=controls["classifier"], outputs=controls["understood"])
     controls["about"].expand(**telling, **looking)
-    chosen = controls["classifier"].change(**choosing_class(controls), **looking)
+    loading = looking | dict(show_progress="minimal", show_progress_on=controls["top5"])
+    chosen = controls["classifier"].change(**choosing_class(controls), **loading)
     chosen.success(**seen, **looking).success(**telling, **looking)
     preset = controls["preset"]
     preset.input(  # not when a link or a report sets it with its own weights
