@@ -45,11 +45,10 @@ def test_each_kind_takes_its_turn_gray_among_them_and_a_step_shows_no_more(
     quadrant, problem, needed, preset
 ):
     objective = objective_of(problem, preset, 2)
-    infills = [objective.infills.next(2) for _ in range(EVERY // 2)]
+    infills = [objective.infills.next(2) for _ in range(EVERY)]
     assert {len(objective.composites(needed.shown, drawn)) for drawn in infills} == {2}
-    again = objective_of(problem, preset, EVERY)
-    dealt = again.infills.next(EVERY).kinds
-    assert sorted(dealt) == sorted(kinds())
+    in_turn = [drawn.kinds[0] for drawn in infills]  # the other one of each two may be any
+    assert sorted(in_turn) == sorted(kinds())
 
 
 def test_the_complement_is_shown_beside_them_where_it_is_promised(quadrant, problem, needed):

@@ -134,7 +134,7 @@ class InfillSampler:
         self.queue: list[str] = []
         self.order = torch.Generator().manual_seed(generator.initial_seed())
         self.fixed = {kind: self._draw(kind) for kind in names if not BACKGROUNDS[kind].random}
-        self.kept = torch.full((len(self.names),), 0.5, device=pixels.device)
+        self.kept = dict.fromkeys(self.names, torch.tensor(0.5, device=pixels.device))
         self.chances = torch.ones(len(self.names))
 
     def next(self, count: int) -> Infills:
@@ -152,11 +152,11 @@ class InfillSampler:
     def note(self, kinds: Sequence[str], kept: Tensor) -> None:
         """Note on which backgrounds a mask kept the label: 1 or 0 for each, on the device."""
         for row, kind in enumerate(kinds):
-            self.kept[self.names.index(kind)].lerp_(kept[row].to(self.kept.dtype), NOTED)
+            self.kept[kind] = torch.lerp(self.kept[kind], kept[row].float(), NOTED)
 
     def update_chances(self) -> None:
         """Make hard kinds as likely as the notes say; waits for the device."""
-        self.chances = 1 + EASIEST - self.kept.cpu()
+        self.chances = 1 + EASIEST - torch.stack(list(self.kept.values())).cpu()
 
     def _draw(self, kind: str) -> Infills:
         return draw(kind, self.pixels, self.gray, 1, self.generator)
