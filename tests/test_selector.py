@@ -17,6 +17,7 @@ from toys import (
     quadrant_classifier,
     quadrant_mask,
     quadrant_pixels,
+    quadrant_problem,
     random_pixels,
     two_tiles,
 )
@@ -265,31 +266,47 @@ def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one
 # --- another start ---
 
 
-def test_a_search_without_a_mask_that_holds_begins_afresh(quadrant, problem, monkeypatch):
+def starts_of(monkeypatch, preset: str, steps: int) -> tuple[list, list]:
+    """The steps of a search that may begin afresh after 10, and the settings of each start."""
     module = importlib.import_module(explain.__module__)
+    starts = []
+
+    def recorded(problem, config):
+        starts.append(config)
+        return optimize(problem, config)
+
+    monkeypatch.setattr(module, "optimize", recorded)
     monkeypatch.setattr(module, "FRESH_AFTER", 10)
-    config = ExplainConfig(preset="recognizable", steps=25, resolution=16)
-    steps = []
-    for step in module.search(problem, config):
-        steps.append((step.index, step.last, step.candidates))
-    assert [index for index, *_ in steps] == [*range(1, 26)]
-    assert [index for index, last, _ in steps if last] == [25]
-    searches = [candidates for *_, candidates in steps]
-    assert searches[9] is searches[0] and searches[10] is not searches[9]
-    assert searches[20] is not searches[19]
-    assert len({id(each) for each in searches}) == 3
+    monkeypatch.setattr(module, "SELECT_EVERY", 5)
+    config = ExplainConfig(preset=preset, steps=steps, resolution=16, seed=2**31 - 1)
+    problem = quadrant_problem()
+    return list(module.search(problem, config)), starts
+
+
+def test_a_search_without_a_mask_that_holds_begins_afresh(monkeypatch):
+    """With another seed; what the earlier start saw counts until the new one is as good."""
+    steps, starts = starts_of(monkeypatch, "recognizable", 25)
+    assert [step.index for step in steps] == [*range(1, 26)]
+    assert [step.index for step in steps if step.last] == [25]
+    assert [(start.steps, start.seed) for start in starts] == [(25, 2**31 - 1), (15, 9), (5, 19)]
+    searches = [step.candidates for step in steps]
+    changes = [index + 1 for index in range(1, 25) if searches[index] is not searches[index - 1]]
+    assert changes == [15, 25]
+
+
+def test_a_search_does_not_begin_afresh_for_a_few_steps(monkeypatch):
+    steps, starts = starts_of(monkeypatch, "recognizable", 14)
+    assert len(steps) == 14
+    assert len(starts) == 1
 
 
 @pytest.mark.parametrize("preset", ["recognizable", "smallest"])
-def test_a_search_goes_on_where_a_mask_holds_or_gray_alone_is_promised(
-    quadrant, problem, monkeypatch, preset
-):
-    module = importlib.import_module(explain.__module__)
-    monkeypatch.setattr(module, "FRESH_AFTER", 10)
+def test_a_search_goes_on_where_a_mask_holds_or_gray_alone_is_promised(monkeypatch, preset):
     monkeypatch.setattr(Selector, "is_done", lambda selector, step: selector.select_best(
         step.candidates) is None)  # fmt: skip
-    config = ExplainConfig(preset=preset, steps=25, resolution=16)
-    assert len({id(step.candidates) for step in module.search(problem, config)}) == 1
+    steps, starts = starts_of(monkeypatch, preset, 25)
+    assert len(steps) == 25
+    assert len(starts) == 1
 
 
 # --- no answer -----------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ class Step:
         area: kept share of the pixels.
         match: mean cosine over positions of the deepest stage, of e with the photograph; -1 to 1.
         kept: whether the promise held on the composites of this step; False without a promise.
-        candidates: the best masks so far; shared by all steps of a run.
+        candidates: the best masks so far; shared by all steps from one start.
         last: whether the search ends here, after all its steps or by early stopping.
     """
 
