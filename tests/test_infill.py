@@ -138,11 +138,11 @@ def test_the_sampler_draws_hard_kinds_more_often():
 
 
 def test_no_kind_is_so_easy_that_the_sampler_forgets_it():
-    dealer = InfillSampler(random_pixels(), GRAY, dice(0), NAMES, hard=8)
+    dealer = InfillSampler(random_pixels(), GRAY, dice(0), NAMES, hard=300)
     for _ in range(20):
         dealer.note(NAMES, torch.tensor([kind != "shuffle" for kind in NAMES]))
     dealer.update_chances()
-    assert set(dealer.next(8).kinds + dealer.next(300).kinds) == set(NAMES)
+    assert set(dealer.next(300).kinds) == set(NAMES)  # none of them waits for its turn
 
 
 def test_the_sampler_draws_no_random_infill_ever_again():

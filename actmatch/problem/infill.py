@@ -11,7 +11,7 @@ from torch import Tensor
 from .backgrounds import BACKGROUNDS, Scene
 
 NOTED = 0.25  # weight of the latest mask in the share of masks that keep the label on a kind
-EASIEST = 0.1  # chance of a kind on which all masks keep the label, to that of one where none does
+EASIEST = 0.1  # added to the share of masks that lose the label, so that no kind is forgotten
 
 
 def composite(mask: Tensor, pixels: Tensor, infill: Tensor) -> Tensor:
