@@ -214,6 +214,39 @@ def test_where_a_cut_holds_what_is_promised_but_no_more_it_is_tested_as_it_is(
     assert verdict.irreducible is None and not verdict.path
 
 
+@pytest.mark.parametrize("least", [0.02, 0.55])
+def test_no_mask_is_tested_twice_nor_more_than_six_of_them(quadrant, problem, monkeypatch, least):
+    """Where only cuts from some area on hold what is promised, and all of them are refused."""
+    selector, asked = selector_of(problem, "recognizable"), []
+
+    def holds(panel, mask):
+        wide = panel.promise == selector.promise and mask.mean() > least
+        return bool(wide) and not panel.was_rejected(mask)
+
+    def refuse(problem, mask, promise, seed):
+        asked.append(mask)
+        drawn = selector.panel.drawn[[selector.panel.drawn.kinds.index("noise")]]
+        return Trial(False, drawn, torch.tensor([-1.0]))
+
+    module = importlib.import_module(Selector.__module__)
+    monkeypatch.setattr(Panel, "holds", holds)
+    monkeypatch.setattr(module, "put_to_trial", refuse)
+    monkeypatch.setattr(selector, "compromise", lambda ranking: selector._verdict(
+        selector.largest(ranking), ranking, False))  # fmt: skip
+    assert not selector.smallest(seen(quadrant_first())).kept
+    assert 0 < len(asked) <= ATTEMPTS
+    assert len({mask.numpy().tobytes() for mask in asked}) == len(asked)
+
+
+@pytest.mark.parametrize("preset", sorted({*PROMISED} - {*ON_DRAWS}))
+def test_where_gray_alone_is_promised_the_panel_forgets_nothing(preset):
+    """It demands nothing beyond the promise, so that what fails there once has failed."""
+    selector = selector_of(whole_window(), preset)
+    panel = selector.panel
+    assert not selector.smallest(seen(cut(random_pixels()[0, 0], 0.9))).kept
+    assert selector.panel is panel
+
+
 def test_a_mask_that_is_only_just_accepted_is_followed_by_a_larger_one(
     quadrant, problem, monkeypatch
 ):

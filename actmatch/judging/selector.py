@@ -99,7 +99,7 @@ class Selector:
         self.tested = 0
         self.selected: Selected | None = None
 
-    def smallest(self, candidates: Candidates, attempts: int = ATTEMPTS) -> Verdict:
+    def smallest(self, candidates: Candidates) -> Verdict:
         """The smallest mask found that keeps the promise, reduced; or the best compromise.
 
         The smallest cut that holds on the panel is reduced and tested. If it is rejected, or
@@ -109,16 +109,13 @@ class Selector:
         necessary in a smaller mask are not tested again. Where none has anything to spare, the
         first that was accepted is returned. If no cut up to `LARGEST_ANSWER` holds on the panel,
         which demands more than is promised, see `left_of_whole` and `least_demanding`.
-        `Verdict.kept` is False if none is accepted.
-
-        Args:
-            attempts: masks that are tested at most.
+        `Verdict.kept` is False if none is accepted. At most `ATTEMPTS` masks are tested.
         """
         start, ranking = self.select_best(candidates) or self.left_of_whole(candidates.average)
         if start is None:
             return self.least_demanding(candidates)
         left, necessary, accepted = float(MOST_PASSES), set[int](), None
-        for _ in range(attempts):
+        for _ in range(ATTEMPTS):
             if start is None:
                 break
             before = self.problem.classifier.passes
@@ -153,12 +150,17 @@ class Selector:
         """The verdict where no cut holds what the panel demands beyond the promise.
 
         The panel demands no more than the promise from now on. The smallest cuts that hold there,
-        and then the best compromise, are tested as they are.
+        and then the best compromise, are tested as they are; none of them twice.
         """
-        self.panel = Panel(self.problem, self.promise, PANEL_DRAWS, Draws.SELECT.seed(self.seed))
+        if self.panel.promise != self.promise:
+            seed = Draws.SELECT.seed(self.seed)
+            self.panel = Panel(self.problem, self.promise, PANEL_DRAWS, seed)
         verdict = self.quickest(candidates, ATTEMPTS)
         small = verdict.mask.mean().item() <= LARGEST_ANSWER
-        return replace(verdict, kept=verdict.kept or (small and self.accepts(verdict.mask)))
+        fresh = self.tested < ATTEMPTS and not self.panel.was_rejected(verdict.mask)
+        if verdict.kept or not (small and fresh):
+            return verdict
+        return replace(verdict, kept=self.accepts(verdict.mask))
 
     @default_modes()
     def is_done(self, step: Step) -> bool:
