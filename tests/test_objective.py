@@ -51,6 +51,30 @@ def test_each_kind_takes_its_turn_gray_among_them_and_a_step_shows_no_more(
     assert sorted(in_turn) == sorted(kinds())
 
 
+@pytest.mark.parametrize(
+    ("preset", "draws", "hard"),
+    [("recognizable", 1, 0), ("recognizable", 2, 1), ("robust", 5, 2), ("paper", 5, 0)],
+)
+def test_half_of_the_backgrounds_of_a_promise_about_them_are_of_hard_kinds(
+    quadrant, problem, preset, draws, hard
+):
+    assert objective_of(problem, preset, draws).infills.hard == hard
+
+
+@pytest.mark.parametrize("preset", ["recognizable", "paper"])
+def test_a_kind_counts_as_hard_once_a_mask_lost_the_label_on_it(quadrant, problem, preset):
+    """By the rows of the batch in which the mask is on drawn backgrounds."""
+    chances = []
+    for kept in (0.0, 1.0):
+        objective = objective_of(problem, preset, EVERY)
+        objective(relax(1000 * (quadrant_mask(kept) - 0.5), 1.0))
+        objective.look_back()
+        chances.append(dict(zip(objective.infills.names, objective.infills.chances, strict=True)))
+    nothing, needed = chances
+    assert needed["noise"] < 0.6 < nothing["noise"]
+    assert max(needed.values()) < 0.61  # that of a kind that was not drawn
+
+
 def test_the_complement_is_shown_beside_them_where_it_is_promised(quadrant, problem, needed):
     objective = objective_of(problem, "necessary", 3)
     rows = objective.composites(needed.shown, objective.infills.next(3))
