@@ -26,6 +26,7 @@ from actmatch.problem.config import ESTIMATORS
 from actmatch.problem.problem import pose
 from actmatch.results.explain import explain
 from actmatch.search.mask_generator import binarize
+from actmatch.search.objective import Objective
 from actmatch.search.optimize import SELECT_EVERY, SHARP, SOFT, Candidates, KeepPromise, optimize
 
 pytestmark = pytest.mark.usefixtures("measured_little")
@@ -262,6 +263,14 @@ def test_the_one_decisive_quadrant_is_recovered(quadrant, preset, generator):
     assert result.promise_kept
     assert inside > 0.75
     assert result.mask.mean() < 0.33
+
+
+def test_hard_kinds_are_looked_for_after_every_tenth_step_alone(generic, monkeypatch):
+    """Each look waits for the device."""
+    looks = []
+    monkeypatch.setattr(Objective, "look_back", lambda objective: looks.append(objective))
+    seen = [len(looks) for _ in optimize(generic, ExplainConfig(steps=22, resolution=8))]
+    assert seen == [0] * 9 + [1] * 10 + [2] * 3
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
