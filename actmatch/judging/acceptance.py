@@ -107,7 +107,7 @@ class Trial(NamedTuple):
     margins: Tensor
 
     def meets(self, promise: Promise) -> bool:
-        """Whether the rates of these draws are those that another promise demands."""
+        """Whether the label is kept on as large a share of these draws as a promise demands."""
         margins = self.margins[:, None]
         slacks = [demand.slack(self.drawn.kinds, margins) for demand in promise.demands()]
         return all(slack is None or bool(slack[0] >= 0) for slack in slacks)
