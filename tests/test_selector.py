@@ -37,6 +37,8 @@ from actmatch.judging.selector import (
     beyond,
     cut,
 )
+from actmatch.problem.answers import infills
+from actmatch.problem.backgrounds import kinds
 from actmatch.problem.guidance import Guidance
 from actmatch.problem.infill import composite
 from actmatch.problem.problem import Problem, pose
@@ -259,6 +261,35 @@ def test_a_mask_that_is_only_just_accepted_is_followed_by_a_larger_one(
     assert verdict.kept
     assert verdict.mask is asked[1]
     assert verdict.irreducible is not None and verdict.core is not None
+
+
+@pytest.mark.parametrize(
+    ("lost", "ample"),
+    [
+        (dict(noise=3), True),
+        (dict(noise=4), False),  # of one kind, fewer than 20 points above its floor
+        (dict(noise=3, shuffle=3), True),
+        (dict(noise=3, shuffle=3, clouds=3), False),  # of all kinds, fewer than 3 points above
+    ],
+)
+def test_something_to_spare_is_so_much_of_all_kinds_and_of_each(problem, monkeypatch, lost, ample):
+    """On ten draws of each random kind."""
+    selector = selector_of(problem, "recognizable")
+    drawn = infills(problem, 10, 0)
+    left = {kind: lost.get(kind, 0) for kind in kinds()}
+    margins = torch.ones(len(drawn))
+    for row, kind in enumerate(drawn.kinds):
+        margins[row] -= 2 * (left[kind] > 0)
+        left[kind] -= 1
+    asked = []
+
+    def trial_of(mask):
+        asked.append(mask)
+        return Trial(True, drawn, margins)
+
+    monkeypatch.setattr(selector, "trial_of", trial_of)
+    assert selector.smallest(seen(quadrant_first())).kept
+    assert (len(asked) == 1) is ample
 
 
 def test_a_mask_that_is_accepted_with_something_to_spare_is_the_last_one(
