@@ -199,7 +199,7 @@ def test_where_a_classifier_cannot_be_had_those_offered_here_are_named(
 ):
     def load(name, device):
         cause = OSError(28, "No space left on device", "/hub/models--far")
-        raise NoClassifier("far could not be loaded from the model hub.", cause)
+        raise NoClassifier("far could not be loaded from the model hub.", f"The reason: {cause}.")
 
     monkeypatch.setattr(loaded, "loaded", Cache(load, lambda: 1))
     set_up(classifiers=names)

@@ -55,10 +55,9 @@ class NoClassifier(ValueError):
         reason: a sentence with the words of the error behind it, which may name paths; or "".
     """
 
-    def __init__(self, why: str, cause: Exception | None = None) -> None:
-        super().__init__(why, cause)
-        self.why = why
-        self.reason = "" if cause is None else f"The reason: {first_line(cause)}."
+    def __init__(self, why: str, reason: str = "") -> None:
+        super().__init__(why, reason)
+        self.why, self.reason = why, reason
 
     def __str__(self) -> str:
         offline = ", ".join(offline_classifiers()) or "none (install requirements.txt)"
@@ -199,7 +198,9 @@ def _from_torchvision(name: str, device: torch.device) -> Classifier:
     try:
         model = models.get_model(own, weights=weights)
     except OSError as error:  # no network
-        raise NoClassifier(f"The weights of {name} could not be downloaded.", error) from error
+        raise NoClassifier(
+            f"The weights of {name} could not be downloaded.", _reason(error)
+        ) from error
     prepare = weights.transforms()
     classifier = from_module(
         model,
@@ -240,7 +241,9 @@ def _from_hub(name: str, device: torch.device) -> Classifier:
     try:
         model = timm.create_model(own or name, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:  # the hub client raises many kinds: missing, gated, cut off
-        raise NoClassifier(f"{name} could not be loaded from the model hub.", error) from error
+        raise NoClassifier(
+            f"{name} could not be loaded from the model hub.", _reason(error)
+        ) from error
     return Classifier(model, name, device=device)
 
 
@@ -302,3 +305,7 @@ def _cached_weights(name: str) -> Path | None:
         if isinstance(cached, str):
             return Path(cached)
     return None
+
+
+def _reason(error: Exception) -> str:
+    return f"The reason: {first_line(error)}."

@@ -42,9 +42,9 @@ def _free_bytes() -> float:
         return math.inf
     try:
         device = pick_device(hosting().device)
-    except ValueError:  # it is not there, which every visitor is told
+        return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
+    except (ValueError, RuntimeError):  # no such device, or none to be had: every visitor is told
         return math.inf
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
 
 
 class Line:
