@@ -68,7 +68,7 @@ def test_a_kind_counts_as_hard_once_a_mask_lost_the_label_on_it(quadrant, proble
     for kept in (0.0, 1.0):
         objective = objective_of(problem, preset, EVERY)
         objective(relax(1000 * (quadrant_mask(kept) - 0.5), 1.0))
-        objective.look_back()
+        objective.update_chances()
         chances.append(dict(zip(objective.infills.names, objective.infills.chances, strict=True)))
     nothing, needed = chances
     assert needed["noise"] < 0.6 < nothing["noise"]

@@ -268,7 +268,7 @@ def test_the_one_decisive_quadrant_is_recovered(quadrant, preset, generator):
 def test_hard_kinds_are_looked_for_after_every_tenth_step_alone(generic, monkeypatch):
     """Each look waits for the device."""
     looks = []
-    monkeypatch.setattr(Objective, "look_back", lambda objective: looks.append(objective))
+    monkeypatch.setattr(Objective, "update_chances", lambda objective: looks.append(objective))
     seen = [len(looks) for _ in optimize(generic, ExplainConfig(steps=22, resolution=8))]
     assert seen == [0] * 9 + [1] * 10 + [2] * 3
 

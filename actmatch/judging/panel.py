@@ -52,10 +52,6 @@ class Panel:
         """From now on, the promise does not hold for this mask."""
         self.rejected.add(_packed(self.problem.guidance.apply(mask)))
 
-    def was_rejected(self, mask: Tensor) -> bool:
-        """Whether `reject` was called for this mask."""
-        return _packed(self.problem.guidance.apply(mask)) in self.rejected
-
     @torch.no_grad()
     def holds(self, mask: Tensor) -> bool:
         """Whether the promise holds for a 1 x 1 x H x W mask on the backgrounds of the panel.

@@ -108,12 +108,12 @@ class Selector:
         reduced and tested next, with the passes that are left but at least `LEAST_PASSES`; tiles
         necessary in a smaller mask are not tested again. Where none has anything to spare, the
         first that was accepted is returned. If no cut up to `LARGEST_ANSWER` holds on the panel,
-        which demands more than is promised, see `left_of_whole` and `least_demanding`.
+        which demands more than is promised, see `left_of_whole` and `without_spare`.
         `Verdict.kept` is False if none is accepted. At most `ATTEMPTS` masks are tested.
         """
         start, ranking = self.select_best(candidates) or self.left_of_whole(candidates.average)
         if start is None:
-            return self.least_demanding(candidates)
+            return self.without_spare(candidates)
         left, necessary, accepted = float(MOST_PASSES), set[int](), None
         for _ in range(ATTEMPTS):
             if start is None:
@@ -146,21 +146,22 @@ class Selector:
             path=tuple(reduced.path[:-1]),
         )
 
-    def least_demanding(self, candidates: Candidates) -> Verdict:
+    def without_spare(self, candidates: Candidates) -> Verdict:
         """The verdict where no cut holds what the panel demands beyond the promise.
 
-        The panel demands no more than the promise from now on. The smallest cuts that hold there,
-        and then the best compromise, are tested as they are; none of them twice.
+        The panel demands no more than the promise from now on. Cuts that hold there, the smallest
+        first, and the best compromise if it does, are tested as they are; none of them twice.
         """
         if self.panel.promise != self.promise:
             seed = Draws.SELECT.seed(self.seed)
             self.panel = Panel(self.problem, self.promise, PANEL_DRAWS, seed)
         verdict = self.quickest(candidates, ATTEMPTS)
-        small = verdict.mask.mean().item() <= LARGEST_ANSWER
-        fresh = self.tested < ATTEMPTS and not self.panel.was_rejected(verdict.mask)
-        if verdict.kept or not (small and fresh):
-            return verdict
-        return replace(verdict, kept=self.accepts(verdict.mask))
+        mask = verdict.mask
+        if not verdict.kept:
+            small = mask.mean().item() <= LARGEST_ANSWER and self.tested < ATTEMPTS
+            verdict = replace(verdict, kept=small and self.panel.holds(mask) and self.accepts(mask))
+        core = self.core(mask, candidates.average) if verdict.kept else None
+        return replace(verdict, core=core)
 
     @default_modes()
     def is_done(self, step: Step) -> bool:

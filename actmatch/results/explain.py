@@ -104,26 +104,23 @@ def _steps(problem: Problem, config: ExplainConfig, selector: Selector | None) -
     """The steps of a search.
 
     If the promise is about drawn backgrounds and no mask holds after `FRESH_AFTER` steps, those
-    that are left begin afresh, with another seed: on hard photographs, chance decides much. Not if
-    fewer than `SELECT_EVERY` are left. Until a new start has made that many, its steps have the
-    candidates of the one before.
+    that are left begin afresh once, with another seed: on hard photographs, chance decides much.
+    Not if fewer than `SELECT_EVERY` are left. Until the new start has made that many, its steps
+    have the candidates of the one before.
     """
-    made, fresh = 0, config
-    earlier: Candidates | None = None
-    while True:
-        for step in optimize(problem, fresh):
-            young = step.index < SELECT_EVERY
-            seen = earlier if earlier and young else step.candidates
-            yield replace(step, index=made + step.index, candidates=seen)
-            left = config.steps - made - step.index
-            if step.index < FRESH_AFTER or step.last or left < SELECT_EVERY or selector is None:
-                continue
-            if not (selector.promise.gray_alone or selector.selected):
-                break
-        else:
-            return
-        made, earlier = made + step.index, step.candidates
-        fresh = replace(config, steps=left, seed=(config.seed + made) % 2**31)
+    for step in optimize(problem, config):
+        yield step
+        left = config.steps - step.index
+        if step.last or step.index != FRESH_AFTER or left < SELECT_EVERY or selector is None:
+            continue
+        if not (selector.promise.gray_alone or selector.selected):
+            break
+    else:
+        return
+    fresh = replace(config, steps=left, seed=(config.seed + FRESH_AFTER) % 2**31)
+    for new in optimize(problem, fresh):
+        seen = new.candidates if new.index >= SELECT_EVERY else step.candidates
+        yield replace(new, index=FRESH_AFTER + new.index, candidates=seen)
 
 
 def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:

@@ -145,7 +145,7 @@ class Objective:
             priors,
         )
 
-    def look_back(self) -> None:
+    def update_chances(self) -> None:
         """Draw hard kinds of background more often from now on; waits for the device."""
         if self.draws:
             self.infills.update_chances()

@@ -176,7 +176,7 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
         last = index == config.steps
         if index % CHECK_EVERY == 0:  # the only synchronization with the device
             last = last or bool(control.stale >= config.patience)
-            objective.look_back()
+            objective.update_chances()
         yield Step(
             index,
             mask.hard,
