@@ -108,9 +108,8 @@ class Trial(NamedTuple):
 
     def meets(self, promise: Promise) -> bool:
         """Whether the label is kept on as large a share of these draws as a promise demands."""
-        margins = self.margins[:, None]
-        slacks = [demand.slack(self.drawn.kinds, margins) for demand in promise.demands()]
-        return all(slack is None or bool(slack[0] >= 0) for slack in slacks)
+        slacks = promise.demanded(self.drawn.kinds, self.margins[:, None])
+        return all(bool(slack[0] >= 0) for slack in slacks)
 
 
 class PromiseTest:

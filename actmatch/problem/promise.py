@@ -125,6 +125,10 @@ class Promise:
             parts.append(evidence.log_ratio - math.log(self.confidence))
         if self.necessary and evidence.leftover is not None:
             parts.append(-evidence.leftover)
-        slacks = (demand.slack(evidence.kinds, evidence.margins) for demand in self.demands())
-        parts += [slack for slack in slacks if slack is not None]
+        parts += self.demanded(evidence.kinds, evidence.margins)
         return torch.stack(parts).amin(0)
+
+    def demanded(self, drawn: tuple[str, ...], margins: Tensor) -> list[Tensor]:
+        """The slack of each demand of which a kind was drawn; see `Demand.slack`."""
+        slacks = (demand.slack(drawn, margins) for demand in self.demands())
+        return [slack for slack in slacks if slack is not None]
