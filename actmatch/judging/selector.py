@@ -94,8 +94,7 @@ class Selector:
         self.problem = problem
         self.promise = config.promise or Promise()
         self.shape, self.seed = config.shape, config.seed
-        strict = beyond(self.promise, PANEL_FLOOR)
-        self.panel = Panel(problem, strict, PANEL_DRAWS, Draws.SELECT.seed(self.seed))
+        self.panel = self._panel(beyond(self.promise, PANEL_FLOOR))
         self.tested = 0
         self.selected: Selected | None = None
 
@@ -153,8 +152,7 @@ class Selector:
         first, and the best compromise if it does, are tested as they are; none of them twice.
         """
         if self.panel.promise != self.promise:
-            seed = Draws.SELECT.seed(self.seed)
-            self.panel = Panel(self.problem, self.promise, PANEL_DRAWS, seed)
+            self.panel = self._panel(self.promise)
         verdict = self.quickest(candidates, ATTEMPTS)
         mask = verdict.mask
         if not verdict.kept:
@@ -162,6 +160,10 @@ class Selector:
             verdict = replace(verdict, kept=small and self.panel.holds(mask) and self.accepts(mask))
         core = self.core(mask, candidates.average) if verdict.kept else None
         return replace(verdict, core=core)
+
+    def _panel(self, promise: Promise) -> Panel:
+        """The panel on which masks are selected, with what it demands."""
+        return Panel(self.problem, promise, PANEL_DRAWS, Draws.SELECT.seed(self.seed))
 
     @default_modes()
     def is_done(self, step: Step) -> bool:
