@@ -125,15 +125,15 @@ class Objective:
                 fidelity = fidelity + term
         terms["total"] = priors + fidelity
         with torch.no_grad():
+            margins = losses.margin(response.logits, target)
             if infills:
-                self.infills.note(infills.kinds, losses.margin(drawn, target) >= 0)
+                kept = margins[self.shown - self.draws : self.shown] >= 0
+                self.infills.note(infills.kinds, kept)
             match = losses.similarity(
                 self.original.activations[-1], explained.activations[-1]
             ).mean()
             log_probability = explained.logits.log_softmax(-1)[:, target]
-            slack, held = self.promise_held(
-                -terms["total"], log_probability, response.logits, infills
-            )
+            slack, held = self.promise_held(-terms["total"], log_probability, margins, infills)
         return Outcome(
             terms,
             log_probability.exp().mean(),
@@ -151,20 +151,19 @@ class Objective:
             self.infills.update_chances()
 
     def promise_held(
-        self, slack: Tensor, log_probability: Tensor, logits: Tensor, infills: Infills | None
+        self, slack: Tensor, log_probability: Tensor, margins: Tensor, infills: Infills | None
     ) -> tuple[Tensor, Tensor]:
         """By how much the promise holds on a step's composites, and on what share of them.
 
         Args:
             slack: the value to return without a promise.
             log_probability: of the target on each composite that is matched.
-            logits: rows x K, of all composites.
+            margins: of all composites, one per row.
             infills: drawn at this step.
         """
         promise = self.config.promise
         if promise is None:
             return slack, torch.zeros_like(slack)
-        margins = losses.margin(logits, self.problem.target)
         ratio = log_probability - self.problem.log_probability
         names = (infills.kinds if infills else ()) if self.gray_drawn else ("gray",)
         shown, rest = margins[: self.shown], margins[self.shown :] if self.complement else None
