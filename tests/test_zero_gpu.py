@@ -252,7 +252,7 @@ def test_a_slider_that_is_moved_is_heard_within_a_second(spaces):
 
 
 def test_a_visitor_who_leaves_is_heard_within_a_second(spaces, quadrant):
-    """Between two answers of the classifier, whatever it is asked for."""
+    """The run ends the next time it asks the classifier for anything."""
 
     @long_run("a toy", dict())
     def run(session, asked):

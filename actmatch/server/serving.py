@@ -153,7 +153,7 @@ class Sessions:
         return True
 
 
-def refuse_misfits(blocks: gr.Blocks) -> None:
+def refuse_misfits(blocks: Any) -> None:
     """Turn requests away that fit no event of a screen; Gradio prints what was sent with them."""
     queue = blocks._queue
     push = queue.push
@@ -167,7 +167,7 @@ def refuse_misfits(blocks: gr.Blocks) -> None:
             raise HTTPException(422, TOO_FEW.format(needed=needed, given=given))
         return await push(body, *arguments, **named)
 
-    queue.push = pushed  # type: ignore[method-assign]
+    queue.push = pushed
 
 
 def _fetch_nothing(block: Any) -> None:
