@@ -148,18 +148,22 @@ class Selector:
     def without_spare(self, candidates: Candidates) -> Verdict:
         """The verdict where no cut holds what the panel demands beyond the promise.
 
-        The panel demands no more than the promise from now on. Cuts that hold there, the smallest
-        first, and the best compromise if it does, are tested as they are; none of them twice.
+        Cuts that hold the promise itself, the smallest first, and the best compromise if it does,
+        are tested as they are; none of them twice.
         """
-        if self.panel.promise != self.promise:
-            self.panel = self._panel(self.promise)
-        verdict = self.quickest(candidates, ATTEMPTS)
+        self.demand_no_more()
+        verdict = self._first_accepted(candidates, ATTEMPTS)
         mask = verdict.mask
         if not verdict.kept:
             small = mask.mean().item() <= LARGEST_ANSWER and self.tested < ATTEMPTS
             verdict = replace(verdict, kept=small and self.panel.holds(mask) and self.accepts(mask))
         core = self.core(mask, candidates.average) if verdict.kept else None
         return replace(verdict, core=core)
+
+    def demand_no_more(self) -> None:
+        """From now on, the panel demands the promise itself and nothing beyond it."""
+        if self.panel.promise != self.promise:
+            self.panel = self._panel(self.promise)
 
     def _panel(self, promise: Promise) -> Panel:
         """The panel on which masks are selected, with what it demands."""
@@ -287,8 +291,17 @@ class Selector:
         logits = cut(ranking, mask.mean().item())
         return Verdict(mask, logits.sigmoid()[None, None], kept)
 
-    def quickest(self, candidates: Candidates, attempts: int = HURRIED) -> Verdict:
-        """As `smallest`, in a hurry: masks are not reduced, and the first accepted one returned."""
+    def quickest(self, candidates: Candidates) -> Verdict:
+        """As `smallest`, in a hurry: masks are not reduced, and the first accepted one returned.
+
+        At most `HURRIED` masks are tested.
+        """
+        if self.select_best(candidates) is None:
+            self.demand_no_more()
+        return self._first_accepted(candidates, HURRIED)
+
+    def _first_accepted(self, candidates: Candidates, attempts: int) -> Verdict:
+        """The verdict on the first mask that is accepted, the smallest first; or the compromise."""
         mask, ranking = self.select_best(candidates) or (None, candidates.average)
         for _ in range(attempts):
             if mask is None:
