@@ -20,7 +20,8 @@ from toys import (
     tiny_model,
 )
 
-from actmatch.classifiers.classifier import Classifier, fold_batch_norm
+from actmatch.classifiers.classifier import Classifier
+from actmatch.classifiers.frozen import PointwiseConv2d, fold_batch_norm, on_onednn
 
 FAMILIES = {
     "test_resnet": {},
@@ -136,6 +137,40 @@ def test_convolutions_over_images_are_laid_out_channels_last_and_those_over_volu
     assert laid.conv1[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(laid.volume.weight, model.volume.weight)
     assert laid.volume.weight.is_contiguous()
+
+
+def pointwise(bias: bool = True) -> tuple[nn.Conv2d, nn.Module]:
+    """A convolution with a 1 x 1 kernel, and the same one made fast."""
+    conv = nn.Conv2d(5, 7, 1, bias=bias)
+    return conv, on_onednn(nn.Sequential(copy.deepcopy(conv)))[0]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_pointwise_convolution_answers_as_before_and_has_its_gradient(bias, count):
+    conv, fast = pointwise(bias)
+    assert type(fast) is PointwiseConv2d
+    maps = torch.rand(count, 5, 6, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert torch.allclose(fast(maps), conv(maps), atol=1e-6)
+    slopes = [torch.autograd.grad(net(maps).square().sum(), maps)[0] for net in (conv, fast)]
+    assert torch.allclose(*slopes, atol=1e-5)
+
+
+def test_a_pointwise_convolution_takes_single_maps_and_other_precisions():
+    conv, fast = pointwise()
+    assert torch.allclose(fast(torch.ones(5, 6, 4)), conv(torch.ones(5, 6, 4)), atol=1e-6)
+    assert fast.double()(torch.ones(1, 5, 6, 4).double()).dtype == torch.float64
+
+
+def test_only_plain_pointwise_convolutions_are_made_fast():
+    plain = nn.Conv2d(4, 4, 1)
+    others = [
+        nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 1, stride=2), nn.Conv2d(4, 4, 1, padding=1),
+        nn.Conv2d(4, 4, 1, groups=2), nn.Conv2d(4, 4, 1, dilation=2), nn.ConvTranspose2d(4, 4, 1),
+    ]  # fmt: skip
+    kinds = [type(net) for net in others]
+    fast = on_onednn(nn.Sequential(plain, *others))
+    assert [type(net) for net in fast] == [PointwiseConv2d, *kinds]
 
 
 def test_a_network_that_does_not_take_the_size_says_so():

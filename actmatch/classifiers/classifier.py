@@ -8,13 +8,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import first_line
 from .channels import (
@@ -27,12 +25,12 @@ from .channels import (
     shown_first,
     unfit,
 )
+from .frozen import frozen, made_fast
 from .labels import Labels, imagenet_labels, numbered_labels, unique, yes_or_no
 from .origin import Origin, weights_sha256
 from .staged import Staged
 
 FORWARD = 1 / 3  # cost of a forward pass, in forward and backward passes
-FOLD_TOLERANCE = 1e-4  # largest change of a logit by folding
 
 
 class Response(NamedTuple):
@@ -64,8 +62,8 @@ class Classifier(nn.Module):
     """A frozen model with timm's interface and its normalization inside.
 
     The model is copied, put in eval mode without gradients and in-place operations, and laid out
-    channels_last; its BatchNorm is folded into the convolutions if the logits stay the same. The
-    single output z of a model that says yes or no becomes the two logits (0, z).
+    channels_last; its BatchNorm is folded into the convolutions if the logits stay the same
+    (`frozen`). The single output z of a model that says yes or no becomes the two logits (0, z).
 
     Args:
         class_names: one per output; by default those of ImageNet if their number fits, else
@@ -121,13 +119,12 @@ class Classifier(nn.Module):
         for key in ("mean", "std"):
             value = torch.tensor(self.data_config[key], dtype=torch.float32)
             self.register_buffer(key, value.view(1, -1, 1, 1))
-        model = _without_inplace(copy.deepcopy(model).float().eval().cpu())
-        model.requires_grad_(False)
+        model = frozen(model)
         self.origin = Origin(weights_sha256=weights_sha256(_plain(model).state_dict()))
         random = torch.Generator().manual_seed(0)
         probe = torch.rand(1, self.channels, *self.size, generator=random, dtype=torch.float32)
         with run_errors_in_words(name, (self.channels, *self.size)), torch.no_grad():
-            self.model = _channels_last(fold_batch_norm(model, probe))
+            self.model = made_fast(model, probe)
             final, stages = self.features(probe)
             response = self.response(final, stages)
             outputs = self.model.forward_head(final).shape[-1]
@@ -266,41 +263,6 @@ def run_errors_in_words(name: str, size: Sequence[int]) -> Iterator[None]:
         ) from error
 
 
-def fold_batch_norm(model: Any, probe: Tensor) -> nn.Module:
-    """The eval-mode model with every adjacent Conv2d and BatchNorm2d folded into one convolution.
-
-    Adjacent children of a module are assumed to follow one another in the forward pass; those with
-    hooks, which read their outputs, stay. If the logits of `probe` then differ by more than 1e-4,
-    the original model is returned.
-    """
-    folded = copy.deepcopy(model)
-    for parent in list(folded.modules()):
-        children = list(parent.named_children())
-        for (conv_name, conv), (norm_name, norm) in pairwise(children):
-            if not _foldable(conv, norm):
-                continue
-            plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
-            plain.load_state_dict(norm.state_dict(), strict=False)
-            setattr(parent, conv_name, fuse_conv_bn_eval(conv, plain))
-            setattr(parent, norm_name, getattr(norm, "act", nn.Identity()))
-    with torch.no_grad():
-        before, after = model(probe), folded(probe)
-    close = before.shape == after.shape and (before - after).abs().max() <= FOLD_TOLERANCE
-    return folded.requires_grad_(False) if close else model
-
-
-def _foldable(conv: Any, norm: Any) -> bool:
-    from timm.layers import BatchNormAct2d
-
-    plain_conv = type(conv) is nn.Conv2d or type(conv).__name__ == "Conv2dSame"
-    plain_norm = type(norm) in (nn.BatchNorm2d, BatchNormAct2d)
-    if not (plain_conv and plain_norm and norm.track_running_stats):
-        return False
-    if conv._forward_hooks or norm._forward_hooks:
-        return False
-    return norm.affine and conv.out_channels == norm.num_features
-
-
 def _check_finite(name: str, classifier: Classifier, response: Response) -> None:
     """Check that a classifier has finite weights and a finite response.
 
@@ -335,29 +297,10 @@ def _plain(model: Any) -> Any:
     return model.model if isinstance(model, Staged) else model
 
 
-def _channels_last(model: nn.Module) -> nn.Module:
-    """The model with its convolutions over images laid out channels_last; others stay as they are.
-
-    `Module.to` refuses a model that has a Conv3d as well, as lambda layers have.
-    """
-    for weights in chain(model.parameters(), model.buffers()):
-        if weights.ndim == 4:
-            weights.data = weights.data.to(memory_format=torch.channels_last)
-    return model
-
-
 def sharing_copy(module: Any) -> Any:
     """A copy of a module and those within it that shares the parameters and buffers."""
     tensors = [*module.parameters(), *module.buffers()]
     return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
-
-
-def _without_inplace(model: Any) -> Any:
-    """The model without in-place activations, which would overwrite the maps it returns."""
-    for module in model.modules():
-        if getattr(module, "inplace", False) is True:
-            module.inplace = False
-    return model
 
 
 def _layer_names(model: Any, count: int) -> tuple[str, ...]:
