@@ -9,7 +9,7 @@ from toys import SIDE, nothing_there, quadrant_mask, random_pixels, two_tiles
 from actmatch import Guidance, Promise
 from actmatch.classifiers.classifier import FORWARD
 from actmatch.judging.acceptance import put_to_trial
-from actmatch.judging.panel import AT_ONCE, LEARNED, Panel
+from actmatch.judging.panel import LEARNED, Panel
 from actmatch.problem.answers import evidence_on
 from actmatch.problem.backgrounds import kinds
 from actmatch.problem.infill import draw
@@ -92,8 +92,19 @@ def test_no_mask_is_asked_twice(quadrant, problem):
 def test_where_the_masks_before_did_worst_a_mask_is_asked_first(quadrant, problem):
     problem = problem.metered()
     panel = Panel(problem, EVERY, 4, 0)
-    panel.holds(quadrant_mask(1))  # black is darkest
-    assert passes_of(problem.classifier, lambda: panel.holds(quadrant_mask(0.5))) == AT_ONCE
+    panel.holds(quadrant_mask(1))  # gray and black are darkest
+    assert passes_of(problem.classifier, lambda: panel.holds(quadrant_mask(0.5))) == 1 + 2
+
+
+def test_gray_is_asked_of_every_part_even_where_other_backgrounds_are_harder(quadrant, problem):
+    asked = []
+    panel = Panel(problem, Promise(confidence=0.5, keep_rate=0.1, pooled=True), 4, 0)
+    assert panel.holds(quadrant_mask(1))
+    panel.latest[:] = torch.arange(len(panel.latest)).flip(0)  # gray is the easiest
+    evaluated = panel._updated
+    panel._updated = lambda mask, rows, *rest: asked.extend(rows) or evaluated(mask, rows, *rest)
+    assert panel.still_holds(quadrant_mask(15 / 16), 5)
+    assert len(asked) == 5 and panel.gray in asked
 
 
 def test_draws_of_random_kinds_join_and_what_held_is_asked_again(quadrant, problem):

@@ -11,7 +11,7 @@ from ..problem.infill import Infills
 from ..problem.problem import Problem
 from ..problem.promise import Evidence, Promise
 
-AT_ONCE = 3  # backgrounds in one forward pass
+AT_ONCE = 4  # backgrounds in one forward pass, at most
 LEARNED = 24  # most draws added to a panel at once
 
 
@@ -31,7 +31,7 @@ class Panel:
         self.failed: set[bytes] = set()
         self.rejected: set[bytes] = set()
         self.latest = problem.pixels.new_zeros(len(self.drawn))  # latest margin on each background
-        self.latest[list(self.drawn.kinds).index("gray")] = -torch.inf  # gray is evaluated first
+        self.gray = self.drawn.kinds.index("gray")
         self.held = torch.full_like(self.latest, torch.inf)  # margins of the latest mask that held
 
     def add(self, drawn: Infills, margins: Tensor) -> None:
@@ -90,6 +90,8 @@ class Panel:
         lost = self.held < 0
         order = self.latest.where(~lost, torch.inf).argsort(stable=True)
         order = order[: min(hardest, int((~lost).sum()))]
+        if self.gray not in order:
+            order[-1] = self.gray
         assumed = self._assumed(self.held.where(lost, torch.inf))
         evidence = self._evaluated(part, order, assumed)
         if evidence is None:
@@ -109,20 +111,22 @@ class Panel:
 
     def _evaluated(self, mask: Tensor, order: Tensor, evidence: Evidence) -> Evidence | None:
         """The evidence updated on some backgrounds in this order; None if the promise breaks."""
-        for start in range(0, len(order), AT_ONCE):
-            rows = order[start : start + AT_ONCE].tolist()
-            evidence = self._updated(mask, rows, evidence, not start)
+        start, size = 0, 1
+        while start < len(order):
+            evidence = self._updated(mask, order[start : start + size].tolist(), evidence)
             if self.promise.slack(evidence)[0] < 0:
                 return None
+            start, size = start + size, min(2 * size, AT_ONCE)
         return evidence
 
-    def _updated(self, mask: Tensor, rows: list[int], evidence: Evidence, first: bool) -> Evidence:
-        """The evidence with the measured margins in some rows, and at first the complement's."""
-        leftover = first and self.promise.necessary
+    def _updated(self, mask: Tensor, rows: list[int], evidence: Evidence) -> Evidence:
+        """The evidence with the measured margins in some rows, and with gray the complement's."""
+        leftover = self.gray in rows and self.promise.necessary
         measured = evidence_on(self.problem, mask, self.drawn[rows], leftover)
         evidence.margins[rows] = measured.margins
         self.latest[rows] = measured.margins[:, 0]
-        self.latest[evidence.kinds.index("gray")] = -torch.inf
+        if self.gray in rows:
+            self.latest[self.gray] = self.promise.on_gray.slack(measured)[0]
         log_ratio = torch.minimum(evidence.log_ratio, measured.log_ratio)
         return evidence._replace(
             log_ratio=log_ratio, leftover=measured.leftover if leftover else evidence.leftover
