@@ -24,7 +24,8 @@ from .panel import Panel
 
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
 SMALL = 0.25  # share of the pixels above which a search continues for longer
-PANEL_DRAWS = 12  # of each random kind
+PANEL_DRAWS = 12  # of each random kind, where the promise is about the mean over all kinds
+EACH_DRAWS = 24  # the same, where it is about each kind
 PANEL_FLOOR = 0.3  # added to the floor on the panel, which has few draws of each kind
 AMPLE_FLOOR = 0.2  # the same for the draws of a test that is passed with something to spare
 ATTEMPTS = 6  # masks that are tested at most
@@ -167,7 +168,8 @@ class Selector:
 
     def _panel(self, promise: Promise) -> Panel:
         """The panel on which masks are selected, with what it demands."""
-        return Panel(self.problem, promise, PANEL_DRAWS, Draws.SELECT.seed(self.seed))
+        draws = PANEL_DRAWS if promise.pooled else EACH_DRAWS
+        return Panel(self.problem, promise, draws, Draws.SELECT.seed(self.seed))
 
     @default_modes()
     def is_done(self, step: Step) -> bool:
