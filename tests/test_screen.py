@@ -128,7 +128,7 @@ def test_the_shape_is_in_the_link_the_command_and_the_program():
     given = shared(ExplainConfig(pieces=5, grain=12))
     said = [share_row.text_of(name, given)["value"] for name in ("link", "command", "program")]
     assert said[0] == "?pieces=5&grain=12"
-    assert "--setting pieces=5 --setting grain=12" in said[1]
+    assert "--pieces 5 --grain 12" in said[1]
     assert "ExplainConfig(pieces=5, grain=12)" in said[2]
 
 

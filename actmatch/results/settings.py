@@ -23,7 +23,8 @@ CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.nam
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
 TUPLES = ("distances", "layer_weights")
 # Settings that have options of their own on the command line.
-OPTIONS = ("preset", "target", "seed", "fit", "area", "generator", "start", "steps")
+OPTIONS = ("preset", "target", "seed", "fit", "area", "steps", "pieces", "grain", "generator",
+           "start")  # fmt: skip
 MOST_PARAMETERS, LONGEST = 100, 500  # of a link, and letters of one of its values
 LARGEST = 1e12  # number that is read as one
 PHOTO, OTHER, OUT = "photo.jpg", "other.jpg", "out"
