@@ -17,7 +17,7 @@ from ..classifiers.zoo import DEFAULT_CLASSIFIER, check_device
 from ..problem.config import ExplainConfig, Weights
 
 WEIGHT = "weight."  # before the name of a term, in a link
-AGAINST = "against"  # in a link: the class not meant, empty for the strongest rival
+AGAINST: Final = "against"  # in a link: the class not meant, empty for the strongest rival
 MASK = "mask"  # in a link: the code of a mask, as `mask_code` writes it
 CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.name != "weights")
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
