@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toys import SIDE, quadrant_mask
+from toys import SIDE, quadrant_mask, quadrant_pixels
 
 from actmatch import ExplainConfig
 from actmatch.evidence.frontier import POINTS, measure_frontier
+from actmatch.images.photograph import to_image
+from actmatch.judging.selector import LARGEST_ANSWER
 from actmatch.results.explain import explain
 
 
@@ -100,3 +102,11 @@ def test_the_report_of_a_run_holds_its_frontier(quadrant, photograph):
     assert len(points) > 1
     assert [point["area"] for point in points] == sorted(point["area"] for point in points)
     assert len(result.frontier.masks) == len(points)
+
+
+def test_where_no_promise_is_kept_larger_masks_are_measured_as_well(quadrant):
+    config = ExplainConfig(target="never", steps=4, resolution=8)
+    found = explain(quadrant, to_image(quadrant_pixels()[0]), config)
+    assert found.promise_kept is False
+    areas = [point.area for point in found.frontier.points]
+    assert areas[0] < found.card.area < areas[-1] <= LARGEST_ANSWER
