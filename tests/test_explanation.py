@@ -16,6 +16,7 @@ from PIL import Image
 from toys import same_state, state_of
 
 from actmatch import ExplainConfig, adopt, explain_steps
+from actmatch.evidence.keep_rate import counted
 from actmatch.problem.config import PRESETS
 from actmatch.problem.problem import pose_photograph
 from actmatch.results.explain import explain
@@ -516,6 +517,15 @@ def test_a_promise_that_a_stopped_search_did_not_keep_is_to_be_searched_for_to_t
     assert "before the search was stopped." in stopped.promise_sentence
     assert stopped.promise_sentence.endswith("Let the search run to its end.")
     assert stopped.instead == ()
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"), [(48, "for its size: 10 of 10."), (33, "7 of 10."), (2, "hardly any")]
+)
+def test_what_the_best_mask_holds_on_is_said_in_tenths(result, kept, words):
+    card = dataclasses.replace(result.card, keep_rate=(counted("noise", kept, 50),))
+    broken = dataclasses.replace(result, card=card, promise_kept=False)
+    assert words in broken.promise_outcome
 
 
 def test_a_promise_that_is_kept_asks_for_nothing_else(result):

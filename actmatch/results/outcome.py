@@ -60,12 +60,14 @@ def promise_sentence(
         return f"{config.preset}: {sentence}"
     if kept:
         return f"Promise kept ({config.preset}): {sentence}"
-    held = f"{round(10 * card.pooled.rate)} of 10"
+    tenths = round(10 * card.pooled.rate)
+    held = f"{tenths} of 10"
     if searched:
+        best = f"This is the one that holds on most backgrounds for its size: {held}."
         found = (
             f"no mask of at most {percent(LARGEST_ANSWER)} of the pixels was found that keeps it"
             f"{' before the search was stopped' if stopped else ''}. "
-            f"This is the one that holds on most backgrounds for its size: {held}."
+            f"{best if tenths else 'The one shown holds on hardly any background.'}"
         )
     else:
         found = f"{sentence} This mask holds on {held} backgrounds."
