@@ -11,6 +11,7 @@ from toys import SIDE, quadrant_mask, quadrant_pixels
 
 from actmatch import ExplainConfig
 from actmatch.evidence.frontier import POINTS, measure_frontier
+from actmatch.evidence.keep_rate import Rate
 from actmatch.images.photograph import to_image
 from actmatch.judging.selector import LARGEST_ANSWER
 from actmatch.results.explain import explain
@@ -94,6 +95,16 @@ def test_the_answer_is_measured_in_any_case(quadrant, problem):
     assert torch.equal(frontier.masks[-1], answer[0, 0].bool())
     alone = measure_frontier(problem, [], 0, answer)
     assert len(alone.points) == 1
+
+
+def test_what_is_known_of_the_answer_goes_before_a_few_draws(problem):
+    masks, answer = [quadrant_mask(1.0), quadrant_mask(0.25)], quadrant_mask(0.5)
+    known = Rate(0.7, 0.6, 0.8)
+    points = measure_frontier(problem, masks, 0, answer, known).points
+    drawn = measure_frontier(problem, masks, 0, answer).points
+    assert (points[1].keep_rate, points[1].low, points[1].high) == known
+    assert (points[0], points[2]) == (drawn[0], drawn[2])
+    assert points[1][:3] == drawn[1][:3]
 
 
 def test_the_report_of_a_run_holds_its_frontier(quadrant, photograph):

@@ -170,7 +170,7 @@ def _scored(
         pictures=measured.pictures,
         promise_kept=verdict.kept if config.promise else None,
         irreducible=None,
-        frontier=measure_frontier(problem, [*seen], seed, verdict.mask),
+        frontier=measure_frontier(problem, [*seen], seed, verdict.mask, measured.card.pooled),
         history=(),
         config=config,
         classifier=problem.classifier.name,

@@ -70,7 +70,7 @@ class Timeline(Tab):
         """The frontier."""
         gr.Markdown(
             "## What each size achieves\nFull points keep the label on gray, hollow ones lose "
-            "it; lines are 95 % intervals. Click one to see its mask."
+            "it; lines are 95\u00a0% intervals. Click one to see its mask."
         )
         self.frontier = gr.HTML(
             label="Backgrounds held against kept area",
