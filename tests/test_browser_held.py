@@ -90,7 +90,7 @@ def test_both_outlines_are_seen_and_the_slider_picks_a_mask_at_once(visit):
     taken.get_by_text(f"Keeping {kept}\u00a0% of the pixels").wait_for()
 
 
-def test_the_slider_says_where_no_mask_holds_and_leaves_the_one_that_is_shown(visit):
+def test_where_no_mask_holds_the_slider_says_so_and_a_button_asks_for_both_classes(visit):
     page = explained(visit, WRONG)
     open_tab(page, "Timeline")
     picture = page.locator("#am-seen-moment img")
@@ -99,6 +99,11 @@ def test_the_slider_says_where_no_mask_holds_and_leaves_the_one_that_is_shown(vi
     before = picture.get_attribute("src")
     assert hold(page, 99).startswith("No mask of this run holds on 99 % of backgrounds; the best")
     assert picture.get_attribute("src") == before
+    page.get_by_role("button", name="Explain tiger or lion as one").click()
+    page.wait_for_selector("#am-status .am-progress", timeout=MINUTE)
+    sync_api.expect(page.locator("#am-target input")).to_have_value("tiger|lion", timeout=MINUTE)
+    said = page.locator("#am-status .am-sentence").get_by_text("tiger or lion")
+    said.wait_for(timeout=4 * MINUTE)
 
 
 def test_the_shape_of_a_link_is_on_its_sliders_and_a_preset_sets_it(visit):

@@ -168,12 +168,12 @@ def test_classifier_and_device_are_handed_on(asked, run):
 
 def test_options_reach_the_config(asked, run):
     options = dict(preset="smallest", steps="2", seed="9", fit="letterbox", generator="unet",
-                   start="none", target="1", setting="pieces=5")  # fmt: skip
+                   start="none", target="1", pieces="5", grain="3", setting="draws=4")  # fmt: skip
     status, config = run(
         "--quiet", *(each for name in options for each in (f"--{name}", options[name]))
     )
     assert status == 0
-    expected = options | dict(steps=2, seed=9, pieces=5)
+    expected = options | dict(steps=2, seed=9, pieces=5, grain=3, draws=4)
     del expected["setting"]
     assert config.items() >= expected.items()
 
@@ -233,6 +233,7 @@ def test_weights_and_any_other_setting_can_be_given_one_by_one(asked, run):
         (["--weight", "aera=1"], "Did you mean 'area'"),
         (["--target", "bright|zebra"], "no class named 'zebra'"),
         (["--target", "bright|"], "two or more classes with | between them"),
+        (["--target", "bright|1|0"], "bright is twice in bright|1|0"),
         (["--target", "bright|never", "--against", "dark"], "between two single classes"),
         (["--against", "bright"], "must be another than bright"),
         (["--against", "zebra"], "no class named 'zebra'"),
@@ -266,6 +267,10 @@ def test_a_bad_option_exits_with_2_and_one_sentence(
         ),
         (["--steps", "many"], "steps must be a whole number from 0 to 2000; got 'many'"),
         (["--area", "1"], "area must be a number from 0.002 to 0.95; got 1"),
+        (["--pieces", "99"], "pieces must be a whole number from 0 to 20; got 99"),
+        (["--pieces", "few"], "pieces must be a whole number from 0 to 20; got 'few'"),
+        (["--grain", "0"], "grain must be a whole number from 1 to 32; got 0"),
+        (["--setting", "grain=3"], "--setting takes no grain: use --grain"),
         (["--no-such-option"], "No such option: --no-such-option"),
         (["--seed"], "'--seed' requires an argument"),
         (["--similar-to", "b.png", "--against", "dark"], "give one of them"),

@@ -16,6 +16,8 @@ from PIL import Image
 from toys import same_state, state_of
 
 from actmatch import ExplainConfig, adopt, explain_steps
+from actmatch.evidence.keep_rate import counted
+from actmatch.problem.config import PRESETS
 from actmatch.problem.problem import pose_photograph
 from actmatch.results.explain import explain
 from actmatch.results.explanation import CORE_FILE, FILES
@@ -493,3 +495,38 @@ def test_where_the_promise_is_not_kept_a_sentence_says_why_and_what_to_try(quadr
     assert f"{held} of 10" in sentence
     assert words in sentence
     assert "Try " in sentence
+
+
+@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.promise])
+def test_an_easier_promise_demands_nothing_that_the_broken_one_does_not(result, preset):
+    config = ExplainConfig(preset=preset)
+    broken = dataclasses.replace(result, config=config, promise_kept=False)
+    for ask in broken.instead:
+        assert ask.setting == "preset"
+        assert f"the promise {broken.instead[0].value}" in broken.promise_sentence
+        easier, promise = PRESETS[ask.value].promise, config.promise
+        assert easier.gray_alone or not promise.gray_alone
+        assert easier != promise
+        assert easier.keep_rate <= promise.keep_rate
+        assert easier.necessary <= promise.necessary
+    assert bool(broken.instead) == (preset != "smallest")
+
+
+def test_a_promise_that_a_stopped_search_did_not_keep_is_to_be_searched_for_to_the_end(result):
+    stopped = dataclasses.replace(result, promise_kept=False, stopped=True)
+    assert "before the search was stopped." in stopped.promise_sentence
+    assert stopped.promise_sentence.endswith("Let the search run to its end.")
+    assert stopped.instead == ()
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"), [(48, "for its size: 10 of 10."), (33, "7 of 10."), (2, "hardly any")]
+)
+def test_what_the_best_mask_holds_on_is_said_in_tenths(result, kept, words):
+    card = dataclasses.replace(result.card, keep_rate=(counted("noise", kept, 50),))
+    broken = dataclasses.replace(result, card=card, promise_kept=False)
+    assert words in broken.promise_outcome
+
+
+def test_a_promise_that_is_kept_asks_for_nothing_else(result):
+    assert dataclasses.replace(result, promise_kept=True).instead == ()

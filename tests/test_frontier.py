@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toys import SIDE, quadrant_mask
+from toys import SIDE, quadrant_mask, quadrant_pixels
 
 from actmatch import ExplainConfig
 from actmatch.evidence.frontier import POINTS, measure_frontier
+from actmatch.evidence.keep_rate import Rate
+from actmatch.images.photograph import to_image
+from actmatch.judging.selector import LARGEST_ANSWER
 from actmatch.results.explain import explain
 
 
@@ -94,9 +97,27 @@ def test_the_answer_is_measured_in_any_case(quadrant, problem):
     assert len(alone.points) == 1
 
 
+def test_what_is_known_of_the_answer_goes_before_a_few_draws(problem):
+    masks, answer = [quadrant_mask(1.0), quadrant_mask(0.25)], quadrant_mask(0.5)
+    known = Rate(0.7, 0.6, 0.8)
+    points = measure_frontier(problem, masks, 0, answer, known).points
+    drawn = measure_frontier(problem, masks, 0, answer).points
+    assert (points[1].keep_rate, points[1].low, points[1].high) == known
+    assert (points[0], points[2]) == (drawn[0], drawn[2])
+    assert points[1][:3] == drawn[1][:3]
+
+
 def test_the_report_of_a_run_holds_its_frontier(quadrant, photograph):
     result = explain(quadrant, photograph, ExplainConfig(preset="smallest", steps=15, resolution=8))
     points = json.loads(json.dumps(result.report()["frontier"]))
     assert len(points) > 1
     assert [point["area"] for point in points] == sorted(point["area"] for point in points)
     assert len(result.frontier.masks) == len(points)
+
+
+def test_where_no_promise_is_kept_larger_masks_are_measured_as_well(quadrant):
+    config = ExplainConfig(target="never", steps=4, resolution=8)
+    found = explain(quadrant, to_image(quadrant_pixels()[0]), config)
+    assert found.promise_kept is False
+    areas = [point.area for point in found.frontier.points]
+    assert areas[0] < found.card.area < areas[-1] <= LARGEST_ANSWER

@@ -331,24 +331,29 @@ def test_the_classes_of_a_photograph_are_explained_whatever_the_target(quadrant,
 
 
 @pytest.mark.parametrize(
-    ("target", "likely", "sentence"),
+    ("target", "likely", "sentence", "asks"),
     [
         (EITHER, {"bright or never": 0.5, "dark": 0.4, "dim": 0.01},
-         "Try these classes as one target (bright|never|dark)."),
+         "Try these classes as one target (bright|never|dark).",
+         [("target", "bright|never|dark", "Explain bright or never or dark as one")]),
         (EITHER, {"bright or never": 0.5, "dark": 0.4},
-         "Try the promise confident, more steps, or another class."),
+         "Try more steps, or another class.", []),
         ("bright", {"bright": 0.5, "dark": 0.4, "never": 0.01},
          "Try these classes as one target (bright|dark), or ask for the contrast between bright "
-         "and dark."),
+         "and dark.",
+         [("target", "bright|dark", "Explain bright or dark as one"),
+          ("against", "dark", "Ask why bright and not dark")]),
         ("bright", {"bright": 0.5, "dark": 0.4},
-         "Ask for the contrast between bright and dark."),
+         "Ask for the contrast between bright and dark.",
+         [("against", "dark", "Ask why bright and not dark")]),
     ],
 )  # fmt: skip
 def test_a_broken_promise_suggests_a_group_unless_that_is_every_class(
-    quadrant, image, target, likely, sentence
+    quadrant, image, target, likely, sentence, asks
 ):
     found = explain(quadrant, image, replace(SHORT, target=target))
     top = {"photograph": tuple(Prediction(*row) for row in likely.items())}
     card = replace(found.card, top5=found.card.top5 | top)
     broken = replace(found, promise_kept=False, card=card)
     assert broken.promise_sentence.endswith(f" {sentence}")
+    assert [*broken.instead] == asks

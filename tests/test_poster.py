@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,18 @@ from toys import quadrant_classifier, quadrant_mask, quadrant_pixels
 
 from actmatch import ExplainConfig, explain
 from actmatch.images.photograph import to_image
-from actmatch.images.render import PAPER
-from actmatch.results.poster import ANIMATED, FRAMES, LAST, SIZE, _font, animation, poster, wrapped
+from actmatch.images.render import ACCENT, PAPER
+from actmatch.results.poster import (
+    ANIMATED,
+    BROKEN,
+    FRAMES,
+    LAST,
+    SIZE,
+    _font,
+    animation,
+    poster,
+    wrapped,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +47,14 @@ def test_a_poster_shows_pictures_words_and_the_link(found):
     assert drawn(picture, (140, 580, 1168, 600))
     assert not drawn(poster(found), (140, 580, 1168, 600))  # no link
     assert not drawn(picture, (0, 0, SIZE[0], 30)) and not drawn(picture, (1170, 0, *SIZE))
+
+
+def test_a_broken_promise_is_not_in_the_color_of_a_kept_one(found):
+    box = (880, 32, 1168, 432)
+    for kept, color, other in ((True, ACCENT, BROKEN), (False, BROKEN, ACCENT)):
+        figures = np.asarray(poster(replace(found, promise_kept=kept)).crop(box))
+        assert (figures == color).all(-1).any()
+        assert not (figures == other).all(-1).any()
 
 
 @pytest.mark.parametrize("text", ["one two three four five", "a" * 500, "", "x " * 200])

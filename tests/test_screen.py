@@ -26,6 +26,7 @@ from actmatch.images.photograph import read_photograph, to_pixels
 from actmatch.problem.backgrounds import BACKGROUNDS
 from actmatch.problem.config import ExplainConfig, Weights
 from actmatch.results import markup
+from actmatch.results.explain import explain
 from actmatch.screen import (
     ask_column,
     downloads,
@@ -128,7 +129,7 @@ def test_the_shape_is_in_the_link_the_command_and_the_program():
     given = shared(ExplainConfig(pieces=5, grain=12))
     said = [share_row.text_of(name, given)["value"] for name in ("link", "command", "program")]
     assert said[0] == "?pieces=5&grain=12"
-    assert "--setting pieces=5 --setting grain=12" in said[1]
+    assert "--pieces 5 --grain 12" in said[1]
     assert "ExplainConfig(pieces=5, grain=12)" in said[2]
 
 
@@ -434,6 +435,38 @@ def test_a_suggestion_moves_its_setting_alone():
     assert explain_runs.try_suggestion(moved) == dict(resolution=28)
     moved = SimpleNamespace(setting="area", value=3)
     assert explain_runs.try_suggestion(moved) == dict(weight_area=3)
+
+
+def test_another_question_sets_its_controls_alone():
+    group = explain_runs.ask_instead(SimpleNamespace(ask="target", value="lion|tiger"))
+    assert group == dict(target="lion|tiger", question="class")
+    rival = explain_runs.ask_instead(SimpleNamespace(ask="against", value="tiger"))
+    assert rival == dict(rival="tiger", question="contrast")
+    easier = explain_runs.ask_instead(SimpleNamespace(ask="preset", value="smallest"))
+    assert easier == dict(preset="smallest", **ask_column.choose_preset("smallest"))
+
+
+@pytest.mark.parametrize(("ask", "value"), [("photograph", "lion.jpg"), ("preset", "best")])
+def test_a_question_that_there_is_not_is_refused_in_words(ask, value):
+    with pytest.raises(gr.Error, match="must be one of"):
+        explain_runs.ask_instead(SimpleNamespace(ask=ask, value=value))
+
+
+def test_a_broken_promise_comes_with_buttons_and_a_stopped_search_is_said_to_be_one(quadrant):
+    config = ExplainConfig(preset="confident", steps=4, resolution=8)
+    found = replace(explain(quadrant, Image.new("RGB", (32, 32), "white"), config), history=())
+    kept, broken = (replace(found, promise_kept=kept) for kept in (True, False))
+    stopped = replace(found, stopped=True, promise_kept=True, history=({}, {}, {}))
+    assert "data-ask" not in html.suggestions(kept)
+    assert "data-ask='preset' data-value='smallest'>Try the promise smallest<" in (
+        html.suggestions(broken)
+    )
+    assert "No reason to distrust" not in html.suggestions(broken)
+    (note,) = html.ResultWords.of(broken).notes
+    assert note == broken.promise_outcome and "Try" not in note
+    assert html.ResultWords.of(kept).notes == ()
+    (note,) = html.ResultWords.of(stopped).notes
+    assert note.startswith("Stopped after 3 steps, so the mask may be larger")
 
 
 def visited(query: str) -> SimpleNamespace:

@@ -39,6 +39,23 @@ def test_a_network_is_traced_once_also_for_another_visitor_and_photograph(traces
     assert [tuple(matrix.shape) for matrix in first.matrices] == [(4, 4), (4, 4)]
 
 
+def test_reading_a_wiring_leaves_the_backends_of_other_threads_on(monkeypatch):
+    classifier, pixels = tiny_classifier(), random_pixels()
+    taps, seen = Taps(classifier, pixels), []
+    read = taps.read
+
+    def watched(*arguments):
+        seen.append((torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled))
+        return read(*arguments)
+
+    monkeypatch.setattr(taps, "read", watched)
+    before = torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled
+    assert wirings.read_wiring(taps, pixels).matrices
+    assert set(seen) == {before} == {(True, True)}
+    switching = torch.export._trace._ignore_backend_decomps
+    assert switching.__module__ == "torch.export._trace"  # put back
+
+
 def test_changed_weights_are_read_anew(traces):
     classifier = known()
     before = read(classifier, colors())

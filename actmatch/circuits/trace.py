@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from torch.fx.node import map_arg
 
 from ..errors import first_line
 from .taps import Taps
+
+_one_at_a_time = Lock()
 
 
 class Untraceable(ValueError):
@@ -37,7 +41,7 @@ class Trace:
         whole = _Whole(taps)
         running: list[str] = []
         try:
-            with torch.no_grad(), _named(taps.classifier, running):
+            with torch.no_grad(), _backends_on(), _named(taps.classifier, running):
                 program = torch.export.export(whole, (pixels,), strict=False)
         except Exception as error:
             where = f"module {running[-1]}" if running[1:] else "the network"
@@ -75,6 +79,24 @@ def _origin(node: Node) -> Node:
     while operation_of(node) == "to":
         node = node.all_input_nodes[0]
     return node
+
+
+@contextmanager
+def _backends_on() -> Iterator[None]:
+    """A context in which torch.export leaves oneDNN, NNPACK and cuDNN on; one thread at a time.
+
+    It would switch them off in all threads, so that a search beside it rounds otherwise, and of two
+    exports at a time the one that ends last would leave them off.
+    """
+    tracing: Any = importlib.import_module("torch.export._trace")
+    name = "_ignore_backend_decomps"  # PyTorch's own, of no public interface
+    with _one_at_a_time:
+        switching_off = getattr(tracing, name, nullcontext)
+        setattr(tracing, name, nullcontext)
+        try:
+            yield
+        finally:
+            setattr(tracing, name, switching_off)
 
 
 @contextmanager

@@ -151,6 +151,8 @@ class Searching(Asking):
     preset: str = choice(PRESETS, "What the mask must keep", ExplainConfig.preset)
     area: float | None = bounded(ExplainConfig, "area", "SHARE")
     steps: int | None = bounded(ExplainConfig, "steps")
+    pieces: int | None = bounded(ExplainConfig, "pieces")
+    grain: int | None = bounded(ExplainConfig, "grain")
     generator: str | None = choice(GENERATORS, "What makes the mask", ExplainConfig.generator)
     start: str | None = choice(STARTS, "Where the mask begins", ExplainConfig.start)
     weight: list[str] = option("term=value", f"{TERMS}; repeatable.", ())

@@ -87,12 +87,14 @@ def measure_frontier(
     masks: list[Tensor],
     seed: int,
     answer: Tensor | None = None,
+    known: Rate | None = None,
 ) -> Frontier:
     """The frontier of 1 x 1 x H x W masks, measured on the same backgrounds.
 
     Args:
         masks: at most `POINTS` of them are measured, evenly spaced in their order by area.
         answer: a mask that is measured in any case.
+        known: the keep-rate of that mask, if it was measured on more backgrounds.
     """
     masks = sorted(masks, key=lambda mask: mask.mean().item())
     spaced = torch.linspace(0, len(masks) - 1, min(POINTS, len(masks))).round().long()
@@ -112,10 +114,14 @@ def measure_frontier(
         response.logits.argmax(-1) == problem.target,
         cosines.flatten(1).mean(1),
     )
+    rates = [
+        known if known and mask is answer else _rate(drawn.kinds, row >= 0)
+        for mask, row in zip(masks, margins, strict=True)
+    ]
     points = [
-        FrontierPoint(area, ratio, label, *_rate(drawn.kinds, row >= 0), match)
-        for row, area, ratio, label, match in zip(
-            margins, *(column.tolist() for column in columns), strict=True
+        FrontierPoint(area, ratio, label, rate.rate, rate.low, rate.high, match)
+        for rate, area, ratio, label, match in zip(
+            rates, *(column.tolist() for column in columns), strict=True
         )
     ]
     return Frontier(tuple(points), chosen[:, 0].bool().cpu())

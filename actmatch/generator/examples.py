@@ -1,7 +1,8 @@
 """Masks to begin learning from: a search for many photographs at once, each on its own.
 
 It is the search of `search.optimize` with a relaxed mask, in one batch: every photograph has logits
-and a share of the pixels of its own, steered so that the promise just holds.
+and a share of the pixels of its own, steered so that the promise just holds. The learning rate and
+the number of backgrounds behind each mask are those of the preset.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from .lesson import Lesson, levels, margins
 from .network import CELLS
 
 STEPS = 60
-DRAWS = 2  # backgrounds a step behind each mask
-RATE = 0.2  # of Adam
 START_LOGIT = 2.0  # largest logit at first
 SOFT, SHARP = 1.0, 5.0  # sharpness of the masks shown, at first and after half of the steps
 FIRST_SHARE, SHARE_RANGE = 0.5, (0.005, 0.6)  # of the pixels
@@ -95,7 +94,7 @@ def searched(
     """Examples of N x C x H x W pixels in [0, 1], and of their features' targets."""
     cells = Cells(evidence_logits(features, pixels.shape[-2:]))
     share = pixels.new_full((len(pixels),), FIRST_SHARE)
-    optimizer = torch.optim.Adam(cells.parameters(), lr=RATE)
+    optimizer = torch.optim.Adam(cells.parameters(), lr=lesson.config.learning_rate)
     rate = lesson.promise.keep_rate
     growing = SHRINKING * rate / (1 - rate) if 0 < rate < 1 else 1.0
     total = torch.zeros_like(cells.start)
@@ -135,17 +134,17 @@ def _shown(
     lesson: Lesson, pixels: Tensor, features: Features, soft: Tensor, random: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """The sum of the losses of N masks, and the share of the composites of each that hold."""
-    count, weights = len(pixels), lesson.config.weights
+    count, weights, draws = len(pixels), lesson.config.weights, lesson.config.draws
     seed = int(torch.randint(2**31, (1,), generator=random, device=random.device))
-    names = lesson.dealt(DRAWS * count, seed)
+    names = lesson.dealt(draws * count, seed)
     response, matched = lesson.response_to(pixels, soft, names, features, random)
-    asked, logits = features.targets.repeat(DRAWS), response.logits.float()
+    asked, logits = features.targets.repeat(draws), response.logits.float()
     log_p = logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
     label = weights.robustness or weights.cross_entropy
     loss = weights.activation * matched * len(names) - label * log_p.sum()
     with torch.no_grad():
         gray = torch.tensor([name == "gray" for name in names], device=log_p.device)
         excess = margins(logits, asked) - MARGIN
-        ratio = log_p - features.log_probability.repeat(DRAWS) - lesson.floor
+        ratio = log_p - features.log_probability.repeat(draws) - lesson.floor
         excess = torch.where(gray, torch.minimum(excess, ratio), excess)
-        return loss, (excess >= 0).float().view(DRAWS, count).mean(0)
+        return loss, (excess >= 0).float().view(draws, count).mean(0)

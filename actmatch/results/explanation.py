@@ -122,9 +122,23 @@ class Explanation(Result):
 
     @property
     def promise_sentence(self) -> str:
-        """Whether the preset's promise was kept, in plain words."""
-        searched = bool(self.history)
-        return outcome.promise_sentence(self.card, self.config, self.promise_kept, searched)
+        """Whether the preset's promise was kept; if not, why, and what to ask instead."""
+        if self.promise_kept is not False:
+            return self.promise_outcome
+        return f"{self.promise_outcome} {outcome.advice(self.card, self.config, self.stopped)}"
+
+    @property
+    def promise_outcome(self) -> str:
+        """What became of the preset's promise, and if it is not kept, why."""
+        searched, kept = bool(self.history), self.promise_kept
+        return outcome.promise_sentence(self.card, self.config, kept, searched, self.stopped)
+
+    @property
+    def instead(self) -> tuple[outcome.Instead, ...]:
+        """What to ask instead; nothing unless the promise of a finished search is not kept."""
+        if self.promise_kept is not False or self.stopped:
+            return ()
+        return outcome.instead(self.card, self.config)
 
     @property
     def rivals(self) -> tuple[Prediction, ...]:

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal, NamedTuple
+
 from ..classifiers.groups import GROUP, names_group
 from ..evidence.scorecard import Prediction, ScoreCard
 from ..judging.selector import LARGEST_ANSWER
 from ..problem.backgrounds import BACKGROUNDS
 from ..problem.config import PRESETS, ExplainConfig
 from ..wording import percent
+from .settings import AGAINST
 
 WAVERING = 0.1  # probability from which on a class counts as a rival
 MOST_RIVALS = 3
+TARGET: Final = "target"
+PRESET: Final = "preset"
+EASIER = {  # promises that demand less, by preset
+    "recognizable": ("confident", "smallest"),
+    "confident": ("smallest",),
+    "robust": ("recognizable", "confident"),
+    "necessary": ("robust", "recognizable"),
+}
+RUN_ON = "Let the search run to its end."
+
+
+class Instead(NamedTuple):
+    """Another question about the same photograph.
+
+    Attributes:
+        setting: what it changes.
+        value: several classes as one target, the class that a contrast is against, or a preset.
+        words: the question, as the text of a button.
+    """
+
+    setting: Literal["target", "against", "preset"]
+    value: str
+    words: str
 
 
 def promise_sentence(
-    card: ScoreCard, config: ExplainConfig, kept: bool | None, searched: bool
+    card: ScoreCard,
+    config: ExplainConfig,
+    kept: bool | None,
+    searched: bool,
+    stopped: bool = False,
 ) -> str:
-    """What became of the preset's promise.
+    """What became of the preset's promise, and if it is not kept, why.
 
     Args:
         kept: whether it was accepted as kept; None where none is made.
-        searched: whether the mask was found by a search and not chosen by hand.
+        searched: whether the mask was found by a search and not chosen by hand; `stopped` if that
+            search was ended early.
     """
     if config.area is not None:
         return f"No promise: the best match found on at most {percent(config.area)} of the pixels."
@@ -29,15 +60,18 @@ def promise_sentence(
         return f"{config.preset}: {sentence}"
     if kept:
         return f"Promise kept ({config.preset}): {sentence}"
-    held = f"{round(10 * card.pooled.rate)} of 10"
+    tenths = round(10 * card.pooled.rate)
+    held = f"{tenths} of 10"
     if searched:
+        best = f"This is the one that holds on most backgrounds for its size: {held}."
         found = (
-            f"no mask of at most {percent(LARGEST_ANSWER)} of the pixels was found that keeps it. "
-            f"This is the one that holds on most backgrounds for its size: {held}."
+            f"no mask of at most {percent(LARGEST_ANSWER)} of the pixels was found that keeps it"
+            f"{' before the search was stopped' if stopped else ''}. "
+            f"{best if tenths else 'The one shown holds on hardly any background.'}"
         )
     else:
         found = f"{sentence} This mask holds on {held} backgrounds."
-    return f"Promise not kept ({config.preset}): {found} {_why(card)} {_instead(card, config)}"
+    return f"Promise not kept ({config.preset}): {found} {_why(card)}"
 
 
 def rivals(card: ScoreCard) -> tuple[Prediction, ...]:
@@ -58,17 +92,40 @@ def _why(card: ScoreCard) -> str:
     return f"It loses {card.label} most often on {words}: {worst.kept} of {worst.trials}."
 
 
-def _instead(card: ScoreCard, config: ExplainConfig) -> str:
+def instead(card: ScoreCard, config: ExplainConfig) -> tuple[Instead, ...]:
+    """What to ask where a promise is not kept: the classes as one, a contrast, or less.
+
+    A group leaves out at least one class of the classifier, and a contrast is between two single
+    classes. A smaller promise is suggested only where the classifier is sure of the class.
+    """
     names = [*dict.fromkeys((card.label, *(each.name for each in rivals(card))))]
-    tips = []
     grouped_already = names_group(config.target, names[:1])
+    first = str(config.target) if grouped_already else names[0]
+    found = []
     if 1 < len(names) < len(card.top5["photograph"]):  # there are other classes
-        first = str(config.target) if grouped_already else names[0]
-        tips.append(f"Try these classes as one target ({GROUP.join((first, *names[1:]))})")
+        either = f"{', '.join(names[:-1])} or {names[-1]}"
+        found.append(Instead(TARGET, GROUP.join((first, *names[1:])), f"Explain {either} as one"))
     if len(names) > 1 and not grouped_already:
-        ask = "or ask" if tips else "Ask"
-        tips.append(f"{ask} for the contrast between {' and '.join(names[:2])}")
-    if not tips:
-        easier = [name for name in ("smallest", "confident") if name != config.preset]
-        return f"Try the promise {' or '.join(easier)}, more steps, or another class."
-    return f"{', '.join(tips)}."
+        words = f"Ask why {names[0]} and not {names[1]}"
+        found.append(Instead(AGAINST, names[1], words))
+    if not found:
+        for preset in EASIER.get(config.preset, ()):
+            found.append(Instead(PRESET, preset, f"Try the promise {preset}"))
+    return tuple(found)
+
+
+def advice(card: ScoreCard, config: ExplainConfig, stopped: bool = False) -> str:
+    """What to ask where a promise is not kept, in a sentence."""
+    if stopped:
+        return RUN_ON
+    tips = []
+    for setting, value, _ in instead(card, config):
+        if setting == TARGET:
+            tips.append(f"Try these classes as one target ({value})")
+        elif setting == AGAINST:
+            ask = "or ask" if tips else "Ask"
+            tips.append(f"{ask} for the contrast between {card.label} and {value}")
+    if tips:
+        return f"{', '.join(tips)}."
+    easier = " or ".join(EASIER.get(config.preset, ()))
+    return f"Try {f'the promise {easier}, ' if easier else ''}more steps, or another class."

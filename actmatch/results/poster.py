@@ -18,6 +18,7 @@ SIZE = (1200, 630)  # pixels, the usual preview of a link
 EDGE, GAP, PICTURE = 32, 24, 400
 SENTENCE, FIGURE, SMALL = 30, 24, 18  # letter heights
 MUTED, LINE = (71, 85, 105), (203, 213, 225)
+BROKEN = (194, 65, 12)  # orange #C2410C, of a promise that is not kept
 FRAMES, MILLISECONDS, LAST = 30, 120, 2500  # of an animation: how many, how long, and the last one
 ANIMATED = 320  # pixels a side
 
@@ -75,8 +76,8 @@ def _figures(found: Explanation) -> list[tuple[str, int, tuple[int, int, int]]]:
         ),
     ]
     if found.promise_kept is not None:
-        kept = "kept" if found.promise_kept else "not kept"
-        figures.append((f"promise {found.config.preset}: {kept}", SMALL, ACCENT))
+        kept, color = ("kept", ACCENT) if found.promise_kept else ("not kept", BROKEN)
+        figures.append((f"promise {found.config.preset}: {kept}", SMALL, color))
     return [*figures, (found.classifier, SMALL, MUTED)]
 
 

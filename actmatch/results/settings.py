@@ -17,13 +17,14 @@ from ..classifiers.zoo import DEFAULT_CLASSIFIER, check_device
 from ..problem.config import ExplainConfig, Weights
 
 WEIGHT = "weight."  # before the name of a term, in a link
-AGAINST = "against"  # in a link: the class not meant, empty for the strongest rival
+AGAINST: Final = "against"  # in a link: the class not meant, empty for the strongest rival
 MASK = "mask"  # in a link: the code of a mask, as `mask_code` writes it
 CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.name != "weights")
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
 TUPLES = ("distances", "layer_weights")
 # Settings that have options of their own on the command line.
-OPTIONS = ("preset", "target", "seed", "fit", "area", "generator", "start", "steps")
+OPTIONS = ("preset", "target", "seed", "fit", "area", "steps", "pieces", "grain", "generator",
+           "start")  # fmt: skip
 MOST_PARAMETERS, LONGEST = 100, 500  # of a link, and letters of one of its values
 LARGEST = 1e12  # number that is read as one
 PHOTO, OTHER, OUT = "photo.jpg", "other.jpg", "out"

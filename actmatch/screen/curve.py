@@ -11,7 +11,7 @@ from ..wording import percent
 
 CURVE = (440, 240)  # width and height of the frontier's drawing
 LEFT, RIGHT, ABOVE, BELOW = 68, 20, 16, 44  # its margins
-WIDTHS = (0.1, 0.25, 0.5, 1.0)  # kept areas up to which it may be drawn
+WIDTHS = (0.04, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # kept areas up to which it may be drawn
 # Clicks and the keyboard on a point of the curve become the component's own event.
 PICK_POINT = """
 const pick = (event) => {

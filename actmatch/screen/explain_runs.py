@@ -10,11 +10,14 @@ from typing import Any
 
 import gradio as gr
 
+from ..bounds import choice
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance
 from ..problem.problem import Problem
 from ..results.explain import adopt, search
 from ..results.explanation import Explanation
+from ..results.outcome import PRESET, TARGET
+from ..results.settings import AGAINST, CONTRAST
 from ..search.optimize import Step
 from ..server.busy import turn
 from ..server.stopping import LEFT, MOVED, StopSignal, clear, leave, stoppable
@@ -23,6 +26,7 @@ from ..wording import percent
 from . import charts, html, result
 from .ask_column import TUNED, choose_preset
 from .asked import NO_PHOTOGRAPH, WEIGHT, WEIGHTS, SearchScene
+from .question import CLASS
 from .result import CLEARED
 from .runner import (
     BUSY,
@@ -50,6 +54,7 @@ FOLLOWED = (  # controls that a search follows at once
     *(WEIGHT + name for name in WEIGHTS), "area", "resolution", "draws", "pieces", "grain",
 )  # fmt: skip
 SCENE = ("photograph", "classifier", "fit", "reference")  # controls that make it another problem
+ASKED = ("target", "question", "rival", "preset", "promise", *TUNED)  # what another question sets
 RUNNING = BUSY | dict(reset=gr.update(interactive=False))  # the buttons with a run
 OVER = FREE | dict(reset=gr.update(interactive=True))  # and without one
 NOTHING_YET = dict(state=None, marks=(), words=NOTHING_MARKED)
@@ -107,6 +112,10 @@ def connect(screen: Screen) -> None:
     emptied = into(cleared, reset)
     resetting = buttons["reset"].click(**emptied, inputs=screen.controls["preset"], **at_once)
     resetting.success(**pressed)
+    asks = screen.named(*ASKED)
+    asking = shown["suggestions"].submit(**into(asks, ask_instead), **QUICK)
+    asking.success(**pressed)
+    asking.success(None, js=BRING_INTO_VIEW, **at_once)
     run = search_run.connect(presses.change, form, shown)
     for over in (run.success, run.failure):
         over(**ended, **at_once)
@@ -226,6 +235,17 @@ def try_suggestion(event: gr.EventData) -> Frame:
     return {name: event.value}
 
 
+@in_words
+def ask_instead(event: gr.EventData) -> Frame:
+    """The controls as another question sets them; see `Instead`."""
+    ask = choice("ask", event.ask, (TARGET, AGAINST, PRESET))
+    if ask == TARGET:
+        return dict(target=event.value, question=CLASS)
+    if ask == AGAINST:
+        return dict(rival=event.value, question=CONTRAST)
+    return dict(preset=event.value, **choose_preset(event.value))
+
+
 # --- runs ----------------------------------------------------------------------------------------
 
 
@@ -234,7 +254,8 @@ def search_run(session: str | None, asked: ExplainAsked) -> Iterator[Frame]:
     """The mask as it forms, then the whole result."""
     asked.check()
     nothing_yet = gr.update(value=None, interactive=False)
-    yield dict(status=html.status("Loading the classifier …", 0.0), save=nothing_yet)
+    loading = html.status("Loading the classifier …", 0.0)
+    yield dict(status=loading, save=nothing_yet, suggestions="")
     problem, config = asked.posed()
     guidance = guidance_of(asked.marks, problem.classifier.size)
     watch = Watch(ended_by_leaving(problem, session), config)

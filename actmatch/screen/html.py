@@ -19,6 +19,7 @@ from ..evidence.suspicion import Check
 from ..results.compare import Comparison
 from ..results.explanation import Explanation
 from ..results.markup import LIGHTS, checks, data_uri, unbroken
+from ..results.outcome import RUN_ON
 from ..results.table import compared_figures, figures
 from ..results.transfer import Transfer
 from ..wording import percent
@@ -168,8 +169,8 @@ class ResultWords:
     @classmethod
     def of(cls, explanation: Explanation) -> ResultWords:
         """What an explanation says."""
-        broken = explanation.promise_sentence if explanation.promise_kept is False else ""
-        notes = (note for note in (broken, explanation.note) if note)
+        broken = explanation.promise_outcome if explanation.promise_kept is False else ""
+        notes = (note for note in (broken, _stopped(explanation), explanation.note) if note)
         measured = held_sentences(explanation.card, explanation.config.promise)
         return cls(explanation.sentence, badges_of(explanation), measured, tuple(notes))
 
@@ -239,24 +240,46 @@ HOW_TO_READ = how_to_read(
 )
 
 
-def suggestions(explanation: Explanation) -> str:
-    """What to try where a check warns, each with a button; all checks unfold below it.
+def _stopped(explanation: Explanation) -> str:
+    """That a search was stopped, and what that means for its mask."""
+    if not explanation.stopped:
+        return ""
+    steps = f"Stopped after {len(explanation.history)} steps"
+    if explanation.promise_kept:
+        return f"{steps}, so the mask may be larger than it has to be."
+    return f"{steps}." if explanation.promise_kept is None else f"{steps}. {RUN_ON}"
 
-    A button carries the setting and its value, as `data-setting` and `data-value`.
+
+def suggestions(explanation: Explanation) -> str:
+    """What to ask and to try, each with a button; all checks unfold below it.
+
+    A button carries the setting and its value, as `data-setting` or `data-ask`, and `data-value`.
     """
     rows = explanation.card.checks
     warned = [check for check in rows if check.light in ("amber", "red")]
     tested = sum(check.light is not None for check in rows)
     title, items = f"No reason to distrust this mask in {tested} checks", ""
+    if explanation.promise_kept is False:
+        title = f"Beside the broken promise, none of {tested} checks warns"
     if warned:
         title = f"What should I try? {len(warned)} of {tested} checks warn"
         items = "".join(_suggestion(check, explanation) for check in warned)
         words = "A button moves its slider, and the search goes on from this mask."
         items = f"<p class='am-status'>{words}</p><ul class='am-checks'>{items}</ul>"
     return (
-        f"<section class='am-suggestions'><h2>{title}</h2>{items}"
+        f"<section class='am-suggestions'>{_asks(explanation)}<h2>{title}</h2>{items}"
         f"<details class='am-how'><summary>All checks</summary>{checks(rows)}</details></section>"
     )
+
+
+def _asks(explanation: Explanation) -> str:
+    """Buttons for what to ask where the promise is not kept."""
+    buttons = "".join(
+        f"<button type='button' class='am-try' data-ask='{ask.setting}' "
+        f"data-value='{escape(ask.value)}'>{escape(ask.words)}</button>"
+        for ask in explanation.instead
+    )
+    return buttons and f"<h2>What should I ask instead?</h2><div class='am-asks'>{buttons}</div>"
 
 
 def _suggestion(check: Check, explanation: Explanation) -> str:
@@ -272,13 +295,14 @@ def _suggestion(check: Check, explanation: Explanation) -> str:
     )
 
 
-# A click on a suggestion becomes the component's own event.
+# A click on a suggestion becomes the component's own event: of a setting, or of another question.
 PICK_SUGGESTION = """
 element.addEventListener('click', (event) => {
-    const button = event.target.closest('[data-setting]');
+    const button = event.target.closest('.am-try');
     if (!button) return;
-    const {setting, value} = button.dataset;
-    trigger('select', {setting, value: Number(value)});
+    const {setting, ask, value} = button.dataset;
+    if (setting) trigger('select', {setting, value: Number(value)});
+    else trigger('submit', {ask, value});
 });
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from ...evidence.frontier import FrontierPoint
-from ...evidence.held import POOLED, holding, interval, point_sentence
+from ...evidence.held import POOLED, holding, point_sentence
 from ...images.render import overlay
 from ...wording import percent
 from .. import curve, html
@@ -70,7 +70,7 @@ class Timeline(Tab):
         """The frontier."""
         gr.Markdown(
             "## What each size achieves\nFull points keep the label on gray, hollow ones lose "
-            "it; lines are 95 % intervals. Click one to see its mask."
+            "it; lines are 95\u00a0% intervals. Click one to see its mask."
         )
         self.frontier = gr.HTML(
             label="Backgrounds held against kept area",
@@ -165,11 +165,9 @@ def moment_words(moment: Moment, label: str) -> tuple[str, Figures]:
 
 
 def point_words(point: FrontierPoint) -> tuple[str, Figures]:
-    """The name and the figures of a point of the frontier."""
+    """The name of a point of the frontier, and the figures that its sentence does not say."""
     return "Point of the curve", (
         ("kept", percent(point.area)),
-        ("of the probability", percent(point.confidence_ratio)),
-        ("label", "kept" if point.label_kept else "lost"),
-        ("backgrounds held", f"{percent(point.keep_rate)} ({interval(point)})"),
+        ("label on gray", "kept" if point.label_kept else "lost"),
         ("match", f"{point.match:.2f} of 1"),
     )
