@@ -19,7 +19,9 @@ from actmatch import ExplainConfig, cli, explain, load_classifier
 from actmatch.classifiers import zoo
 from actmatch.classifiers.checkpoint import GENERATOR, is_generator
 from actmatch.classifiers.classifier import Classifier
+from actmatch.classifiers.zoo import offline_classifiers
 from actmatch.generator import checkpoint, preview, training
+from actmatch.generator.card import write_card
 from actmatch.generator.checkpoint import find, load, load_any, save
 from actmatch.generator.examples import Examples, evidence_logits, likeness, searched
 from actmatch.generator.features import features_of
@@ -30,6 +32,7 @@ from actmatch.generator.training import Training, TrainingConfig, read_data
 from actmatch.images.photograph import to_image
 from actmatch.images.upsampling import upsampled
 from actmatch.problem.backgrounds import kinds
+from actmatch.problem.config import PRESETS
 from actmatch.problem.problem import pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
@@ -221,7 +224,8 @@ def test_the_loss_falls_and_the_mask_lies_where_the_toy_looks(folder, tmp_path):
     assert logits[:16, :16].mean() > logits[16:, 16:].mean()
     assert not out.with_suffix(".state").exists()
     card = out.with_suffix(".md").read_text()
-    assert card.startswith("---\n") and "base_model: timm/quadrant" in card
+    assert card.startswith("---\nlibrary_name: actmatch") and "base_model" not in card
+    assert f"On {figures.photographs} photographs that were held out" in card
 
 
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(folder, tmp_path, monkeypatch):
@@ -249,6 +253,13 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(folder, tmp_pa
             return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
 
     assert steps(whole) == steps(cut)
+
+
+def test_a_training_without_photographs_held_out_says_so(folder, tmp_path):
+    out = tmp_path / "toy.safetensors"
+    figures = drain(trained_on(folder, replace(SHORT, steps=4, validation=0.0)).run(out))
+    assert figures.sentence == "No photographs were held out, so nothing was validated."
+    assert figures.sentence in out.with_suffix(".md").read_text()
 
 
 def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
@@ -398,6 +409,24 @@ def test_a_checkpoint_is_found_and_half_as_large_as_its_weights(kept, quadrant):
     assert trained.about.preset == "recognizable"
     weights = sum(value.numel() for value in trained.network.state_dict().values())
     assert kept.stat().st_size < 2 * weights + 20_000
+
+
+@pytest.mark.parametrize("name", offline_classifiers())
+def test_a_checkpoint_that_ships_is_small_and_its_card_says_what_it_says(name, tmp_path):
+    shipped = checkpoint.FOLDERS[1] / f"{name}.safetensors"
+    assert shipped.stat().st_size < 10e6
+    with safe_open(shipped, "pt") as file:
+        assert {file.get_slice(key).get_dtype() for key in file.keys()} == {"F16"}  # noqa: SIM118
+    about = load_any(shipped).about
+    written = write_card(about, PRESETS[about.preset].sentence, tmp_path / shipped.name)
+    card = written.read_text()
+    assert card == shipped.with_suffix(".md").read_text() and f"base_model: timm/{name}" in card
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", offline_classifiers())
+def test_a_checkpoint_that_ships_is_found_for_its_classifier(name):
+    assert find(load_classifier(name, "cpu"), checkpoint.FOLDERS[1:]).stem == name
 
 
 def test_a_checkpoint_for_another_classifier_is_refused(kept):
