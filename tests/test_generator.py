@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from actmatch.generator.examples import Examples, evidence_logits, likeness, sea
 from actmatch.generator.features import features_of
 from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
 from actmatch.generator.lesson import SHARP, Lesson, composites
+from actmatch.generator.metrics import Metrics
 from actmatch.generator.network import Layout, TrainedGenerator
 from actmatch.generator.training import Training, TrainingConfig, read_data
 from actmatch.images.photograph import to_image
@@ -273,6 +275,12 @@ def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match=r"toy\.examples is of a training with other settings"):
         drain(trained_on(folder, replace(SHORT, seed=1)).run(out))
     found.rename(state)
+    other = Training(linear_classifier(), read_data(folder, quadrant_classifier(), SHORT), SHORT)
+    with pytest.raises(ValueError, match=r"toy\.state .* or another classifier; delete it"):
+        drain(other.run(out))
+    (folder / "photo3.png").unlink()
+    with pytest.raises(ValueError, match="other photographs"):
+        drain(trained_on(folder).run(out))
     state.write_bytes(state.read_bytes()[:200])
     with pytest.raises(ValueError, match="damaged"):
         drain(trained_on(folder).run(out))
@@ -310,14 +318,36 @@ def test_weights_that_are_not_finite_are_never_kept(folder, tmp_path, monkeypatc
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch):
-    def full(*args):
+    def full(path, data):
+        with path.open("wb") as file:
+            file.write(data[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint.Path, "write_bytes", full)
     run = trained_on(folder, replace(SHORT, steps=2))
-    with pytest.raises(ValueError, match=r"toy\.safetensors cannot be written.*No space left"):
+    with pytest.raises(ValueError, match=r"toy\.safetensors cannot be written: No space left"):
         drain(run.run(tmp_path / "toy.safetensors"))
-    assert not list(tmp_path.glob("*safetensors*"))
+    assert not [name for name in os.listdir(tmp_path) if "safetensors" in name or ".tmp" in name]
+
+
+def test_metrics_that_cannot_be_written_are_a_sentence(folder, tmp_path):
+    table = tmp_path / "toy.csv"
+    table.write_text("mine,yours\n1,2\n")
+    with pytest.raises(ValueError, match=r"toy\.csv, where the metrics .*, holds something else"):
+        drain(trained_on(folder).run(tmp_path / "toy.safetensors"))
+    assert table.read_text() == "mine,yours\n1,2\n" and not list(tmp_path.glob("toy.s*"))
+
+
+def test_rows_of_metrics_that_were_cut_off_or_come_later_are_dropped(tmp_path):
+    table = Metrics(tmp_path / "toy.csv")
+    table.rewind(0)
+    for step in (10, 20, 30):
+        table.add(dict(step=step, loss=1.5))
+    with table.path.open("a") as file:
+        file.write("4,1.5")
+    table.rewind(20)
+    with table.path.open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["10", "20"]
 
 
 def test_it_begins_from_another_generator(folder, tmp_path):

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 
 from ..classifiers.checkpoint import GENERATOR
 from ..classifiers.classifier import Classifier
+from ..errors import first_line
 from ..files import replace_file
 from .network import Layout, TrainedGenerator
 
@@ -79,7 +80,7 @@ def save(network: TrainedGenerator, about: About, path: Path) -> Path:
         name: value.detach().cpu().to(torch.float16).contiguous()
         for name, value in network.state_dict().items()
     }
-    return written(path, lambda aside: save_file(weights, aside, about.metadata()))
+    return written(path, lambda aside: aside.write_bytes(serialized(weights, about.metadata())))
 
 
 def written(path: Path, write: Callable[[Path], object]) -> Path:
@@ -91,8 +92,9 @@ def written(path: Path, write: Callable[[Path], object]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, write)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path.name} cannot be written: {error}.") from error
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ValueError(f"{path.name} cannot be written: {reason}.") from error
     return path
 
 
