@@ -109,7 +109,7 @@ def test_files_that_cannot_be_read_are_skipped_and_named(folder, quadrant):
     found = read(files_in(folder), quadrant.data_config)
     assert len(found) == 16 and found.pixels.dtype == torch.uint8
     (sentence,) = found.skipped
-    assert sentence.startswith("broken.jpg: ")
+    assert sentence.startswith("broken.jpg cannot be read as a photograph")
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
@@ -390,10 +390,47 @@ def test_the_command_writes_a_checkpoint_its_card_and_its_metrics(train, folder,
     (folder / "broken.jpg").write_bytes(b"no picture")
     status, printed = train("--validation", "0.25")
     assert status == 0
-    assert "1 could not be read: broken.jpg" in printed
+    assert "1 could not be read:\nbroken.jpg cannot be read as a photograph" in printed
     assert "of the masks keep the promise as they come" in printed
     made = {path.name for path in (tmp_path / "made").iterdir()}
     assert {"toy.safetensors", "toy.md", "toy.csv"} <= made and "toy.state" not in made
+
+
+def test_the_command_names_twenty_files_that_cannot_be_read_and_counts_them_all(train, folder):
+    for number in range(23):
+        (folder / f"broken{number:02}.jpg").write_bytes(b"")
+    status, printed = train("--validation", "0")
+    lines = printed.splitlines()
+    assert status == 0 and "23 could not be read:" in lines and "and 3 more." in lines
+    assert sum(line.startswith("broken") for line in lines) == 20
+
+
+@pytest.mark.parametrize(("steps", "left"), [(2, "on from toy.examples"), (0, "starts anew")])
+def test_a_stopped_command_says_how_to_go_on(train, monkeypatch, steps, left):
+    whole = Training.run
+
+    def stopped(training, out):
+        for step in whole(training, out) if steps else ():
+            yield step
+            if step.step == steps:
+                break
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "run", stopped)
+    status, printed = train()
+    assert status == 130 and f"Stopped at step {steps}. " in printed and left in printed
+
+
+def test_the_command_refuses_early_what_it_could_not_write(train, tmp_path):
+    taken = tmp_path / "taken.safetensors"
+    taken.mkdir()
+    status, printed = train("--out", str(taken))
+    assert status == 2 and "taken.safetensors in it is a folder" in printed
+    taken.rmdir()
+    taken.with_suffix(".tensorboard").write_text("a file")
+    status, printed = train("--out", str(taken))
+    assert status == 2 and printed.count("actmatch: ") == 1 and "Cannot write to" in printed
+    assert not taken.exists()
 
 
 def test_the_command_holds_out_the_names_of_a_file(train, tmp_path):
