@@ -93,7 +93,9 @@ def written(path: Path, write: Callable[[Path], object]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, write)
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or first_line(error)
+        # PyTorch names the line of its code that failed, and the operating system the reason
+        failed = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = getattr(failed, "strerror", None) or first_line(failed)
         raise ValueError(f"{path.name} cannot be written: {reason}.") from error
     return path
 

@@ -375,7 +375,7 @@ class Training:
 
     def _store_examples(self, examples: Examples, path: Path) -> None:
         stored = dict(asked=self.asked, examples=examples._asdict())
-        written(path, lambda aside: torch.save(stored, aside))
+        written(path, lambda aside: _save(stored, aside))
 
     @property
     def _first(self) -> bool:
@@ -421,7 +421,7 @@ class Training:
             optimizer=self.optimizer.state_dict(),
             area_weight=self.lesson.area_weight,
         )
-        written(path, lambda aside: torch.save(state, aside))
+        written(path, lambda aside: _save(state, aside))
 
     def restore(self, path: Path) -> None:
         """Go on from a state.
@@ -452,6 +452,12 @@ class Training:
                 "classifier; delete it to start anew."
             )
         return state
+
+
+def _save(state: Mapping[str, Any], path: Path) -> None:
+    """Write a state; through a file of Python's, whose errors say why it cannot be written."""
+    with path.open("wb") as file:
+        torch.save(state, file)
 
 
 def _damaged(path: Path) -> str:
