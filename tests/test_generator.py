@@ -24,7 +24,7 @@ from actmatch.classifiers.classifier import Classifier
 from actmatch.classifiers.zoo import offline_classifiers
 from actmatch.generator import checkpoint, preview, training
 from actmatch.generator.card import write_card
-from actmatch.generator.checkpoint import find, load, load_any, save
+from actmatch.generator.checkpoint import find, load, load_any, save, unfit
 from actmatch.generator.examples import Examples, evidence_logits, likeness, searched
 from actmatch.generator.features import features_of
 from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
@@ -471,7 +471,7 @@ def kept(quadrant, tmp_path):
 
 
 def test_a_checkpoint_is_found_and_half_as_large_as_its_weights(kept, quadrant):
-    assert is_generator(kept) and find(quadrant, [kept.parent]) == kept
+    assert is_generator(kept) and find(quadrant, [kept.parent]).about.classifier == "quadrant"
     trained = load(kept, quadrant)
     assert trained.about.preset == "recognizable"
     weights = sum(value.numel() for value in trained.network.state_dict().values())
@@ -493,7 +493,7 @@ def test_a_checkpoint_that_ships_is_small_and_its_card_says_what_it_says(name, t
 @pytest.mark.real
 @pytest.mark.parametrize("name", offline_classifiers())
 def test_a_checkpoint_that_ships_is_found_for_its_classifier(name):
-    assert find(load_classifier(name, "cpu"), checkpoint.FOLDERS[1:]).stem == name
+    assert find(load_classifier(name, "cpu"), checkpoint.FOLDERS[1:]).about.classifier == name
 
 
 def test_a_checkpoint_for_another_classifier_is_refused(kept):
@@ -509,14 +509,23 @@ def test_a_checkpoint_cut_off_of_another_version_or_none_is_refused(kept, quadra
     with pytest.raises(ValueError, match="damaged or cut off"):
         load(kept, quadrant)
     assert find(quadrant, [kept.parent]) is None
+    (sentence,) = unfit(quadrant, [kept.parent, kept.parent])
+    assert sentence == "quadrant.safetensors is damaged or cut off."
     save_file({"a": torch.zeros(1)}, kept, dict(format=GENERATOR, version="99"))
     with pytest.raises(ValueError, match="version 99"):
         load(kept, quadrant)
     save_file({"a": torch.zeros(1)}, kept)
     with pytest.raises(ValueError, match="no generator that actmatch has trained"):
         load(kept, quadrant)
+    assert unfit(quadrant, [kept.parent]) == []
     with pytest.raises(ValueError, match="There is no generator"):
         load(kept.with_name("missing.safetensors"), quadrant)
+
+
+def test_a_checkpoint_of_another_input_size_is_refused(kept, quadrant, monkeypatch):
+    monkeypatch.setattr(quadrant, "size", (64, 48))
+    with pytest.raises(ValueError, match=r"was trained for 32 x 32 pixels, not 64 x 48\."):
+        load(kept, quadrant)
 
 
 def test_a_generator_is_no_classifier(kept, monkeypatch):
@@ -599,8 +608,10 @@ def test_no_steps_judge_the_start_alone(at_hand, quadrant, photograph, monkeypat
 
 def test_a_start_without_a_checkpoint_is_refused(monkeypatch, tmp_path, photograph):
     monkeypatch.setattr(preview, "FOLDERS", (tmp_path,))
-    with pytest.raises(ValueError, match="generator trained for quadrant"):
+    (tmp_path / "mine.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match="a generator trained for quadrant") as refused:
         explain(quadrant_classifier(), photograph, ExplainConfig(start="generator"))
+    assert str(refused.value).endswith("or none. mine.safetensors is damaged or cut off.")
 
 
 def test_logits_grow_to_full_size_smoothly():

@@ -18,7 +18,7 @@ from ..problem.problem import Problem
 from ..problem.promise import Promise
 from ..torch_modes import default_modes
 from ..wording import percent
-from .checkpoint import FOLDERS, Trained, find, load
+from .checkpoint import FOLDERS, Trained, find, unfit
 from .features import features_of
 
 SEED = 404_404
@@ -36,9 +36,25 @@ def trained_for(classifier: Classifier) -> Trained | None:
     Looked for once in `FOLDERS`, for as long as the classifier lives.
     """
     if classifier.model not in _found:
-        path = find(classifier, FOLDERS)
-        _found[classifier.model] = None if path is None else load(path, classifier)
+        _found[classifier.model] = find(classifier, FOLDERS)
     return _found[classifier.model]
+
+
+def needed_for(classifier: Classifier) -> Trained:
+    """The generator trained for a classifier.
+
+    Raises:
+        ValueError: there is none; the message names files that may have been meant for it.
+    """
+    trained = trained_for(classifier)
+    if trained is None:
+        sentence = (
+            f"start 'generator' needs a generator trained for {classifier.name}, and the folder "
+            "checkpoints holds none that fits; train one with actmatch train-generator, or start "
+            "at gradcam, window or none."
+        )
+        raise ValueError(" ".join((sentence, *unfit(classifier, FOLDERS))))
+    return trained
 
 
 @default_modes()
