@@ -439,6 +439,37 @@ def test_the_command_holds_out_the_names_of_a_file(train, tmp_path):
     assert status == 0 and "14 photographs to learn from, 2 held out." in printed
 
 
+def test_names_to_hold_out_of_which_none_is_there_are_refused(train, tmp_path):
+    (tmp_path / "names.txt").write_text("other.png\n")
+    status, printed = train("--validation", str(tmp_path / "names.txt"))
+    assert status == 2 and "None of the 1 names to hold out is among the 16 files" in printed
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_few_photographs_adapt_a_generator_to_another_classifier(
+    train, folder, tmp_path, monkeypatch, photograph
+):
+    """The recipe of docs/generator.md: ten photographs, and the weights of another classifier."""
+    for path in sorted(folder.iterdir())[10:]:
+        path.unlink()
+    first, own = tmp_path / "made" / "toy.safetensors", tmp_path / "checkpoints" / "own.safetensors"
+    assert train("--validation", "0")[0] == 0
+    other = quadrant_classifier()
+    other.model.gain.data.fill_(2.5)
+    other = Classifier(other.model, "own", other.class_names)
+    monkeypatch.setattr(zoo, "load_classifier", lambda name, device: other)
+    status, printed = train("--first", str(first), "--validation", ".3", "--out", str(own))
+    assert status == 0 and " of the masks keep the promise as they come" in printed
+    adapted = load(own, other)
+    assert adapted.about.data.endswith("; begun from a generator for quadrant")
+    with pytest.raises(ValueError, match="trained for quadrant, and own has other weights"):
+        load(first, other)
+    monkeypatch.setattr(preview, "FOLDERS", (own.parent,))
+    preview._found.clear()
+    found = explain(other, photograph, ExplainConfig(start="generator", steps=0))
+    assert len(found.history) == 1 and 0 < found.card.area <= 1
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

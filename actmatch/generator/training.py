@@ -113,10 +113,15 @@ def read_data(folder: Path, classifier: Classifier, config: TrainingConfig) -> D
     """The photographs of a folder, split.
 
     Raises:
-        ValueError: there are none, or too few.
+        ValueError: there are none, or too few, or none of those that are to be held out by name.
     """
     files = files_in(folder)
     held = [path for path in files if config.is_held_out(path.name)]
+    if isinstance(config.validation, tuple) and not held:
+        raise ValueError(
+            f"None of the {len(config.validation)} names to hold out is among the {len(files)} "
+            f"files in {str(folder)!r}; a name looks like {files[0].name!r}."
+        )
     learned = [path for path in files if path not in set(held)]
     data = Data(read(learned, classifier.data_config), read(held, classifier.data_config, room=1.0))
     if len(data.training) < 2:
