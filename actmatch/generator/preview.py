@@ -19,7 +19,7 @@ from ..problem.promise import Promise
 from ..torch_modes import default_modes
 from ..wording import percent
 from .checkpoint import FOLDERS, Trained, find, unfit
-from .features import features_of
+from .features import features_of, top_1
 
 SEED = 404_404
 LARGEST = 0.6  # share of the pixels above which a repaired mask says nothing
@@ -75,12 +75,14 @@ class Preview:
         logits: 1 x 1 x H x W, from which it was cut.
         kept: whether the label is kept, for each kind of background, on one draw.
         label: the name of the class.
+        top: whether it is the top one of the whole photograph.
     """
 
     mask: Tensor
     logits: Tensor
     kept: dict[str, bool]
     label: str
+    top: bool = True
 
     @property
     def area(self) -> float:
@@ -90,8 +92,9 @@ class Preview:
     @property
     def sentence(self) -> str:
         """What was seen, in words."""
+        still = "still " if self.top else ""
         return (
-            f"Preview: {percent(self.area)} of the pixels, still {self.label} on "
+            f"Preview: {percent(self.area)} of the pixels, {still}{self.label} on "
             f"{sum(self.kept.values())} of {len(self.kept)} backgrounds."
         )
 
@@ -108,7 +111,8 @@ def _tried(problem: Problem, mask: Tensor, logits: Tensor, seed: int) -> Preview
     drawn = infills(problem, 1, seed)
     margins = evidence_on(problem, mask, drawn).margins[:, 0]
     kept = dict(zip(drawn.kinds, (margins >= 0).tolist(), strict=True))
-    return Preview(mask, logits, kept, problem.label)
+    top = bool(top_1(problem.response.logits)[0] == problem.target)
+    return Preview(mask, logits, kept, problem.label, top)
 
 
 def best_preview(problem: Problem, trained: Trained, promise: Promise, shape: Shape) -> Preview:
