@@ -18,7 +18,7 @@ from benchmarks.sheet import Panel, save_sheet
 from docs.recognizable import asked_classifier, explained
 
 SHEET = Path(__file__).with_name("previews.jpg")
-QUALITY = 75
+QUALITY = 60
 
 
 def main() -> None:
