@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 from dataclasses import replace
@@ -265,6 +266,16 @@ def test_a_training_without_photographs_held_out_says_so(folder, tmp_path):
     assert figures.sentence in out.with_suffix(".md").read_text()
 
 
+def test_a_training_through_accelerate_learns_the_same(folder, tmp_path):
+    accelerate = pytest.importorskip("accelerate")
+    runs = trained_on(folder), trained_on(folder, accelerator=accelerate.Accelerator(cpu=True))
+    for number, run in enumerate(runs):
+        drain(run.run(tmp_path / f"{number}.safetensors"))
+    pairs = zip(*(run.average.parameters() for run in runs), strict=True)
+    for plain, accelerated in pairs:
+        torch.testing.assert_close(plain, accelerated)
+
+
 def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
     out = tmp_path / "toy.safetensors"
     state = out.with_suffix(".state")
@@ -394,6 +405,9 @@ def test_the_command_writes_a_checkpoint_its_card_and_its_metrics(train, folder,
     assert "of the masks keep the promise as they come" in printed
     made = {path.name for path in (tmp_path / "made").iterdir()}
     assert {"toy.safetensors", "toy.md", "toy.csv"} <= made and "toy.state" not in made
+    if importlib.util.find_spec("tensorboard"):
+        (events,) = (tmp_path / "made" / "toy.tensorboard").iterdir()
+        assert b"loss" in events.read_bytes()
 
 
 def test_the_command_names_twenty_files_that_cannot_be_read_and_counts_them_all(train, folder):
