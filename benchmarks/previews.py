@@ -68,6 +68,7 @@ def main() -> None:
     names = options.classifier or offline_classifiers()
     if options.sheet and not (options.polished and len(names) == 1 and options.count):
         parser.error("--sheet needs --polished, one --classifier and at least one photograph.")
+    polished = polished_masks(options.polished) if options.sheet else {}
     listed = [options.photographs / each for each in PHOTOGRAPHS.read_text().split()]
     for name in names:
         classifier = load_classifier(name)
@@ -76,7 +77,6 @@ def main() -> None:
             found = [tried(classifier, trained, path) for path in listed[: options.count]]
             print(f"{name}: {summed(found)}")
             if options.sheet:
-                polished = polished_masks(options.polished)
                 rows = (panels(each, polished.get(each.name)) for each in found)
                 save_sheet(list(chain.from_iterable(rows)), 2 * COLUMNS, options.sheet)
         if options.mosaics:
