@@ -1,12 +1,17 @@
 """What the generators that come with actmatch reach in one pass, beside Grad-CAM's ranking.
 
     python -m benchmarks.previews --photographs FOLDER [--classifier tf_efficientnet_lite0 ...]
-        [--count 40] [--mosaics 20]
+        [--count 40] [--mosaics 20] [--sheet FILE --polished FOLDER]
 
 The masks are those of the photographs of photographs.txt, none of which a generator has learned
 from: as they come and repaired, tested on forty backgrounds each. The mosaics are of four
 photographs of validation.txt, asked for the class of each cell: the share of the ranking's first
 15 % of the pixels that lies in the right one.
+
+The sheet shows, of one classifier, each photograph, its preview as it comes, repaired, and the mask
+of a full search, which is read from the folder of rows that `python -m benchmarks.quality` left:
+benchmarks/runs/quality-CLASSIFIER-recognizable. The promise is judged by the same forty backgrounds
+for all.
 """
 
 from __future__ import annotations
@@ -15,30 +20,39 @@ import argparse
 import random
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from statistics import mean, median
+from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from actmatch import ExplainConfig, load_classifier
+from actmatch.batching.row import mask_of
+from actmatch.batching.store import read_rows as read_batch
 from actmatch.classifiers.classifier import Classifier
 from actmatch.classifiers.zoo import offline_classifiers
 from actmatch.generator.checkpoint import Trained
 from actmatch.generator.examples import evidence_logits
 from actmatch.generator.features import features_of, top_1
 from actmatch.generator.folder import mosaics, read
-from actmatch.generator.preview import LARGEST, preview, repaired, trained_for
+from actmatch.generator.preview import LARGEST, Preview, needed_for, preview, repaired
+from actmatch.images.photograph import to_image
 from actmatch.images.ranking import cut
 from actmatch.images.upsampling import upsampled
 from actmatch.problem.answers import evidence_on, infills
+from actmatch.problem.infill import composite
 from actmatch.problem.problem import Problem, pose_photograph
 from benchmarks.quality import PHOTOGRAPHS
+from benchmarks.sheet import Panel, save_sheet, verdict
 
 VALIDATION = PHOTOGRAPHS.with_name("validation.txt")
 SEED, DRAWS = 987, 6  # of the backgrounds of a test, and how many of each random kind
 FIRST = 0.15  # share of the pixels of a mosaic that is looked at
 CONFIG = ExplainConfig()
+COLUMNS = 4  # of a sheet: photograph, preview, repaired, polished
 
 
 def main() -> None:
@@ -48,38 +62,101 @@ def main() -> None:
     parser.add_argument("--classifier", action="append", choices=offline_classifiers())
     parser.add_argument("--count", type=int, default=40, help="photographs")
     parser.add_argument("--mosaics", type=int, default=20)
+    parser.add_argument("--sheet", type=Path, help="a JPEG file of all masks to look at")
+    parser.add_argument("--polished", type=Path, help="rows of benchmarks.quality, for the sheet")
     options = parser.parse_args()
-    for name in options.classifier or offline_classifiers():
+    names = options.classifier or offline_classifiers()
+    if options.sheet and not (options.polished and len(names) == 1 and options.count):
+        parser.error("--sheet needs --polished, one --classifier and at least one photograph.")
+    polished = polished_masks(options.polished) if options.sheet else {}
+    listed = [options.photographs / each for each in PHOTOGRAPHS.read_text().split()]
+    for name in names:
         classifier = load_classifier(name)
-        trained = trained_for(classifier)
-        if trained is None:
-            raise SystemExit(f"There is no generator for {name}.")
+        trained = needed_for(classifier)
         if options.count:
-            names = PHOTOGRAPHS.read_text().split()[: options.count]
-            print(of_masks(classifier, trained, [options.photographs / each for each in names]))
+            found = [tried(classifier, trained, path) for path in listed[: options.count]]
+            print(f"{name}: {summed(found)}")
+            if options.sheet:
+                rows = (panels(each, polished.get(each.name)) for each in found)
+                save_sheet(list(chain.from_iterable(rows)), 2 * COLUMNS, options.sheet)
         if options.mosaics:
             print(of_mosaics(classifier, trained, options.photographs, options.mosaics))
 
 
-def of_masks(classifier: Classifier, trained: Trained, photographs: list[Path]) -> str:
-    """Masks as they come, and repaired."""
-    rows = []
-    for path in photographs:
-        problem = pose_photograph(classifier, path, CONFIG)
-        started = time.perf_counter()
-        seen = preview(problem, trained, CONFIG.shape)
-        shown = time.perf_counter()
-        grown = repaired(problem, seen, CONFIG.promise, CONFIG.shape)
-        seconds = shown - started, time.perf_counter() - started
-        kept = holds(problem, seen.mask), holds(problem, grown.mask)
-        rows.append((seen.area, kept[0], seconds[0], grown.area, kept[1], seconds[1]))
-    area, kept, seconds, grown_area, grown_kept, grown_seconds = zip(*rows, strict=True)
-    small = [held for size, held in zip(grown_area, grown_kept, strict=True) if size <= LARGEST]
+class Tried(NamedTuple):
+    """The preview of a photograph, as it comes and repaired.
+
+    Attributes:
+        name: of the photograph.
+        kept: whether the default promise holds, for either mask.
+        seconds: until either mask was there.
+    """
+
+    name: str
+    problem: Problem
+    seen: Preview
+    grown: Preview
+    kept: tuple[bool, bool]
+    seconds: tuple[float, float]
+
+
+def tried(classifier: Classifier, trained: Trained, path: Path) -> Tried:
+    """The preview of a photograph, put to the test."""
+    problem = pose_photograph(classifier, path, CONFIG)
+    started = time.perf_counter()
+    seen = preview(problem, trained, CONFIG.shape)
+    shown = time.perf_counter()
+    grown = repaired(problem, seen, CONFIG.promise, CONFIG.shape)
+    seconds = shown - started, time.perf_counter() - started
+    kept = holds(problem, seen.mask), holds(problem, grown.mask)
+    return Tried(path.name, problem, seen, grown, kept, seconds)
+
+
+def summed(found: list[Tried]) -> str:
+    """Masks as they come, and repaired, in figures."""
+    area, grown = [each.seen.area for each in found], [each.grown.area for each in found]
+    kept, grown_kept = zip(*(each.kept for each in found), strict=True)
+    seconds, grown_seconds = zip(*(each.seconds for each in found), strict=True)
+    small = [held for size, held in zip(grown, grown_kept, strict=True) if size <= LARGEST]
     return (
-        f"{classifier.name}: area {median(area):.3f}, kept {mean(kept):.0%}, "
-        f"{median(seconds):.2f} s; repaired {median(grown_area):.3f}, kept {mean(grown_kept):.0%}, "
+        f"area {median(area):.3f}, kept {mean(kept):.0%}, {median(seconds):.2f} s; "
+        f"repaired {median(grown):.3f}, kept {mean(grown_kept):.0%}, "
         f"{median(grown_seconds):.2f} s; of at most {LARGEST:.0%}: {sum(small)} of {len(small)}"
     )
+
+
+def panels(found: Tried, polished: Tensor | None) -> list[Panel]:
+    """A row of a sheet.
+
+    Args:
+        polished: 1 x 1 x H x W, the mask of a full search, 0 or 1; None shows an empty picture.
+    """
+    problem, seen, grown = found.problem, found.seen, found.grown
+    counted = f"{sum(seen.kept.values())} of {len(seen.kept)}"
+    row = [
+        (problem.label, to_image(problem.pixels[0])),
+        (f"preview, {counted}: {verdict(seen.area, found.kept[0])}", on_gray(problem, seen.mask)),
+        (f"repaired: {verdict(grown.area, found.kept[1])}", on_gray(problem, grown.mask)),
+    ]
+    if polished is None:
+        return [*row, ("no mask", Image.new("RGB", row[0][1].size, "white"))]
+    mask = polished.to(problem.pixels.device)
+    words = verdict(mask.mean().item(), holds(problem, mask))
+    return [*row, (f"polished: {words}", on_gray(problem, mask))]
+
+
+def on_gray(problem: Problem, mask: Tensor) -> Image.Image:
+    """The pixels that a 1 x 1 x H x W mask keeps, on gray."""
+    return to_image(composite(mask, problem.pixels, problem.classifier.gray)[0])
+
+
+def polished_masks(folder: Path) -> dict[str, Tensor]:
+    """1 x 1 x H x W masks of the rows of a batch, by the name of the photograph."""
+    return {
+        Path(row["key"]).name: torch.from_numpy(mask_of(row)).float()[None, None]
+        for row in read_batch(folder)
+        if row["failed"] is None
+    }
 
 
 @torch.no_grad()

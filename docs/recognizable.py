@@ -8,33 +8,40 @@ Each photograph stands beside its explanation; the titles say whether the promis
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
-from actmatch import ExplainConfig, load_classifier
+from actmatch import Classifier, ExplainConfig, Explanation, load_classifier
 from actmatch.images.examples import example_photographs
 from actmatch.images.photograph import to_image
-from actmatch.images.render import contact_sheet
 from actmatch.results.explain import explain
-from actmatch.wording import percent
+from benchmarks.sheet import Panel, save_sheet, verdict
 
 SHEET = Path(__file__).with_name("recognizable.jpg")
 
 
 def main() -> None:
     """Explain every example and write the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--classifier", default="tf_efficientnet_lite0")
-    classifier = load_classifier(parser.parse_args().classifier)
-    pictures = []
-    for path in example_photographs().values():
-        found = explain(classifier, path, ExplainConfig())
-        kept = "kept" if found.promise_kept else "not kept"
-        title = f"{percent(found.card.area)}, {kept}"
-        pictures += [
+    panels: list[Panel] = []
+    for _, found in explained(asked_classifier(__doc__)):
+        panels += [
             (found.card.label, to_image(found.pixels)),
-            (title, to_image(found.explanation)),
+            (verdict(found.card.area, bool(found.promise_kept)), to_image(found.explanation)),
         ]
-    contact_sheet(pictures, columns=4).convert("RGB").save(SHEET, quality=85)
+    save_sheet(panels, 4, SHEET)
+
+
+def asked_classifier(doc: str) -> Classifier:
+    """The classifier named on the command line of a script with this docstring."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--classifier", default="tf_efficientnet_lite0")
+    return load_classifier(parser.parse_args().classifier)
+
+
+def explained(classifier: Classifier) -> Iterator[tuple[Path, Explanation]]:
+    """Every example, and what it is explained by with the default settings."""
+    for path in example_photographs().values():
+        yield path, explain(classifier, path, ExplainConfig())
 
 
 if __name__ == "__main__":

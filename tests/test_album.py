@@ -166,6 +166,20 @@ def test_a_preview_shows_its_mask_and_says_what_it_is(trained):
     assert picture_in(shown["live"]["value"])
 
 
+@pytest.mark.parametrize(
+    ("target", "says", "preview_of"),
+    [
+        ("the top class", "quadrant says bright, ", "of the pixels, still bright on "),
+        ("dark", "quadrant gives dark ", "of the pixels, dark on "),
+    ],
+)
+def test_a_preview_says_that_the_label_is_kept_of_the_top_class_alone(
+    trained, target, says, preview_of
+):
+    status = preview.frame(trained, quadrant_pixels(), target)["status"]
+    assert says in status and preview_of in status
+
+
 def test_a_preview_is_of_the_class_that_is_chosen(trained):
     assert preview.posed(trained, quadrant_pixels(), "dark").target == 1
     assert preview.posed(trained, quadrant_pixels(), "dark | never").label == "dark or never"

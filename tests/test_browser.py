@@ -35,7 +35,7 @@ from actmatch.results.explanation import FILES
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
-def test_a_preview_stands_before_explain_is_pressed(visit):
+def test_a_preview_stands_before_explain_is_pressed_and_follows_class_and_classifier(visit):
     page = visit()
     example = page.locator("#am-forming img").get_attribute("src")
     upload_lion(page)
@@ -46,6 +46,14 @@ def test_a_preview_stands_before_explain_is_pressed(visit):
     assert 2 < float(found[1]) < 61 and int(found[2]) >= 5
     assert page.locator("#am-forming img").get_attribute("src") != example
     assert not page.locator("#am-status .am-badges").count()
+    page.locator("#am-target input").fill("cheetah")
+    page.locator("#am-target input").press("Enter")
+    sync_api.expect(said).to_contain_text("cheetah on", timeout=MINUTE)
+    page.get_by_role("button", name="Classifier and question").click()
+    page.locator("#am-classifier input").fill("tf_efficientnet_lite1")
+    page.locator("#am-classifier input").press("Enter")
+    sync_api.expect(said).to_contain_text("tf_efficientnet_lite1 gives cheetah", timeout=MINUTE)
+    sync_api.expect(said).to_contain_text("cheetah on")
 
 
 def test_a_visitor_uploads_explains_and_reads_the_result(visit, tmp_path):

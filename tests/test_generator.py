@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,17 +22,21 @@ from actmatch import ExplainConfig, cli, explain, load_classifier
 from actmatch.classifiers import zoo
 from actmatch.classifiers.checkpoint import GENERATOR, is_generator
 from actmatch.classifiers.classifier import Classifier
+from actmatch.classifiers.zoo import offline_classifiers
 from actmatch.generator import checkpoint, preview, training
-from actmatch.generator.checkpoint import find, load, load_any, save
+from actmatch.generator.card import write_card
+from actmatch.generator.checkpoint import find, load, load_any, save, unfit
 from actmatch.generator.examples import Examples, evidence_logits, likeness, searched
 from actmatch.generator.features import features_of
 from actmatch.generator.folder import crops, files_in, is_held_out, mosaics, read
 from actmatch.generator.lesson import SHARP, Lesson, composites
+from actmatch.generator.metrics import Metrics
 from actmatch.generator.network import Layout, TrainedGenerator
 from actmatch.generator.training import Training, TrainingConfig, read_data
 from actmatch.images.photograph import to_image
 from actmatch.images.upsampling import upsampled
 from actmatch.problem.backgrounds import kinds
+from actmatch.problem.config import PRESETS
 from actmatch.problem.problem import pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
@@ -104,7 +111,7 @@ def test_files_that_cannot_be_read_are_skipped_and_named(folder, quadrant):
     found = read(files_in(folder), quadrant.data_config)
     assert len(found) == 16 and found.pixels.dtype == torch.uint8
     (sentence,) = found.skipped
-    assert sentence.startswith("broken.jpg: ")
+    assert sentence.startswith("broken.jpg cannot be read as a photograph")
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
@@ -221,7 +228,8 @@ def test_the_loss_falls_and_the_mask_lies_where_the_toy_looks(folder, tmp_path):
     assert logits[:16, :16].mean() > logits[16:, 16:].mean()
     assert not out.with_suffix(".state").exists()
     card = out.with_suffix(".md").read_text()
-    assert card.startswith("---\n") and "base_model: timm/quadrant" in card
+    assert card.startswith("---\nlibrary_name: actmatch") and "base_model" not in card
+    assert f"On {figures.photographs} photographs that were held out" in card
 
 
 def test_a_training_that_was_interrupted_ends_as_one_that_was_not(folder, tmp_path, monkeypatch):
@@ -251,6 +259,23 @@ def test_a_training_that_was_interrupted_ends_as_one_that_was_not(folder, tmp_pa
     assert steps(whole) == steps(cut)
 
 
+def test_a_training_without_photographs_held_out_says_so(folder, tmp_path):
+    out = tmp_path / "toy.safetensors"
+    figures = drain(trained_on(folder, replace(SHORT, steps=4, validation=0.0)).run(out))
+    assert figures.sentence == "No photographs were held out, so nothing was validated."
+    assert figures.sentence in out.with_suffix(".md").read_text()
+
+
+def test_a_training_through_accelerate_learns_the_same(folder, tmp_path):
+    accelerate = pytest.importorskip("accelerate")
+    runs = trained_on(folder), trained_on(folder, accelerator=accelerate.Accelerator(cpu=True))
+    for number, run in enumerate(runs):
+        drain(run.run(tmp_path / f"{number}.safetensors"))
+    pairs = zip(*(run.average.parameters() for run in runs), strict=True)
+    for plain, accelerated in pairs:
+        torch.testing.assert_close(plain, accelerated)
+
+
 def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
     out = tmp_path / "toy.safetensors"
     state = out.with_suffix(".state")
@@ -262,6 +287,12 @@ def test_a_state_of_other_settings_or_damaged_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match=r"toy\.examples is of a training with other settings"):
         drain(trained_on(folder, replace(SHORT, seed=1)).run(out))
     found.rename(state)
+    other = Training(linear_classifier(), read_data(folder, quadrant_classifier(), SHORT), SHORT)
+    with pytest.raises(ValueError, match=r"toy\.state .* or another classifier; delete it"):
+        drain(other.run(out))
+    (folder / "photo3.png").unlink()
+    with pytest.raises(ValueError, match="other photographs"):
+        drain(trained_on(folder).run(out))
     state.write_bytes(state.read_bytes()[:200])
     with pytest.raises(ValueError, match="damaged"):
         drain(trained_on(folder).run(out))
@@ -298,15 +329,36 @@ def test_weights_that_are_not_finite_are_never_kept(folder, tmp_path, monkeypatc
     assert state["step"] == 2 and state["network"]["head.weight"].isfinite().all()
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch):
-    def full(*args):
-        raise OSError(28, "No space left on device")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("name", ["toy.csv", "toy.examples", "toy.state", "toy.safetensors"])
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(training, "SAVE_EVERY", 0.0)
+    (tmp_path / f".{name}.tmp").symlink_to("/dev/full")  # where the file is made
+    with pytest.raises(ValueError, match=rf"^{name} cannot be written: No space left on device\.$"):
+        drain(trained_on(folder, replace(SHORT, steps=2)).run(tmp_path / "toy.safetensors"))
+    left = set(os.listdir(tmp_path)) - {"photographs"}
+    whole = {"toy.csv", "toy.examples", "toy.state"}
+    assert left <= whole - {name} and not (tmp_path / f".{name}.tmp").is_symlink()
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
-    run = trained_on(folder, replace(SHORT, steps=2))
-    with pytest.raises(ValueError, match=r"toy\.safetensors cannot be written.*No space left"):
-        drain(run.run(tmp_path / "toy.safetensors"))
-    assert not list(tmp_path.glob("*safetensors*"))
+
+def test_metrics_that_cannot_be_written_are_a_sentence(folder, tmp_path):
+    table = tmp_path / "toy.csv"
+    table.write_text("mine,yours\n1,2\n")
+    with pytest.raises(ValueError, match=r"toy\.csv, where the metrics .*, holds something else"):
+        drain(trained_on(folder).run(tmp_path / "toy.safetensors"))
+    assert table.read_text() == "mine,yours\n1,2\n" and not list(tmp_path.glob("toy.s*"))
+
+
+def test_rows_of_metrics_that_were_cut_off_or_come_later_are_dropped(tmp_path):
+    table = Metrics(tmp_path / "toy.csv")
+    table.rewind(0)
+    for step in (10, 20, 30):
+        table.add(dict(step=step, loss=1.5))
+    with table.path.open("a") as file:
+        file.write("4,1.5")
+    table.rewind(20)
+    with table.path.open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["10", "20"]
 
 
 def test_it_begins_from_another_generator(folder, tmp_path):
@@ -349,16 +401,87 @@ def test_the_command_writes_a_checkpoint_its_card_and_its_metrics(train, folder,
     (folder / "broken.jpg").write_bytes(b"no picture")
     status, printed = train("--validation", "0.25")
     assert status == 0
-    assert "1 could not be read: broken.jpg" in printed
+    assert "1 could not be read:\nbroken.jpg cannot be read as a photograph" in printed
     assert "of the masks keep the promise as they come" in printed
     made = {path.name for path in (tmp_path / "made").iterdir()}
     assert {"toy.safetensors", "toy.md", "toy.csv"} <= made and "toy.state" not in made
+    if importlib.util.find_spec("tensorboard"):
+        (events,) = (tmp_path / "made" / "toy.tensorboard").iterdir()
+        assert b"loss" in events.read_bytes()
+
+
+def test_the_command_names_twenty_files_that_cannot_be_read_and_counts_them_all(train, folder):
+    for number in range(23):
+        (folder / f"broken{number:02}.jpg").write_bytes(b"")
+    status, printed = train("--validation", "0")
+    lines = printed.splitlines()
+    assert status == 0 and "23 could not be read:" in lines and "and 3 more." in lines
+    assert sum(line.startswith("broken") for line in lines) == 20
+
+
+@pytest.mark.parametrize(("steps", "left"), [(2, "on from toy.examples"), (0, "starts anew")])
+def test_a_stopped_command_says_how_to_go_on(train, monkeypatch, steps, left):
+    whole = Training.run
+
+    def stopped(training, out):
+        for step in whole(training, out) if steps else ():
+            yield step
+            if step.step == steps:
+                break
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "run", stopped)
+    status, printed = train()
+    assert status == 130 and f"Stopped at step {steps}. " in printed and left in printed
+
+
+def test_the_command_refuses_early_what_it_could_not_write(train, tmp_path):
+    taken = tmp_path / "taken.safetensors"
+    taken.mkdir()
+    status, printed = train("--out", str(taken))
+    assert status == 2 and "taken.safetensors in it is a folder" in printed
+    taken.rmdir()
+    taken.with_suffix(".tensorboard").write_text("a file")
+    status, printed = train("--out", str(taken))
+    assert status == 2 and printed.count("actmatch: ") == 1 and "Cannot write to" in printed
+    assert not taken.exists()
 
 
 def test_the_command_holds_out_the_names_of_a_file(train, tmp_path):
     (tmp_path / "names.txt").write_text("photo3.png\nphoto5.png\n")
     status, printed = train("--validation", str(tmp_path / "names.txt"))
     assert status == 0 and "14 photographs to learn from, 2 held out." in printed
+
+
+def test_names_to_hold_out_of_which_none_is_there_are_refused(train, tmp_path):
+    (tmp_path / "names.txt").write_text("other.png\n")
+    status, printed = train("--validation", str(tmp_path / "names.txt"))
+    assert status == 2 and "None of the 1 names to hold out is among the 16 files" in printed
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_few_photographs_adapt_a_generator_to_another_classifier(
+    train, folder, tmp_path, monkeypatch, photograph
+):
+    """The recipe of docs/generator.md: ten photographs, and the weights of another classifier."""
+    for path in sorted(folder.iterdir())[10:]:
+        path.unlink()
+    first, own = tmp_path / "made" / "toy.safetensors", tmp_path / "checkpoints" / "own.safetensors"
+    assert train("--validation", "0")[0] == 0
+    other = quadrant_classifier()
+    other.model.gain.data.fill_(2.5)
+    other = Classifier(other.model, "own", other.class_names)
+    monkeypatch.setattr(zoo, "load_classifier", lambda name, device: other)
+    status, printed = train("--first", str(first), "--validation", ".3", "--out", str(own))
+    assert status == 0 and " of the masks keep the promise as they come" in printed
+    adapted = load(own, other)
+    assert adapted.about.data.endswith("; begun from a generator for quadrant")
+    with pytest.raises(ValueError, match="trained for quadrant, and own has other weights"):
+        load(first, other)
+    monkeypatch.setattr(preview, "FOLDERS", (own.parent,))
+    preview._found.clear()
+    found = explain(other, photograph, ExplainConfig(start="generator", steps=0))
+    assert len(found.history) == 1 and 0 < found.card.area <= 1
 
 
 @pytest.mark.parametrize(
@@ -393,11 +516,29 @@ def kept(quadrant, tmp_path):
 
 
 def test_a_checkpoint_is_found_and_half_as_large_as_its_weights(kept, quadrant):
-    assert is_generator(kept) and find(quadrant, [kept.parent]) == kept
+    assert is_generator(kept) and find(quadrant, [kept.parent]).about.classifier == "quadrant"
     trained = load(kept, quadrant)
     assert trained.about.preset == "recognizable"
     weights = sum(value.numel() for value in trained.network.state_dict().values())
     assert kept.stat().st_size < 2 * weights + 20_000
+
+
+@pytest.mark.parametrize("name", offline_classifiers())
+def test_a_checkpoint_that_ships_is_small_and_its_card_says_what_it_says(name, tmp_path):
+    shipped = checkpoint.FOLDERS[1] / f"{name}.safetensors"
+    assert shipped.stat().st_size < 10e6
+    with safe_open(shipped, "pt") as file:
+        assert {file.get_slice(key).get_dtype() for key in file.keys()} == {"F16"}  # noqa: SIM118
+    about = load_any(shipped).about
+    written = write_card(about, PRESETS[about.preset].sentence, tmp_path / shipped.name)
+    card = written.read_text()
+    assert card == shipped.with_suffix(".md").read_text() and f"base_model: timm/{name}" in card
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", offline_classifiers())
+def test_a_checkpoint_that_ships_is_found_for_its_classifier(name):
+    assert find(load_classifier(name, "cpu"), checkpoint.FOLDERS[1:]).about.classifier == name
 
 
 def test_a_checkpoint_for_another_classifier_is_refused(kept):
@@ -413,14 +554,23 @@ def test_a_checkpoint_cut_off_of_another_version_or_none_is_refused(kept, quadra
     with pytest.raises(ValueError, match="damaged or cut off"):
         load(kept, quadrant)
     assert find(quadrant, [kept.parent]) is None
+    (sentence,) = unfit(quadrant, [kept.parent, kept.parent])
+    assert sentence == "quadrant.safetensors is damaged or cut off."
     save_file({"a": torch.zeros(1)}, kept, dict(format=GENERATOR, version="99"))
     with pytest.raises(ValueError, match="version 99"):
         load(kept, quadrant)
     save_file({"a": torch.zeros(1)}, kept)
     with pytest.raises(ValueError, match="no generator that actmatch has trained"):
         load(kept, quadrant)
+    assert unfit(quadrant, [kept.parent]) == []
     with pytest.raises(ValueError, match="There is no generator"):
         load(kept.with_name("missing.safetensors"), quadrant)
+
+
+def test_a_checkpoint_of_another_input_size_is_refused(kept, quadrant, monkeypatch):
+    monkeypatch.setattr(quadrant, "size", (64, 48))
+    with pytest.raises(ValueError, match=r"was trained for 32 x 32 pixels, not 64 x 48\."):
+        load(kept, quadrant)
 
 
 def test_a_generator_is_no_classifier(kept, monkeypatch):
@@ -503,8 +653,10 @@ def test_no_steps_judge_the_start_alone(at_hand, quadrant, photograph, monkeypat
 
 def test_a_start_without_a_checkpoint_is_refused(monkeypatch, tmp_path, photograph):
     monkeypatch.setattr(preview, "FOLDERS", (tmp_path,))
-    with pytest.raises(ValueError, match="generator trained for quadrant"):
+    (tmp_path / "mine.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match="a generator trained for quadrant") as refused:
         explain(quadrant_classifier(), photograph, ExplainConfig(start="generator"))
+    assert str(refused.value).endswith("or none. mine.safetensors is damaged or cut off.")
 
 
 def test_logits_grow_to_full_size_smoothly():

@@ -1,14 +1,23 @@
 """The command that trains a mask generator; apart, since it alone needs what trains."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from ..classifiers import zoo
 from ..generator.checkpoint import SUFFIX, load_any
-from ..generator.folder import SHOWN_NAMES
-from ..generator.training import Training, TrainingConfig, read_data
+from ..generator.training import (
+    EXAMPLES_SUFFIX,
+    METRICS_SUFFIX,
+    STATE_SUFFIX,
+    Training,
+    TrainingConfig,
+    read_data,
+)
+from ..generator.validation import Figures
 from ..progress import Steps
+from ..results.folder import check_folder, file_errors_in_words
 from .options import (
     CLASSIFIER,
     DEVICE,
@@ -23,6 +32,7 @@ from .options import (
 from .terminal import progress, say
 
 VALIDATION = "Held out: a share of the photographs, by their names, or a text file of names."
+SHOWN_FILES = 20  # of those that could not be read
 FIRST = "A generator to begin from, such as one to be adapted to photographs of your own."
 
 
@@ -44,29 +54,55 @@ class TrainGenerator(Command):
     device: str = option("NAME", DEVICE, "auto")
     quiet: bool = QUIET
 
-    def run(self) -> None:
+    def run(self) -> int:
         out = Path(self.out)
         if out.suffix != SUFFIX:
             raise ValueError(f"--out must end with {SUFFIX}; got {self.out!r}.")
+        check_folder(out.parent, (out.name, out.with_suffix(METRICS_SUFFIX).name))
         config = self.config(TrainingConfig, validation=read_validation(self.validation))
         classifier = zoo.load_classifier(self.classifier, self.device)
         data = read_data(Path(self.folder), classifier, config)
         say(f"{len(data.training)} photographs to learn from, {len(data.validation)} held out.")
         if data.skipped:
-            say(f"{len(data.skipped)} could not be read: {'; '.join(data.skipped[:SHOWN_NAMES])}")
+            say(f"{len(data.skipped)} could not be read:", *shortened(data.skipped))
         first = None if self.first is None else load_any(Path(self.first))
         training = Training(classifier, data, config, first, accelerator(self.device))
-        board = tensorboard(out)
-        with progress("step", config.steps, self.quiet) as show, board as writer:
-            steps = Steps(training.run(out))
+        try:
+            with file_errors_in_words(out.parent):
+                figures = self.watched(training, out)
+        except KeyboardInterrupt:
+            say(f"Stopped at step {training.step}. {kept(out)}")
+            return 130
+        say(figures.sentence, f"Written to {out}.")
+        return 0
+
+    def watched(self, training: Training, out: Path) -> Figures:
+        """Train, with a bar and TensorBoard."""
+        steps = Steps(training.run(out))
+        with progress("step", self.steps, self.quiet) as show, tensorboard(out) as writer:
             for step in steps:
                 if step.examples:
-                    show(0, f"{step.examples} of {config.examples} examples")
+                    show(0, f"{step.examples} of {self.examples} examples")
                 if step.metrics:
                     show(step.step, remark(step.metrics))
                     for name, value in step.metrics.items():
                         writer.add_scalar(name, value, step.step)
-        say(steps.result.sentence, f"Written to {out}.")
+        return steps.result
+
+
+def shortened(sentences: Sequence[str]) -> list[str]:
+    """The first sentences, and how many more there are."""
+    more = len(sentences) - SHOWN_FILES
+    return [*sentences[:SHOWN_FILES], *([f"and {more} more."] if more > 0 else [])]
+
+
+def kept(out: Path) -> str:
+    """What a training that was stopped leaves behind, in words."""
+    suffixes = (STATE_SUFFIX, EXAMPLES_SUFFIX)
+    left = [path.name for suffix in suffixes if (path := out.with_suffix(suffix)).is_file()]
+    if left:
+        return f"The same command goes on from {' and '.join(left)}."
+    return "Nothing was kept yet; the same command starts anew."
 
 
 def remark(metrics: Any) -> str | None:

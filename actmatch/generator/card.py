@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..classifiers.zoo import BUNDLED
 from .checkpoint import About, written
 
 TEXT = """# A mask generator for {about.classifier}
@@ -20,12 +21,7 @@ shows it as a preview, and can begin its search there.
 
 ## Validation
 
-On {photographs} photographs that were held out, masks as they come, shaped but neither polished nor
-repaired, each on two draws of every random kind of background and on every other kind once:
-
-| masks that keep the promise | label kept, of all backgrounds | area, median |
-|---|---|---|
-| {kept:.0%} | {held:.0%} | {area:.0%} of the pixels |
+{validation}
 
 ## Limits
 
@@ -33,10 +29,20 @@ A mask from here is a guess until it has been put to the test, which actmatch do
 anything. It says what this classifier used, not what is in the photograph. Photographs unlike those
 of the training get worse masks.
 """
+VALIDATION = """\
+On {photographs} photographs that were held out, masks as they come, shaped but neither polished nor
+repaired, each on two draws of every random kind of background and on every other kind once:
+
+| masks that keep the promise | label kept, of all backgrounds | area, median |
+|---|---|---|
+| {kept:.0%} | {held:.0%} | {area:.0%} of the pixels |"""
+NO_VALIDATION = "No photographs were held out, so nothing was validated."
 
 
 def write_card(about: About, sentence: str, checkpoint: Path) -> Path:
     """Write NAME.md beside a checkpoint.
+
+    A license and a base model are named for the bundled classifiers alone.
 
     Args:
         sentence: the promise of the preset, in words.
@@ -46,21 +52,21 @@ def write_card(about: About, sentence: str, checkpoint: Path) -> Path:
     """
     from huggingface_hub import ModelCard, ModelCardData
 
+    bundled = about.classifier in BUNDLED
     data = ModelCardData(
-        license="apache-2.0",
+        license="apache-2.0" if bundled else None,
         library_name="actmatch",
         tags=["explainability", "saliency", "image-classification"],
-        base_model=f"timm/{about.classifier}",
+        base_model=f"timm/{about.classifier}" if bundled else None,
     )
-    figures = (
-        dict(photographs=0, kept=0.0, held=0.0, area=0.0, steps=0, batch=0, examples=0)
-        | about.figures
-    )
+    figures = dict(photographs=0, steps=0, batch=0, examples=0) | about.figures
+    validation = VALIDATION.format(**figures) if figures["photographs"] else NO_VALIDATION
     text = TEXT.format(
         about=about,
         promise=sentence,
         size="{} x {} pixels".format(*about.layout.size),
         sha256=(about.weights_sha256 or "unknown")[:12],
+        validation=validation,
         **figures,
     )
     card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}")

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 
 from ..classifiers.checkpoint import GENERATOR
 from ..classifiers.classifier import Classifier
+from ..errors import first_line
 from ..files import replace_file
 from .network import Layout, TrainedGenerator
 
@@ -79,7 +80,7 @@ def save(network: TrainedGenerator, about: About, path: Path) -> Path:
         name: value.detach().cpu().to(torch.float16).contiguous()
         for name, value in network.state_dict().items()
     }
-    return written(path, lambda aside: save_file(weights, aside, about.metadata()))
+    return written(path, lambda aside: aside.write_bytes(serialized(weights, about.metadata())))
 
 
 def written(path: Path, write: Callable[[Path], object]) -> Path:
@@ -91,22 +92,38 @@ def written(path: Path, write: Callable[[Path], object]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, write)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{path.name} cannot be written: {error}.") from error
+    except (OSError, RuntimeError) as error:
+        # PyTorch names the line of its code that failed, and the operating system the reason
+        failed = error.__context__ if isinstance(error.__context__, OSError) else error
+        reason = getattr(failed, "strerror", None) or first_line(failed)
+        raise ValueError(f"{path.name} cannot be written: {reason}.") from error
     return path
+
+
+class Foreign(ValueError):
+    """A file is no generator, or one for another classifier."""
 
 
 def load(path: Path, classifier: Classifier) -> Trained:
     """The generator of a checkpoint, on the classifier's device.
 
     Raises:
-        ValueError: the file is missing, damaged, of another version, or for another classifier;
+        ValueError: the file is missing, damaged, of another version or input size, or `Foreign`;
             the message says which.
     """
     trained = load_any(path)
-    misfit = _misfit(trained.about, classifier)
-    if misfit:
-        raise ValueError(f"{path.name} {misfit}")
+    about, sha256 = trained.about, classifier.origin.weights_sha256
+    if sha256 is None or about.weights_sha256 != sha256:
+        raise Foreign(
+            f"{path.name} was trained for {about.classifier}, and {classifier.name} has other "
+            "weights."
+        )
+    if about.layout.size != classifier.size:
+        raise ValueError(
+            "{} was trained for {} x {} pixels, not {} x {}.".format(
+                path.name, *about.layout.size, *classifier.size
+            )
+        )
     trained.network.to(classifier.device)
     return trained
 
@@ -145,7 +162,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _about(path: Path, metadata: Mapping[str, str]) -> About:
     if metadata.get("format") != GENERATOR:
-        raise ValueError(f"{path.name} is no generator that actmatch has trained.")
+        raise Foreign(f"{path.name} is no generator that actmatch has trained.")
     if metadata.get("version") != VERSION:
         raise ValueError(
             f"{path.name} is of version {metadata.get('version')}; version {VERSION} is read "
@@ -161,29 +178,33 @@ def _about(path: Path, metadata: Mapping[str, str]) -> About:
     )
 
 
-def _misfit(about: About, classifier: Classifier) -> str | None:
-    """Why a checkpoint is not for a classifier, to follow its name; None if it is."""
-    if about.weights_sha256 != classifier.origin.weights_sha256:
-        return f"was trained for {about.classifier}, and {classifier.name} has other weights."
-    if about.layout.size != classifier.size:
-        return "was trained for {} x {} pixels, not {} x {}.".format(
-            *about.layout.size, *classifier.size
-        )
+def find(classifier: Classifier, folders: Iterable[Path]) -> Trained | None:
+    """The generator for a classifier: the first by name that fits; None if none in folders does."""
+    for path in _files(folders):
+        try:
+            return load(path, classifier)
+        except ValueError:
+            continue
     return None
 
 
-def find(classifier: Classifier, folders: Iterable[Path]) -> Path | None:
-    """The checkpoint for a classifier in some folders; None if there is none.
+def unfit(classifier: Classifier, folders: Iterable[Path]) -> list[str]:
+    """Why files in some folders do not serve a classifier that they may have been made for.
 
-    The first by name, of those whose hash of weights and input size are the classifier's.
+    One sentence for each that is damaged, of another version, or of the same weights at another
+    input size.
     """
+    reasons = []
+    for path in _files(folders):
+        try:
+            load(path, classifier)
+        except Foreign:
+            continue
+        except ValueError as error:
+            reasons.append(str(error))
+    return list(dict.fromkeys(reasons))
+
+
+def _files(folders: Iterable[Path]) -> Iterator[Path]:
     for folder in folders:
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
-            try:
-                with _opened(path) as file:
-                    about = _about(path, file.metadata() or {})
-            except ValueError:
-                continue
-            if _misfit(about, classifier) is None:
-                return path
-    return None
+        yield from sorted(folder.glob(f"*{SUFFIX}"))

@@ -19,7 +19,6 @@ from ..images.photograph import open_photograph, to_pixels
 ROOM = 1.15  # side of the stored photographs over that of the classifier's input
 LEAST, MOST = 0.55, 1.0  # side of a crop over that of the stored photograph
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".npy")
-SHOWN_NAMES = 3  # of skipped files in a message
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +87,8 @@ def read(
         try:
             pixels = to_pixels(open_photograph(path), config, "crop")
         except (ValueError, OSError) as error:
-            return f"{path.name}: {error}"
+            said = str(error)
+            return said if path.name in said else f"{path.name}: {said}"
         return (pixels[0] * 255).round().to(torch.uint8)
 
     pixels, names, skipped = [], [], []

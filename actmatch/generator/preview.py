@@ -18,8 +18,8 @@ from ..problem.problem import Problem
 from ..problem.promise import Promise
 from ..torch_modes import default_modes
 from ..wording import percent
-from .checkpoint import FOLDERS, Trained, find, load
-from .features import features_of
+from .checkpoint import FOLDERS, Trained, find, unfit
+from .features import features_of, top_1
 
 SEED = 404_404
 LARGEST = 0.6  # share of the pixels above which a repaired mask says nothing
@@ -36,9 +36,25 @@ def trained_for(classifier: Classifier) -> Trained | None:
     Looked for once in `FOLDERS`, for as long as the classifier lives.
     """
     if classifier.model not in _found:
-        path = find(classifier, FOLDERS)
-        _found[classifier.model] = None if path is None else load(path, classifier)
+        _found[classifier.model] = find(classifier, FOLDERS)
     return _found[classifier.model]
+
+
+def needed_for(classifier: Classifier) -> Trained:
+    """The generator trained for a classifier.
+
+    Raises:
+        ValueError: there is none; the message names files that may have been meant for it.
+    """
+    trained = trained_for(classifier)
+    if trained is None:
+        sentence = (
+            f"start 'generator' needs a generator trained for {classifier.name}, and the folder "
+            "checkpoints holds none that fits; train one with actmatch train-generator, or start "
+            "at gradcam, window or none."
+        )
+        raise ValueError(" ".join((sentence, *unfit(classifier, FOLDERS))))
+    return trained
 
 
 @default_modes()
@@ -59,12 +75,14 @@ class Preview:
         logits: 1 x 1 x H x W, from which it was cut.
         kept: whether the label is kept, for each kind of background, on one draw.
         label: the name of the class.
+        top: whether it is the top one of the whole photograph.
     """
 
     mask: Tensor
     logits: Tensor
     kept: dict[str, bool]
     label: str
+    top: bool = True
 
     @property
     def area(self) -> float:
@@ -74,8 +92,9 @@ class Preview:
     @property
     def sentence(self) -> str:
         """What was seen, in words."""
+        still = "still " if self.top else ""
         return (
-            f"Preview: {percent(self.area)} of the pixels, still {self.label} on "
+            f"Preview: {percent(self.area)} of the pixels, {still}{self.label} on "
             f"{sum(self.kept.values())} of {len(self.kept)} backgrounds."
         )
 
@@ -92,7 +111,8 @@ def _tried(problem: Problem, mask: Tensor, logits: Tensor, seed: int) -> Preview
     drawn = infills(problem, 1, seed)
     margins = evidence_on(problem, mask, drawn).margins[:, 0]
     kept = dict(zip(drawn.kinds, (margins >= 0).tolist(), strict=True))
-    return Preview(mask, logits, kept, problem.label)
+    top = bool(top_1(problem.response.logits)[0] == problem.target)
+    return Preview(mask, logits, kept, problem.label, top)
 
 
 def best_preview(problem: Problem, trained: Trained, promise: Promise, shape: Shape) -> Preview:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import time
 from collections.abc import Generator, Iterator, Mapping
@@ -96,6 +97,13 @@ class Data(NamedTuple):
     validation: Photographs
 
     @property
+    def sha256(self) -> str:
+        """Of the names of the photographs, and of which are held out."""
+        return hashlib.sha256(
+            repr((self.training.names, self.validation.names)).encode()
+        ).hexdigest()
+
+    @property
     def skipped(self) -> tuple[str, ...]:
         """A sentence on each file that could not be read."""
         return (*self.training.skipped, *self.validation.skipped)
@@ -105,10 +113,15 @@ def read_data(folder: Path, classifier: Classifier, config: TrainingConfig) -> D
     """The photographs of a folder, split.
 
     Raises:
-        ValueError: there are none, or too few.
+        ValueError: there are none, or too few, or none of those that are to be held out by name.
     """
     files = files_in(folder)
     held = [path for path in files if config.is_held_out(path.name)]
+    if isinstance(config.validation, tuple) and not held:
+        raise ValueError(
+            f"None of the {len(config.validation)} names to hold out is among the {len(files)} "
+            f"files in {str(folder)!r}; a name looks like {files[0].name!r}."
+        )
     learned = [path for path in files if path not in set(held)]
     data = Data(read(learned, classifier.data_config), read(held, classifier.data_config, room=1.0))
     if len(data.training) < 2:
@@ -162,6 +175,8 @@ class Training:
                 )
             self.network.load_state_dict(first.network.state_dict())
         self.begun = first and first.about.classifier
+        asked = (config, classifier.origin.weights_sha256, data.sha256, self.begun)
+        self.asked = repr(asked)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), config.learning_rate, weight_decay=DECAY
@@ -318,6 +333,7 @@ class Training:
                 self._check(float(metrics["loss"]) + self._weights(), state)
                 self.store(state)
                 saved = time.monotonic()
+        self._check(self._weights(), state)
         figures = self.validation.figures(self.average)
         if self._first:
             table.add(dict(step=self.step, seconds=self.seconds, **figures.row()))
@@ -332,7 +348,7 @@ class Training:
         """Search for the examples, or read those that lie beside `out`.
 
         Raises:
-            ValueError: they cannot be written, or the file is damaged or of other settings.
+            ValueError: they cannot be written, or the file is damaged or of another training.
         """
         if self.step >= self.taught:
             return
@@ -363,8 +379,8 @@ class Training:
         return out.with_suffix(EXAMPLES_SUFFIX + (str(index) if index else ""))
 
     def _store_examples(self, examples: Examples, path: Path) -> None:
-        stored = dict(config=repr(self.config), examples=examples._asdict())
-        written(path, lambda aside: torch.save(stored, aside))
+        stored = dict(asked=self.asked, examples=examples._asdict())
+        written(path, lambda aside: _save(stored, aside))
 
     @property
     def _first(self) -> bool:
@@ -404,19 +420,19 @@ class Training:
         state = dict(
             step=self.step,
             seconds=self.seconds,
-            config=repr(self.config),
+            asked=self.asked,
             network=self.network.state_dict(),
             average=self.average.state_dict(),
             optimizer=self.optimizer.state_dict(),
             area_weight=self.lesson.area_weight,
         )
-        written(path, lambda aside: torch.save(state, aside))
+        written(path, lambda aside: _save(state, aside))
 
     def restore(self, path: Path) -> None:
         """Go on from a state.
 
         Raises:
-            ValueError: it is damaged, or of a training with other settings.
+            ValueError: it is damaged, or of another training.
         """
         state = self._read_state(path)
         try:
@@ -429,17 +445,24 @@ class Training:
             raise ValueError(_damaged(path)) from error
 
     def _read_state(self, path: Path) -> dict[str, Any]:
-        """What `store` or the search for examples wrote, with these settings."""
+        """What `store` or the search for examples wrote in this training."""
         try:
             state = torch.load(path, map_location=self.classifier.device, weights_only=True)
-            same = state["config"] == repr(self.config)
+            same = state["asked"] == self.asked
         except Exception as error:  # torch.load raises many kinds for damaged files
             raise ValueError(_damaged(path)) from error
         if not same:
             raise ValueError(
-                f"{path.name} is of a training with other settings; delete it to start anew."
+                f"{path.name} is of a training with other settings, other photographs or another "
+                "classifier; delete it to start anew."
             )
         return state
+
+
+def _save(state: Mapping[str, Any], path: Path) -> None:
+    """Write a state; through a file of Python's, whose errors say why it cannot be written."""
+    with path.open("wb") as file:
+        torch.save(state, file)
 
 
 def _damaged(path: Path) -> str:

@@ -15,6 +15,7 @@ from ..images.upsampling import upsampled
 from ..problem.backgrounds import kinds
 from ..problem.config import ExplainConfig
 from ..problem.promise import Evidence, Promise
+from .card import NO_VALIDATION
 from .features import Features, features_of
 from .folder import Photographs
 from .lesson import composites, margins
@@ -45,7 +46,7 @@ class Figures:
     def sentence(self) -> str:
         """In words."""
         if not self.photographs:
-            return "No photographs were held out, so nothing was validated."
+            return NO_VALIDATION
         return (
             f"Of {self.photographs} photographs held out, {self.kept:.0%} of the masks keep the "
             f"promise as they come, with a median of {self.area:.0%} of the pixels; the label is "
@@ -89,7 +90,8 @@ class Validation:
         return Figures(count, sum(kept) / count, sum(held) / count, median(areas))
 
     def _batches(self) -> Iterator[tuple[Tensor, Features]]:
-        for batch in self.photographs.pixels.split(BATCH):
+        for start in range(0, len(self.photographs), BATCH):
+            batch = self.photographs.pixels[start : start + BATCH]
             image = batch.to(self.classifier.device).float() / 255
             yield image, features_of(self.classifier, image)
 

@@ -51,7 +51,8 @@ def frame(classifier: Classifier, pixels: Tensor, target: Any) -> Frame | None:
     seen = best_preview(problem, trained, config.promise or Promise(), config.shape)
     picture = overlay(problem.pixels[0].cpu(), seen.mask[0, 0].cpu())
     probability = percent(problem.log_probability.exp().item())
-    said = f"{problem.classifier.name} says {problem.label}, {probability}."
+    answers = f"says {problem.label}," if seen.top else f"gives {problem.label}"
+    said = f"{problem.classifier.name} {answers} {probability}."
     return dict(
         status=html.start(f"{said} {seen.sentence}", HINT, html.PAINT_INSTEAD),
         live=gr.update(

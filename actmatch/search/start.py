@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..generator.preview import one_pass, trained_for
+from ..generator.preview import needed_for, one_pass
 from ..methods.attention import NoAttention
 from ..methods.registry import attention_gradient, grad_cam
 from ..problem.config import ExplainConfig
@@ -72,14 +72,7 @@ def _of_generator(problem: Problem, config: ExplainConfig) -> Start:
     Raises:
         ValueError: there is no checkpoint for the classifier.
     """
-    trained = trained_for(problem.classifier)
-    if trained is None:
-        raise ValueError(
-            f"start 'generator' needs a generator trained for {problem.classifier.name}, and the "
-            "folder checkpoints holds none; train one with actmatch train-generator, or start at "
-            "gradcam, window or none."
-        )
-    logits = one_pass(problem, trained)
+    logits = one_pass(problem, needed_for(problem.classifier))
     share = min(max((logits > 0).float().mean().item(), SMALLEST_SHARE), SHARE)
     return Start(torch.sigmoid(logits), share, (problem.guidance.rank(logits[0, 0]),))
 
