@@ -440,7 +440,11 @@ def test_the_command_refuses_early_what_it_could_not_write(train, tmp_path):
     taken.mkdir()
     status, printed = train("--out", str(taken))
     assert status == 2 and "taken.safetensors in it is a folder" in printed
-    taken.rmdir()
+
+
+def test_the_command_refuses_early_a_folder_for_tensorboard_that_is_a_file(train, tmp_path):
+    pytest.importorskip("tensorboard")
+    taken = tmp_path / "taken.safetensors"
     taken.with_suffix(".tensorboard").write_text("a file")
     status, printed = train("--out", str(taken))
     assert status == 2 and printed.count("actmatch: ") == 1 and "Cannot write to" in printed
