@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -31,7 +32,8 @@ def classifier():
 @pytest.fixture(scope="module")
 def photograph():
     """A photograph of another size than the input's."""
-    return Image.effect_noise((90, 70), 80).convert("RGB")
+    noise = np.random.default_rng(0).normal(128, 80, (70, 90)).clip(0, 255)
+    return Image.fromarray(noise.astype(np.uint8)).convert("RGB")
 
 
 def saved(explanation, folder):
