@@ -20,6 +20,7 @@ class Panel:
 
     Attributes:
         drawn: the backgrounds.
+        gray: the place of gray among them.
         known: the evidence for each mask that was evaluated on all of them and holds.
     """
 
