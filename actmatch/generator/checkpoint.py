@@ -111,19 +111,9 @@ def load(path: Path, classifier: Classifier) -> Trained:
         ValueError: the file is missing, damaged, of another version or input size, or `Foreign`;
             the message says which.
     """
+    with _opened(path) as file:  # the weights of one that does not fit are not read
+        _check_fits(path, _about(path, file.metadata() or {}), classifier)
     trained = load_any(path)
-    about, sha256 = trained.about, classifier.origin.weights_sha256
-    if sha256 is None or about.weights_sha256 != sha256:
-        raise Foreign(
-            f"{path.name} was trained for {about.classifier}, and {classifier.name} has other "
-            "weights."
-        )
-    if about.layout.size != classifier.size:
-        raise ValueError(
-            "{} was trained for {} x {} pixels, not {} x {}.".format(
-                path.name, *about.layout.size, *classifier.size
-            )
-        )
     trained.network.to(classifier.device)
     return trained
 
@@ -176,6 +166,21 @@ def _about(path: Path, metadata: Mapping[str, str]) -> About:
         metadata.get("data", ""),
         json.loads(metadata.get("figures", "{}")),
     )
+
+
+def _check_fits(path: Path, about: About, classifier: Classifier) -> None:
+    sha256 = classifier.origin.weights_sha256
+    if sha256 is None or about.weights_sha256 != sha256:
+        raise Foreign(
+            f"{path.name} was trained for {about.classifier}, and {classifier.name} has other "
+            "weights."
+        )
+    if about.layout.size != classifier.size:
+        raise ValueError(
+            "{} was trained for {} x {} pixels, not {} x {}.".format(
+                path.name, *about.layout.size, *classifier.size
+            )
+        )
 
 
 def find(classifier: Classifier, folders: Iterable[Path]) -> Trained | None:
