@@ -33,6 +33,7 @@ HURRIED = 2  # the same after a search was stopped early
 STRIDE = 1.1  # ratio of the areas of one cut of a ranking and the next
 SMALLER = STRIDE**4  # the first cut has the area found by the search, divided by this
 WIDER = 1.12  # least ratio of the areas of a wider mask and the rejected one before it
+LARGER = 1.25  # ratio of the areas of one cut and the next, beyond a mask that keeps no promise
 SMALLEST_AREA = 0.002  # share of the pixels
 CORE_STRIDE = 1.5  # ratio of the areas of one part of a mask and the next, in search of its core
 PARTS = (0.8, 0.6, 0.4, 0.2)  # shares of a mask's area at which parts of it are measured
@@ -276,6 +277,13 @@ class Selector:
                 yield part
         if verdict.core is not None:
             yield verdict.core
+
+    def larger(self, verdict: Verdict, ranking: Tensor) -> Iterator[Tensor]:
+        """Larger cuts of an H x W ranking, where no promise is kept: what more area would bring."""
+        if not verdict.kept:
+            for mask in self.cuts(ranking, verdict.mask.mean().item() * LARGER, LARGER):
+                if mask.mean() <= LARGEST_ANSWER:
+                    yield mask
 
     def compromise(self, ranking: Tensor) -> Verdict:
         """The verdict if no small enough mask is known to keep the promise.

@@ -16,7 +16,7 @@ from ..evidence.frontier import measure_frontier
 from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.scorecard import with_layer_weights
 from ..images.photograph import Source
-from ..judging.selector import LARGEST_ANSWER, Draws, Selector, Verdict, cut, mask_of
+from ..judging.selector import Draws, Selector, Verdict, cut, mask_of
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem, pose_photograph
@@ -27,7 +27,6 @@ from ..torch_modes import default_modes
 from .explanation import Explanation
 
 FRESH_AFTER = 2 * SELECT_EVERY  # steps of a search without any mask that holds
-WIDER = 1.25  # ratio of the areas of one mask and the next, beyond one that keeps no promise
 
 
 def explain(
@@ -194,12 +193,7 @@ def _verdict(
     """The mask that answers the settings, and masks of other sizes."""
     if selector:
         verdict = (selector.quickest if hurried else selector.smallest)(candidates)
-        others = list(selector.parts(verdict))
-        if not verdict.kept:
-            area = verdict.mask.mean().item() * WIDER
-            wider = selector.cuts(candidates.average, area, WIDER)
-            others.extend(mask for mask in wider if mask.mean() <= LARGEST_ANSWER)
-        return verdict, others
+        return verdict, [*selector.parts(verdict), *selector.larger(verdict, candidates.average)]
 
     def shaped(logits: Tensor) -> Tensor:
         return problem.guidance.apply(config.shape.of(mask_of(logits)))
