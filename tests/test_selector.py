@@ -17,7 +17,6 @@ from toys import (
     quadrant_classifier,
     quadrant_mask,
     quadrant_pixels,
-    quadrant_problem,
     random_pixels,
     two_tiles,
 )
@@ -95,14 +94,14 @@ def test_cuts_go_up_to_the_largest_answer_and_down_in_strides(quadrant, problem)
 def test_masks_are_chosen_for_somewhat_more_than_is_promised():
     for preset in PROMISED:
         promise = PRESETS[preset].promise
-        aimed = beyond(promise, 0.3)
+        aimed = beyond(promise)
         if promise.gray_alone:
             assert aimed == promise
             continue
         assert promise.keep_rate < aimed.keep_rate <= 1
         assert aimed.floor > promise.floor or not promise.floor
         assert replace(aimed, keep_rate=promise.keep_rate, floor=promise.floor) == promise
-    assert beyond(Promise(keep_rate=0.99), 0.3).keep_rate <= 1
+    assert beyond(Promise(keep_rate=0.99)).keep_rate <= 1
 
 
 # --- selecting -----------------------------------------------------------------------------------
@@ -205,7 +204,7 @@ def test_where_a_cut_holds_what_is_promised_but_no_more_it_is_tested_as_it_is(
     """More is asked on the panel than is promised: here so much that nothing holds there."""
     strict = Promise(confidence=2.0, keep_rate=0.9)
     monkeypatch.setattr(
-        importlib.import_module(Selector.__module__), "beyond", lambda *promise: strict
+        importlib.import_module(Selector.__module__), "beyond", lambda promise: strict
     )
     selector = selector_of(problem, "recognizable")
     assert selector.select_best(seen(quadrant_first())) is None
@@ -327,52 +326,6 @@ def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one
     fewer = selector_of(problem, "smallest")
     assert not fewer.accepts(1 - quadrant_mask(1))
     assert fewer.panel.drawn.kinds == ("gray",)
-
-
-# --- another start ---
-
-
-def starts_of(monkeypatch, preset: str, steps: int) -> tuple[list, list]:
-    """The steps of a search that may begin afresh after 10, and the settings of each start."""
-    module = importlib.import_module(explain.__module__)
-    starts = []
-
-    def recorded(problem, config):
-        starts.append(config)
-        return optimize(problem, config)
-
-    monkeypatch.setattr(module, "optimize", recorded)
-    monkeypatch.setattr(module, "FRESH_AFTER", 10)
-    monkeypatch.setattr(module, "SELECT_EVERY", 5)
-    config = ExplainConfig(preset=preset, steps=steps, resolution=16, seed=2**31 - 1)
-    problem = quadrant_problem()
-    return list(module.search(problem, config)), starts
-
-
-def test_a_search_without_a_mask_that_holds_begins_afresh(monkeypatch):
-    """With another seed; what the earlier start saw counts until the new one is as good."""
-    steps, starts = starts_of(monkeypatch, "recognizable", 25)
-    assert [step.index for step in steps] == [*range(1, 26)]
-    assert [step.index for step in steps if step.last] == [25]
-    assert [(start.steps, start.seed) for start in starts] == [(25, 2**31 - 1), (15, 9)]
-    searches = [step.candidates for step in steps]
-    changes = [index + 1 for index in range(1, 25) if searches[index] is not searches[index - 1]]
-    assert changes == [15]
-
-
-def test_a_search_does_not_begin_afresh_for_a_few_steps(monkeypatch):
-    steps, starts = starts_of(monkeypatch, "recognizable", 14)
-    assert len(steps) == 14
-    assert len(starts) == 1
-
-
-@pytest.mark.parametrize("preset", ["recognizable", "smallest"])
-def test_a_search_goes_on_where_a_mask_holds_or_gray_alone_is_promised(monkeypatch, preset):
-    monkeypatch.setattr(Selector, "is_done", lambda selector, step: selector.select_best(
-        step.candidates) is None)  # fmt: skip
-    steps, starts = starts_of(monkeypatch, preset, 25)
-    assert len(steps) == 25
-    assert len(starts) == 1
 
 
 # --- no answer -----------------------------------------------------------------------------------
@@ -651,25 +604,26 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
 
 
 @pytest.mark.parametrize(
-    "index, small, done",
+    "index, rounds, small, done",
     [
-        (SELECT_EVERY, 0.25, True),
-        (SELECT_EVERY, 0.1, False),
-        (2 * SELECT_EVERY, 0.1, True),
-        (SELECT_EVERY + 1, 0.25, False),
+        (SELECT_EVERY, 0, 0.25, False),
+        (SELECT_EVERY, 1, 0.25, True),
+        (SELECT_EVERY, 1, 0.1, False),
+        (2 * SELECT_EVERY, 2, 0.1, True),
+        (SELECT_EVERY + 1, 1, 0.25, False),
     ],
 )
 def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
-    quadrant, problem, monkeypatch, index, small, done
+    quadrant, problem, monkeypatch, index, rounds, small, done
 ):
     """Five eighths of the quadrant hold on black: 5/32 of the image."""
     monkeypatch.setattr(importlib.import_module("actmatch.judging.selector"), "SMALL", small)
-    step = SimpleNamespace(index=index, candidates=seen(quadrant_first()))
+    step = SimpleNamespace(index=index, rounds=rounds, candidates=seen(quadrant_first()))
     assert selector_of(problem, "recognizable").is_done(step) is done
 
 
 def test_where_no_cut_holds_a_search_goes_on(quadrant, problem):
-    step = SimpleNamespace(index=2 * SELECT_EVERY, candidates=seen(quadrant_first()))
+    step = SimpleNamespace(index=2 * SELECT_EVERY, rounds=2, candidates=seen(quadrant_first()))
     assert not selector_of(replace(problem, target=2), "recognizable").is_done(step)
 
 

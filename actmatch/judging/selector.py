@@ -26,8 +26,7 @@ LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
 SMALL = 0.25  # share of the pixels above which a search continues for longer
 PANEL_DRAWS = 12  # of each random kind, where the promise is about the mean over all kinds
 EACH_DRAWS = 24  # the same, where it is about each kind
-PANEL_FLOOR = 0.3  # added to the floor on the panel, which has few draws of each kind
-AMPLE_FLOOR = 0.2  # the same for the draws of a test that is passed with something to spare
+SPARE = 0.2  # of each random kind beyond its floor, where there are few draws of it
 ATTEMPTS = 6  # masks that are tested at most
 HURRIED = 2  # the same after a search was stopped early
 STRIDE = 1.1  # ratio of the areas of one cut of a ranking and the next
@@ -96,7 +95,7 @@ class Selector:
         self.problem = problem
         self.promise = config.promise or Promise()
         self.shape, self.seed = config.shape, config.seed
-        self.panel = self._panel(beyond(self.promise, PANEL_FLOOR))
+        self.panel = self._panel(beyond(self.promise))
         self.tested = 0
         self.selected: Selected | None = None
 
@@ -125,7 +124,7 @@ class Selector:
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             trial = self.trial_of(reduced.mask)
-            ample = trial.kept and trial.meets(beyond(self.promise, AMPLE_FLOOR))
+            ample = trial.kept and trial.meets(beyond(self.promise))
             if ample or (trial.kept and accepted is None):
                 accepted = self._accepted(reduced, ranking)
             if ample:
@@ -176,9 +175,10 @@ class Selector:
     def is_done(self, step: Step) -> bool:
         """Whether a search may end after a step, because a candidate holds on the panel.
 
-        Checked every `SELECT_EVERY` steps if the promise is about drawn backgrounds. If the mask is
-        not `SMALL` after the first of these checks, the search continues until the next one. If the
-        promise is about gray alone, checked after `ENOUGH` steps.
+        Candidates are looked at every `SELECT_EVERY` steps if the promise is about drawn
+        backgrounds. If the mask is not `SMALL` after the first round of these, the search continues
+        until the next one has ended. If the promise is about gray alone, they are looked at after
+        `ENOUGH` steps.
         """
         if self.promise.gray_alone:
             return step.index == ENOUGH and self.select_best(step.candidates) is not None
@@ -186,7 +186,7 @@ class Selector:
             return False
         if self.select_best(step.candidates) is None:
             return False
-        return step.index > SELECT_EVERY or self.most <= SMALL
+        return step.rounds > 1 or (step.rounds == 1 and self.most <= SMALL)
 
     def select_best(self, candidates: Candidates) -> Selected | None:
         """The smallest mask that holds on the panel, of these and earlier candidates; None if none.
@@ -390,16 +390,12 @@ class Selector:
         return put_to_trial(self.problem, mask, self.promise, seed)
 
 
-def beyond(promise: Promise, floor: float) -> Promise:
-    """Somewhat more than a promise about drawn backgrounds, so that a test accepts what meets it.
-
-    Args:
-        floor: added to the floor of the promise.
-    """
+def beyond(promise: Promise) -> Promise:
+    """A little more than a promise about drawn backgrounds: a test accepts what meets it."""
     if promise.gray_alone:
         return promise
     keep_rate = min(promise.keep_rate + ABOVE, 1.0)
-    raised = promise.floor and min(promise.floor + floor, 1.0)
+    raised = promise.floor and min(promise.floor + SPARE, 1.0)
     return replace(promise, keep_rate=keep_rate, floor=raised)
 
 

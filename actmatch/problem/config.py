@@ -132,7 +132,7 @@ class Preset:
 
 
 # A relaxed mask and weak matching terms for every promise; no early stopping if it is about draws.
-ON_DRAWS = dict(steps=180, patience=180, draws=2, estimator="relaxed")
+ON_DRAWS = dict(steps=240, patience=240, draws=2, estimator="relaxed")
 ON_GRAY = dict(start="window", estimator="relaxed", steps=180)
 LIGHT_MATCH = dict(activation=0.3, kl=0.0, cross_entropy=0.0, total_variation=0.0,
                    binarization=0.0)  # fmt: skip
@@ -140,7 +140,7 @@ ON_GRAY_WEIGHTS = LIGHT_MATCH | dict(cross_entropy=1.0, area=8.0, robustness=0.0
 
 PRESETS: dict[str, Preset] = {
     "recognizable": Preset(
-        "A few whole pieces: laid on other backgrounds, 9 times of 10 they still get the label.",
+        "A few whole pieces that still get the label 9 times of 10 when laid on other backgrounds.",
         Promise(confidence=0.5, keep_rate=0.9, pooled=True, floor=0.5), ON_DRAWS, LIGHT_MATCH,
     ),
     "smallest": Preset(

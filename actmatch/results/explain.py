@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 
 import torch
@@ -22,11 +22,10 @@ from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem, pose_photograph
 from ..progress import drain
 from ..search.history import History
-from ..search.optimize import SELECT_EVERY, Candidates, Step, optimize
+from ..search.optimize import Candidates, Step
+from ..search.turns import optimize_in_turns
 from ..torch_modes import default_modes
 from .explanation import Explanation
-
-FRESH_AFTER = 2 * SELECT_EVERY  # steps of a search without any mask that holds
 
 
 def explain(
@@ -81,7 +80,7 @@ def search(
     history, threads = History(), {torch.get_num_threads()}
     with memory_errors_in_words():
         selector = Selector(problem, config) if config.promise else None
-        for step in _steps(problem, config, selector):
+        for step in optimize_in_turns(problem, config):
             history.add(step)
             yield step
             threads.add(torch.get_num_threads())
@@ -98,29 +97,6 @@ def search(
         threads_changed=len(threads) > 1,
         seconds=time.perf_counter() - started,
     )
-
-
-def _steps(problem: Problem, config: ExplainConfig, selector: Selector | None) -> Iterator[Step]:
-    """The steps of a search.
-
-    If the promise is about drawn backgrounds and no mask holds after `FRESH_AFTER` steps, those
-    that are left begin afresh once, with another seed: on hard photographs, chance decides much.
-    Not if fewer than `SELECT_EVERY` are left. Until the new start has made that many, its steps
-    have the candidates of the one before.
-    """
-    for step in optimize(problem, config):
-        yield step
-        left = config.steps - step.index
-        if step.last or step.index != FRESH_AFTER or left < SELECT_EVERY or selector is None:
-            continue
-        if not (selector.promise.gray_alone or selector.selected):
-            break
-    else:
-        return
-    fresh = replace(config, steps=left, seed=(config.seed + FRESH_AFTER) % 2**31)
-    for new in optimize(problem, fresh):
-        seen = new.candidates if new.index >= SELECT_EVERY else step.candidates
-        yield replace(new, index=FRESH_AFTER + new.index, candidates=seen)
 
 
 def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:

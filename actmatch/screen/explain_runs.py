@@ -348,7 +348,8 @@ class Watch:
         self.history.append({"step": step.index, "area": area, "probability": probability})
         each = (time.perf_counter() - self.started) / step.index
         left = (self.config.steps - step.index) * each
-        text = "Going on from there: step" if self.earlier else "Step"
+        text = "Step" if step.start == 1 else "Another start: step"
+        text = "Going on from there: step" if self.earlier else text
         text += (
             f" {step.index} of at most {self.config.steps} · {percent(area)} kept · "
             f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"

@@ -126,6 +126,8 @@ class Step:
         kept: whether the promise held on the composites of this step; False without a promise.
         candidates: the best masks so far; shared by all steps from one start.
         last: whether the search ends here, after all its steps or by early stopping.
+        rounds: how many times every search has had `SELECT_EVERY` steps; see `turns`.
+        start: which of the searches that take turns made it: 1, 2, ...
     """
 
     index: int
@@ -138,6 +140,8 @@ class Step:
     kept: Tensor
     candidates: Candidates
     last: bool
+    rounds: int
+    start: int = 1
 
     @property
     def logits(self) -> Tensor:
@@ -188,6 +192,7 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
             held,
             candidates,
             last,
+            index // SELECT_EVERY,
         )
         if last:
             return
