@@ -398,6 +398,21 @@ def test_the_core_is_much_smaller_where_more_than_gray_is_promised(quadrant, pro
     assert selector_of(problem, "smallest").core(mask, quadrant_first()) is mask
 
 
+@pytest.mark.parametrize("preset", PROMISED)
+def test_a_mask_that_loses_the_label_on_gray_has_no_core(problem, preset):
+    assert selector_of(problem, preset).core(quadrant_mask(0.2), quadrant_first()) is None
+
+
+def test_a_mask_that_keeps_only_the_label_on_gray_has_a_core(quadrant, problem, monkeypatch):
+    selector = selector_of(problem, "recognizable")
+    monkeypatch.setattr(selector, "trial_of", trials_of(selector, [], False))
+    verdict = selector.smallest(seen(quadrant_first()))
+    assert not verdict.kept
+    assert 0 < verdict.core.sum() < verdict.mask.sum()
+    on_gray = quadrant.logits(composite(verdict.core, problem.pixels, quadrant.gray))
+    assert on_gray.argmax() == problem.target
+
+
 def test_masks_of_other_sizes_come_from_the_path_from_inside_the_mask_and_the_core(
     quadrant, problem
 ):

@@ -62,7 +62,7 @@ class Verdict:
         irreducible: how many of its tiles were tested and found necessary; None if not tested.
         path: 1 x 1 x H x W masks from which it was reduced, larger ones first.
         core: 1 x 1 x H x W, the smallest part of the mask found that keeps the label on gray; None
-            if none was searched for.
+            if the mask itself loses it, or none was searched for.
     """
 
     mask: Tensor
@@ -134,9 +134,10 @@ class Selector:
             start = self.last_holding(reduced)
             if start is None:
                 start = self.select(ranking, reduced.path[0].mean().item() * WIDER, smaller=False)
-        if accepted is None:
-            return self.compromise(ranking)
-        return replace(accepted, core=self.core(accepted.mask, ranking))
+        return self._with_core(accepted or self.compromise(ranking), ranking)
+
+    def _with_core(self, verdict: Verdict, ranking: Tensor) -> Verdict:
+        return replace(verdict, core=self.core(verdict.mask, ranking))
 
     def _accepted(self, reduced: Elimination, ranking: Tensor) -> Verdict:
         """The verdict on a reduced mask that was accepted, without its core."""
@@ -158,8 +159,7 @@ class Selector:
         if not verdict.kept:
             small = mask.mean().item() <= LARGEST_ANSWER and self.tested < ATTEMPTS
             verdict = replace(verdict, kept=small and self.panel.holds(mask) and self.accepts(mask))
-        core = self.core(mask, candidates.average) if verdict.kept else None
-        return replace(verdict, core=core)
+        return self._with_core(verdict, candidates.average)
 
     def demand_no_more(self) -> None:
         """From now on, the panel demands the promise itself and nothing beyond it."""
@@ -249,15 +249,17 @@ class Selector:
         """The last mask of the path to a rejected one that holds on the panel as it is now."""
         return next(filter(self.panel.holds, reversed(rejected.path[:-1])), None)
 
-    def core(self, mask: Tensor, ranking: Tensor) -> Tensor:
+    def core(self, mask: Tensor, ranking: Tensor) -> Tensor | None:
         """1 x 1 x H x W: the smallest part of a mask found that keeps the label on gray, in shape.
 
-        The mask itself if nothing but the label on gray is promised.
+        The mask itself if nothing but the label on gray is promised; None if the mask loses it.
         """
+        panel = Panel(self.problem, Promise(), 1, Draws.CORE.seed(self.seed))
+        if not panel.holds(mask):
+            return None
         if self.promise == Promise():
             return mask
         inside = torch.where(mask[0, 0] > 0, ranking, ranking.amin() - 1)
-        panel = Panel(self.problem, Promise(), 1, Draws.CORE.seed(self.seed))
         smallest = mask
         for part in self.cuts(inside, mask.mean().item() / CORE_STRIDE, 1 / CORE_STRIDE):
             part = part * mask
