@@ -9,7 +9,7 @@ from toys import SIDE, nothing_there, quadrant_mask, random_pixels, two_tiles
 from actmatch import Guidance, Promise
 from actmatch.classifiers.classifier import FORWARD
 from actmatch.judging.acceptance import put_to_trial
-from actmatch.judging.panel import LEARNED, LEAST_HARD, Panel
+from actmatch.judging.panel import LEARNED, Panel
 from actmatch.problem.answers import evidence_on
 from actmatch.problem.backgrounds import kinds
 from actmatch.problem.infill import draw
@@ -87,23 +87,6 @@ def test_no_mask_is_asked_twice(quadrant, problem):
     assert passes_of(problem.classifier, lambda: (panel.holds(whole), panel.holds(too_small))) == 0
     assert panel.evidence(whole).margins.shape == (every, 1)
     assert panel.evidence(too_small) is None
-
-
-def test_once_a_mask_has_held_on_all_backgrounds_the_easier_half_is_not_evaluated(
-    quadrant, problem
-):
-    """Gray is, however easy, and a mask that breaks the promise on the harder half still fails."""
-    problem = problem.metered()
-    panel = Panel(problem, EVERY, 12, 0)
-    half = round(len(panel.drawn) / 2)
-    assert half > LEAST_HARD
-    first, second = (quadrant_mask(rows / 16) for rows in (16, 15))
-    asked = passes_of(problem.classifier, lambda: panel.holds(first))
-    assert asked == len(panel.drawn)
-    panel.latest[panel.gray] = 100.0
-    assert passes_of(problem.classifier, lambda: panel.holds(second)) == half
-    assert panel.held.isfinite().sum() == half and panel.held[panel.gray].isfinite()
-    assert panel.holds(second) and not panel.holds(quadrant_mask(9 / 16))
 
 
 def test_where_the_masks_before_did_worst_a_mask_is_asked_first(quadrant, problem):

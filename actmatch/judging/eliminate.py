@@ -14,7 +14,7 @@ from .panel import Panel
 
 TILE_SIDE = 14  # pixels
 MOST_PASSES = 200  # for eliminating from the first mask; large masks have many tiles
-LEAST_PASSES = 120  # for eliminating from each later mask
+LEAST_PASSES = 80  # for eliminating from each later mask
 MOST_TESTED = 24  # tiles not reached by the elimination and tested after it
 HARDEST = 9  # backgrounds on which a candidate is evaluated
 ROUNDS = 12  # of moving the outline, at most

@@ -13,8 +13,6 @@ from ..problem.promise import Evidence, Promise
 
 AT_ONCE = 4  # backgrounds in one forward pass, at most
 LEARNED = 24  # most draws added to a panel at once
-HARD = 0.5  # share of the backgrounds that are evaluated once a mask has held on all of them
-LEAST_HARD = 36  # backgrounds that are evaluated then, at least
 
 
 class Panel:
@@ -23,7 +21,7 @@ class Panel:
     Attributes:
         drawn: the backgrounds.
         gray: the place of gray among them.
-        known: the evidence for each mask that holds.
+        known: the evidence for each mask that was evaluated on all of them and holds.
     """
 
     def __init__(self, problem: Problem, promise: Promise, draws: int, seed: int) -> None:
@@ -36,7 +34,6 @@ class Panel:
         self.latest = problem.pixels.new_zeros(len(self.drawn))  # latest margin on each background
         self.gray = self.drawn.kinds.index("gray")
         self.held = torch.full_like(self.latest, torch.inf)  # margins of the latest mask that held
-        self.measured = False  # whether a mask has held on all of them
 
     def add(self, drawn: Infills, margins: Tensor) -> None:
         """Add the first `LEARNED` of these draws that are of promised random kinds.
@@ -62,7 +59,6 @@ class Panel:
 
         Backgrounds with the lowest latest margins are evaluated first. Those not yet evaluated
         count as keeping the label, so that evaluation can stop as soon as the promise is broken.
-        Once a mask has held on all of them, only the harder ones, a share of `HARD`, are evaluated.
         """
         mask = self.problem.guidance.apply(mask)
         key = _packed(mask)
@@ -70,14 +66,11 @@ class Panel:
             return False
         if key not in self.known:
             assumed = self._assumed(torch.full_like(self.latest, torch.inf))
-            order = self.latest.argsort(stable=True)
-            if self.measured:
-                order = self._with_gray(order[: max(LEAST_HARD, round(HARD * len(order)))])
-            evidence = self._evaluated(mask, order, assumed)
+            evidence = self._evaluated(mask, self.latest.argsort(stable=True), assumed)
             if evidence is None:
                 self.failed.add(key)
                 return False
-            self.known[key], self.measured = evidence, True
+            self.known[key] = evidence
         self.held = self.known[key].margins[:, 0].clone()
         return True
 
@@ -97,19 +90,15 @@ class Panel:
             return False
         lost = self.held < 0
         order = self.latest.where(~lost, torch.inf).argsort(stable=True)
-        order = self._with_gray(order[: min(hardest, int((~lost).sum()))])
+        order = order[: min(hardest, int((~lost).sum()))]
+        if self.gray not in order:
+            order[-1] = self.gray
         assumed = self._assumed(self.held.where(lost, torch.inf))
         evidence = self._evaluated(part, order, assumed)
         if evidence is None:
             return False
         self.held[order] = evidence.margins[order, 0]
         return True
-
-    def _with_gray(self, order: Tensor) -> Tensor:
-        """These places of backgrounds, with gray in place of the last one if it is not there."""
-        if self.gray not in order:
-            order[-1] = self.gray
-        return order
 
     def _is_rejected(self, mask: Tensor, key: bytes) -> bool:
         failed = key in self.failed or key in self.rejected
