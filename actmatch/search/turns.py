@@ -37,9 +37,14 @@ def optimize_in_turns(problem: Problem, config: ExplainConfig) -> Iterator[Step]
             if completed is None or step.last or step.index >= SELECT_EVERY:
                 completed = step.candidates
             last = index == config.steps or (step.last and not waiting)
-            rounds = index // (STARTS * SELECT_EVERY)
-            made = replace(step, index=index, rounds=rounds, start=start, last=last)
-            yield replace(made, candidates=completed)
+            yield replace(
+                step,
+                index=index,
+                rounds=index // (STARTS * SELECT_EVERY),
+                start=start,
+                candidates=completed,
+                last=last,
+            )
             if last:
                 return
         if not step.last:
