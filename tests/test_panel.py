@@ -10,7 +10,7 @@ from actmatch import Guidance, Promise
 from actmatch.classifiers.classifier import FORWARD
 from actmatch.judging.acceptance import put_to_trial
 from actmatch.judging.panel import LEARNED, Panel
-from actmatch.problem.answers import evidence_on
+from actmatch.problem.answers import evidence_on, infills
 from actmatch.problem.backgrounds import kinds
 from actmatch.problem.infill import draw
 
@@ -119,6 +119,27 @@ def test_draws_of_random_kinds_join_and_what_held_is_asked_again(quadrant, probl
     assert panel.drawn.kinds == (*before, *joined)
     assert panel.evidence(mask) is None
     assert not panel.holds(mask)
+
+
+@pytest.mark.parametrize(
+    ("floor", "lost", "joining"),
+    [(0.5, {"clouds"}, {"clouds"}), (0.5, set(), set(kinds(random=True))),
+     (0.0, {"clouds"}, set(kinds(random=True)))],
+    ids=["one kind falls short", "none does", "no demand is about one kind"],
+)  # fmt: skip
+def test_only_kinds_that_fall_short_of_a_demand_about_them_join_if_there_are_any(
+    quadrant, problem, floor, lost, joining
+):
+    promise = Promise(keep_rate=0.9, pooled=True, floor=floor)
+    panel = Panel(problem, promise, 1, 0)
+    before = len(panel.drawn)
+    drawn = infills(problem, 3, 1)
+    margins = torch.tensor([-1.0 if kind in lost else 1.0 for kind in drawn.kinds])
+    panel.add(drawn, margins)
+    rows = [row for row, kind in enumerate(drawn.kinds) if kind in joining]
+    assert len(rows) <= LEARNED
+    assert panel.drawn.kinds[before:] == tuple(drawn.kinds[row] for row in rows)
+    assert torch.equal(panel.latest[before:], margins[rows])
 
 
 def test_the_same_seed_draws_the_same_panel_and_leaves_the_global_state_alone(quadrant, problem):

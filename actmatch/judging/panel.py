@@ -38,16 +38,27 @@ class Panel:
     def add(self, drawn: Infills, margins: Tensor) -> None:
         """Add the first `LEARNED` of these draws that are of promised random kinds.
 
+        Only of kinds on which the mask falls short of a demand about them alone, if there are any:
+        the draws on the panel that it was fitted to were too few of these.
+
         Args:
             margins: one per background, of the mask that was tested on them.
         """
         random = self.promise.random_kinds
-        rows = [row for row, kind in enumerate(drawn.kinds) if kind in random][:LEARNED]
+        short = [kind for kind in random if self._falls_short(kind, drawn.kinds, margins)]
+        learned = short or random
+        rows = [row for row, kind in enumerate(drawn.kinds) if kind in learned][:LEARNED]
         self.drawn = Infills.joined((self.drawn, drawn[rows]))
         self.latest = torch.cat((self.latest, margins[rows]))
         self.held = torch.cat((self.held, torch.full_like(margins[rows], torch.inf)))
         self.known.clear()
         self.failed.clear()
+
+    def _falls_short(self, kind: str, drawn: tuple[str, ...], margins: Tensor) -> bool:
+        """Whether margins of one mask break a demand about this kind of background alone."""
+        alone = [demand for demand in self.promise.demands() if demand.kinds == (kind,)]
+        slacks = [demand.slack(drawn, margins[:, None]) for demand in alone]
+        return any(slack is not None and slack[0] < 0 for slack in slacks)
 
     def reject(self, mask: Tensor) -> None:
         """From now on, the promise does not hold for this mask."""
