@@ -44,7 +44,8 @@ from actmatch.problem.problem import Problem, pose
 from actmatch.problem.promise import Promise
 from actmatch.progress import drain
 from actmatch.results.explain import explain, search
-from actmatch.search.optimize import ENOUGH, SELECT_EVERY, Candidates, optimize
+from actmatch.search.optimize import Candidates, optimize
+from actmatch.search.turns import GRAY_STARTS
 
 PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 ON_DRAWS = [name for name in PROMISED if not PRESETS[name].promise.gray_alone]
@@ -619,26 +620,28 @@ def test_pixels_to_keep_and_to_drop_stay_so_in_every_verdict(quadrant, problem):
 
 
 @pytest.mark.parametrize(
-    "index, rounds, small, done",
+    "preset, complete, rounds, small, done",
     [
-        (SELECT_EVERY, 0, 0.25, False),
-        (SELECT_EVERY, 1, 0.25, True),
-        (SELECT_EVERY, 1, 0.1, False),
-        (2 * SELECT_EVERY, 2, 0.1, True),
-        (SELECT_EVERY + 1, 1, 0.25, False),
+        ("recognizable", True, 0, 0.25, False),
+        ("recognizable", True, 1, 0.25, True),
+        ("recognizable", True, 1, 0.1, False),
+        ("recognizable", True, 2, 0.1, True),
+        ("recognizable", False, 1, 0.25, False),
+        ("smallest", True, 0, 0.01, False),
+        ("smallest", True, 1, 0.01, True),
     ],
 )
 def test_a_search_ends_where_a_small_cut_holds_and_a_large_one_only_later(
-    quadrant, problem, monkeypatch, index, rounds, small, done
+    quadrant, problem, monkeypatch, preset, complete, rounds, small, done
 ):
-    """Five eighths of the quadrant hold on black: 5/32 of the image."""
+    """Five eighths of the quadrant hold on black: 5/32 of the image; on gray, size is no matter."""
     monkeypatch.setattr(importlib.import_module("actmatch.judging.selector"), "SMALL", small)
-    step = SimpleNamespace(index=index, rounds=rounds, candidates=seen(quadrant_first()))
-    assert selector_of(problem, "recognizable").is_done(step) is done
+    step = SimpleNamespace(complete=complete, rounds=rounds, candidates=seen(quadrant_first()))
+    assert selector_of(problem, preset).is_done(step) is done
 
 
 def test_where_no_cut_holds_a_search_goes_on(quadrant, problem):
-    step = SimpleNamespace(index=2 * SELECT_EVERY, rounds=2, candidates=seen(quadrant_first()))
+    step = SimpleNamespace(complete=True, rounds=2, candidates=seen(quadrant_first()))
     assert not selector_of(replace(problem, target=2), "recognizable").is_done(step)
 
 
@@ -666,15 +669,37 @@ def test_on_gray_alone_a_mask_seen_on_the_way_is_found_where_the_last_ones_are_w
     assert selector.select_best(candidates).mask.mean() <= 0.25
 
 
-def test_a_search_for_what_holds_on_gray_alone_is_not_looked_at(quadrant, problem):
-    step = SimpleNamespace(index=SELECT_EVERY, candidates=seen(quadrant_first()))
-    assert not selector_of(problem, "smallest").is_done(step)
+def test_on_gray_alone_the_best_of_every_search_is_reduced(quadrant, problem, monkeypatch):
+    """And the best of all is not reduced twice."""
+    module, begun = importlib.import_module("actmatch.judging.selector"), []
+
+    class Noted(module.Elimination):
+        def __init__(self, panel, mask, shape):
+            begun.append(mask)
+            super().__init__(panel, mask, shape)
+
+    wasteful = quadrant_first().roll(SIDE // 4, 1)  # begins at the far corner of the quadrant
+    selector = selector_of(problem, "smallest")
+    large = selector.select_best(seen(wasteful)).mask
+    small = selector.select_best(seen(quadrant_first())).mask
+    assert small.mean() < large.mean()
+    monkeypatch.setattr(module, "Elimination", Noted)
+    verdict = selector.smallest(seen(quadrant_first()))
+    assert verdict.kept and verdict.mask.mean() <= small.mean()
+    first, second = begun
+    assert torch.equal(first, small) and torch.equal(second, large)
 
 
-@pytest.mark.parametrize("target, steps", [("bright", ENOUGH), ("never", 2 * ENOUGH)])
-def test_a_search_on_gray_ends_if_a_mask_holds_then_and_else_goes_on(quadrant, target, steps):
+@pytest.mark.parametrize("target, rounds", [("bright", 1), ("never", 2)])
+def test_a_search_on_gray_ends_if_a_mask_holds_after_a_round_and_else_goes_on(
+    quadrant, monkeypatch, target, rounds
+):
+    for name in ("optimize", "turns"):
+        module = importlib.import_module(f"actmatch.search.{name}")
+        monkeypatch.setattr(module, "SELECT_EVERY", 8)
+    steps = 8 * GRAY_STARTS
     problem = pose(quadrant, quadrant_pixels(), target)
-    config = ExplainConfig(preset="confident", resolution=8, patience=2 * ENOUGH)
+    config = ExplainConfig(preset="confident", resolution=8, steps=2 * steps, patience=2 * steps)
     found = drain(search(problem, config))
-    assert len(found.history) == steps
+    assert len(found.history) == rounds * steps
     assert found.promise_kept == (target == "bright")

@@ -1,4 +1,4 @@
-"""Two searches that take turns."""
+"""Searches that take turns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def starts(monkeypatch) -> list[ExplainConfig]:
         yield from optimize(problem, config)
 
     monkeypatch.setattr(turns, "optimize", recorded)
-    monkeypatch.setattr(turns, "SELECT_EVERY", TURN)
+    for module in (turns, importlib.import_module("actmatch.search.optimize")):
+        monkeypatch.setattr(module, "SELECT_EVERY", TURN)
     return begun
 
 
@@ -42,6 +43,15 @@ def test_two_searches_with_different_seeds_take_turns(starts):
     assert [step.start for step in steps] == 4 * [1] + 4 * [2] + 4 * [1] + 2 * [2]
     assert [step.index for step in steps if step.last] == [14]
     assert [start.seed for start in starts] == [2**31 - 1, 119]
+
+
+def test_on_gray_alone_three_searches_take_turns_and_only_the_first_begins_around_a_disc(starts):
+    steps = [*optimize_in_turns(quadrant_problem(), config_of(preset="smallest", patience=100))]
+    assert [step.start for step in steps] == 4 * [1] + 4 * [2] + 4 * [3] + 2 * [1]
+    assert [step.rounds for step in steps] == 11 * [0] + 3 * [1]
+    assert [step.index for step in steps if step.complete] == [4, 8, 12, 14]
+    assert [start.start for start in starts] == ["window", "gradcam", "gradcam"]
+    assert [start.seed for start in starts] == [0, 120, 240]
 
 
 def test_a_search_is_not_changed_by_the_other_one(starts):
@@ -73,7 +83,7 @@ def test_a_search_that_stops_early_leaves_the_rest_to_the_other(starts):
     "preset, steps, logits",
     [
         ("recognizable", 2 * TURN - 1, None),
-        ("smallest", 14, None),
+        ("smallest", 3 * TURN - 1, None),
         ("paper", 14, None),
         ("recognizable", 14, torch.zeros(32, 32)),
     ],
@@ -83,3 +93,8 @@ def test_there_is_one_search_where_a_second_would_not_help(starts, preset, steps
     config = config_of(steps, preset, generator="pyramid")
     assert len([*optimize_in_turns(problem, config)]) == steps
     assert [start.seed for start in starts] == [0]
+
+
+def test_there_is_one_search_where_nothing_is_drawn(starts):
+    config = config_of(preset="smallest", weights={"robustness": 0.0})
+    assert [step.start for step in optimize_in_turns(quadrant_problem(), config)] == 14 * [1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from ..images.ranking import cut
 from ..problem.config import ExplainConfig
 from ..problem.problem import Problem
 from ..problem.promise import Promise
-from ..search.optimize import ENOUGH, SELECT_EVERY, Candidates, Step
+from ..search.optimize import Candidates, Step
 from ..torch_modes import default_modes
 from .acceptance import ABOVE, Trial, put_to_trial
 from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
@@ -88,6 +88,8 @@ class Selector:
     Attributes:
         tested: number of masks tested so far.
         selected: the smallest mask so far that holds on the panel; see `select_best`.
+        held: masks that hold if gray alone is promised: the smallest one of each search, and those
+            that it began from.
     """
 
     @default_modes()
@@ -98,6 +100,7 @@ class Selector:
         self.panel = self._panel(beyond(self.promise))
         self.tested = 0
         self.selected: Selected | None = None
+        self.held: dict[Candidates, list[Selected]] = {}
 
     def smallest(self, candidates: Candidates) -> Verdict:
         """The smallest mask found that keeps the promise, reduced; or the best compromise.
@@ -120,7 +123,7 @@ class Selector:
                 break
             before = self.problem.classifier.passes
             reduced = Elimination(self.panel, start, self.shape).run(ranking, left, necessary)
-            reduced, ranking = self.smallest_reduced(reduced, ranking, candidates.known)
+            reduced, ranking = self.smallest_reduced(reduced, ranking)
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             trial = self.trial_of(reduced.mask)
@@ -175,18 +178,14 @@ class Selector:
     def is_done(self, step: Step) -> bool:
         """Whether a search may end after a step, because a candidate holds on the panel.
 
-        Candidates are looked at every `SELECT_EVERY` steps if the promise is about drawn
-        backgrounds. If the mask is not `SMALL` after the first round of these, the search continues
-        until the next one has ended. If the promise is about gray alone, they are looked at after
-        `ENOUGH` steps.
+        Candidates are looked at whenever they are complete. If the promise is about drawn
+        backgrounds and the mask is not `SMALL` after the first round of searches, these continue
+        until the next round has ended.
         """
-        if self.promise.gray_alone:
-            return step.index == ENOUGH and self.select_best(step.candidates) is not None
-        if not step.index or step.index % SELECT_EVERY:
+        if not step.complete or self.select_best(step.candidates) is None:
             return False
-        if self.select_best(step.candidates) is None:
-            return False
-        return step.rounds > 1 or (step.rounds == 1 and self.most <= SMALL)
+        small = self.promise.gray_alone or self.most <= SMALL
+        return step.rounds > 1 or (step.rounds == 1 and small)
 
     def select_best(self, candidates: Candidates) -> Selected | None:
         """The smallest mask that holds on the panel, of these and earlier candidates; None if none.
@@ -194,15 +193,31 @@ class Selector:
         Earlier ones count because later rankings need not be better. If only gray is promised,
         where a mask costs one pass, the candidate of every size is tried as well.
         """
-        ranking = candidates.average
-        mask = self.select(ranking, kept_share(ranking), most=self.most)
-        if mask is not None:
-            self.selected = Selected(mask, ranking)
-        for logits in candidates.smallest_first() if self.promise.gray_alone else ():
-            mask = self.shaped(logits)
-            if mask.any() and mask.mean() <= self.most and self.panel.holds(mask):
-                self.selected = Selected(mask, logits)
+        if self.promise.gray_alone:
+            best = self._best_on_gray(candidates)
+        else:
+            best = self._best_cut(candidates.average, self.most)
+        if best and (self.selected is None or best.mask.sum() <= self.selected.mask.sum()):
+            self.selected = best
         return self.selected
+
+    def _best_cut(self, ranking: Tensor, most: float) -> Selected | None:
+        """The smallest cut of an H x W ranking found that holds and has at most some area."""
+        mask = self.select(ranking, kept_share(ranking), most=most)
+        return None if mask is None else Selected(mask, ranking)
+
+    def _best_on_gray(self, candidates: Candidates) -> Selected | None:
+        """The smallest mask of these candidates that holds; it is noted in `held`."""
+        best = self._best_cut(candidates.average, LARGEST_ANSWER)
+        most = best.mask.mean() if best else LARGEST_ANSWER
+        for logits in candidates.smallest_first():
+            mask = self.shaped(logits)
+            if mask.any() and mask.mean() <= most and self.panel.holds(mask):
+                best, most = Selected(mask, logits), mask.mean()
+        known = [Selected(self.shaped(logits), logits) for logits in candidates.known]
+        known = [each for each in known if each.mask.any() and self.panel.holds(each.mask)]
+        self.held[candidates] = [best, *known] if best else known
+        return best
 
     @property
     def most(self) -> float:
@@ -224,25 +239,19 @@ class Selector:
         mask = Elimination(self.panel, whole, self.shape).run(ranking).mask
         return (mask if mask.mean().item() <= LARGEST_ANSWER else None), ranking
 
-    def smallest_reduced(
-        self, reduced: Elimination, ranking: Tensor, known: Iterable[Tensor]
-    ) -> tuple[Elimination, Tensor]:
-        """The smallest of a reduced mask and the known ones, reduced as well; and its ranking.
+    def smallest_reduced(self, reduced: Elimination, ranking: Tensor) -> tuple[Elimination, Tensor]:
+        """The smallest of a reduced mask and all in `held`, reduced as well; and its ranking.
 
         Only if gray alone is promised, where every mask that holds on the panel is accepted.
-
-        Args:
-            known: H x W logits of masks known before the search.
         """
-        best = (reduced.move_outline(ranking), ranking)
-        for logits in known if self.promise.gray_alone else ():
-            if logits is ranking:  # reduced already
+        best, begun = (reduced.move_outline(ranking), ranking), [reduced.path[0]]
+        for mask, logits in chain.from_iterable(self.held.values()):
+            if any(torch.equal(mask, other) for other in begun):
                 continue
-            mask = self.shaped(logits)
-            if mask.any() and self.panel.holds(mask):
-                other = Elimination(self.panel, mask, self.shape).run(logits)
-                other.move_outline(logits)
-                best = min(best, (other, logits), key=lambda pair: pair[0].mask.sum().item())
+            begun.append(mask)
+            other = Elimination(self.panel, mask, self.shape).run(logits)
+            other.move_outline(logits)
+            best = min(best, (other, logits), key=lambda pair: pair[0].mask.sum().item())
         return best
 
     def last_holding(self, rejected: Elimination) -> Tensor | None:

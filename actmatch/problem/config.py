@@ -133,10 +133,10 @@ class Preset:
 
 # A relaxed mask and weak matching terms for every promise; no early stopping if it is about draws.
 ON_DRAWS = dict(steps=240, patience=240, draws=2, estimator="relaxed")
-ON_GRAY = dict(start="window", estimator="relaxed", steps=180)
+ON_GRAY = dict(start="window", estimator="relaxed", steps=180, draws=1)
 LIGHT_MATCH = dict(activation=0.3, kl=0.0, cross_entropy=0.0, total_variation=0.0,
                    binarization=0.0)  # fmt: skip
-ON_GRAY_WEIGHTS = LIGHT_MATCH | dict(cross_entropy=1.0, area=8.0, robustness=0.0)
+ON_GRAY_WEIGHTS = LIGHT_MATCH | dict(cross_entropy=1.0, area=8.0, robustness=0.5)
 
 PRESETS: dict[str, Preset] = {
     "recognizable": Preset(

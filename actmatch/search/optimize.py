@@ -36,9 +36,8 @@ AREA_WEIGHT = 4.0  # weight of the area term at which masks shrink at these rate
 SHRINKING, GROWING = 0.8, 10.0  # factors of the rate for promises about drawn infills
 SOFT, SHARP = 1.0, 5.0  # sharpness of a relaxed mask, at first and later
 SHARPEST = 10.0  # instead, if gray alone is promised: only what the binary mask shows counts
-CUT_AFTER = 2 / 3  # share of the steps after which such a mask is cut, after `SELECT_EVERY` at most
-ENOUGH = 90  # steps after which a search ends if a mask holds on gray, and that is all it promises
-SELECT_EVERY = 60  # steps between attempts to select a mask, for promises about drawn infills
+CUT_AFTER = 2 / 3  # share of the first `SELECT_EVERY` steps after which such a mask is cut
+SELECT_EVERY = 60  # steps between attempts to select a mask
 AVERAGE = 0.9  # decay of the running average of the logits
 SIZES = 48  # candidate masks kept, one per size class
 SMALLEST_SIZE = 0.002  # area of the first size class
@@ -126,6 +125,8 @@ class Step:
         kept: whether the promise held on the composites of this step; False without a promise.
         candidates: the best masks so far; shared by all steps from one start.
         last: whether the search ends here, after all its steps or by early stopping.
+        complete: whether the candidates are worth a look: after every `SELECT_EVERY` steps of a
+            search, and after its last one.
         rounds: how many times every search has had `SELECT_EVERY` steps; see `turns`.
         start: which of the searches that take turns made it: 1, 2, ...
     """
@@ -140,6 +141,7 @@ class Step:
     kept: Tensor
     candidates: Candidates
     last: bool
+    complete: bool
     rounds: int
     start: int = 1
 
@@ -192,6 +194,7 @@ def optimize(problem: Problem, config: ExplainConfig) -> Iterator[Step]:
             held,
             candidates,
             last,
+            last or index % SELECT_EVERY == 0,
             index // SELECT_EVERY,
         )
         if last:
@@ -233,10 +236,15 @@ class AreaControl:
     def mask_at(self, index: int, logits: Tensor) -> Mask:
         """The mask of shifted logits at a step, by the estimator of the settings."""
         if self.is_relaxed(index):
-            progress = min(1.0, index / max(1, min(self.config.steps, SELECT_EVERY)))
+            progress = min(1.0, index / self.first_steps)
             sharp = SHARPEST if self.on_gray else SHARP
             return relax(logits, SOFT * (sharp / SOFT) ** progress)
         return shaped(binarize(logits), self.config.shape, self.guidance)
+
+    @property
+    def first_steps(self) -> int:
+        """The number of steps before a mask is first selected; at least 1."""
+        return max(1, min(self.config.steps, SELECT_EVERY))
 
     @property
     def on_gray(self) -> bool:
@@ -247,7 +255,7 @@ class AreaControl:
         """Whether the mask of a step is shown relaxed; else it is cut, and in shape."""
         if self.config.estimator != "relaxed":
             return False
-        return not self.on_gray or index <= min(SELECT_EVERY, CUT_AFTER * self.config.steps)
+        return not self.on_gray or index <= CUT_AFTER * self.first_steps
 
     def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Update the share after a step; whether a promise held, False without one."""
@@ -281,7 +289,6 @@ class KeepPromise(AreaControl):
         if drawn and config.estimator == "relaxed":
             lost = 1 - promise.keep_rate
             self.growing = SHRINKING * promise.keep_rate / (lost if promise.pooled else lost / 2)
-        self.calming = max(1, min(config.steps, SELECT_EVERY if drawn else ENOUGH))
 
     def shift(self, logits: Tensor) -> Tensor:
         """The logits shifted so that about the share is positive.
@@ -297,7 +304,7 @@ class KeepPromise(AreaControl):
     def update(self, index: int, area: Tensor, outcome: Outcome) -> Tensor:
         """Update the share after a step; whether the promise held."""
         held = outcome.slack >= 0
-        progress = min(1.0, index / self.calming)
+        progress = min(1.0, index / self.first_steps)
         rate = RATE_FIRST + (RATE_LAST - RATE_FIRST) * progress
         shrinking = self.shrinking * self.config.weights.area / AREA_WEIGHT
         change = self.growing * (1 - outcome.held) - shrinking * outcome.held
