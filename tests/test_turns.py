@@ -41,12 +41,14 @@ def test_two_searches_with_different_seeds_take_turns(starts):
     assert [step.index for step in steps] == [*range(1, 15)]
     assert [step.rounds for step in steps] == 7 * [0] + 7 * [1]
     assert [step.start for step in steps] == 4 * [1] + 4 * [2] + 4 * [1] + 2 * [2]
+    assert steps[0].place(14) == "step 1 of at most 14"
+    assert steps[4].place(14) == "another start: step 5 of at most 14"
     assert [step.index for step in steps if step.last] == [14]
     assert [start.seed for start in starts] == [2**31 - 1, 119]
 
 
 def test_on_gray_alone_three_searches_take_turns_and_only_the_first_begins_around_a_disc(starts):
-    steps = [*optimize_in_turns(quadrant_problem(), config_of(preset="smallest", patience=100))]
+    steps = [*optimize_in_turns(quadrant_problem(), config_of(preset="confident", patience=100))]
     assert [step.start for step in steps] == 4 * [1] + 4 * [2] + 4 * [3] + 2 * [1]
     assert [step.rounds for step in steps] == 11 * [0] + 3 * [1]
     assert [step.index for step in steps if step.complete] == [4, 8, 12, 14]
@@ -83,7 +85,8 @@ def test_a_search_that_stops_early_leaves_the_rest_to_the_other(starts):
     "preset, steps, logits",
     [
         ("recognizable", 2 * TURN - 1, None),
-        ("smallest", 3 * TURN - 1, None),
+        ("confident", 3 * TURN - 1, None),
+        ("smallest", 14, None),
         ("paper", 14, None),
         ("recognizable", 14, torch.zeros(32, 32)),
     ],
@@ -93,8 +96,3 @@ def test_there_is_one_search_where_a_second_would_not_help(starts, preset, steps
     config = config_of(steps, preset, generator="pyramid")
     assert len([*optimize_in_turns(problem, config)]) == steps
     assert [start.seed for start in starts] == [0]
-
-
-def test_there_is_one_search_where_nothing_is_drawn(starts):
-    config = config_of(preset="smallest", weights={"robustness": 0.0})
-    assert [step.start for step in optimize_in_turns(quadrant_problem(), config)] == 14 * [1]

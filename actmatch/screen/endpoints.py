@@ -341,7 +341,7 @@ def explain(asked: Given) -> Iterator[tuple]:
 
     def words(step: Step) -> str:
         area = percent(step.area.item())
-        return f"Step {step.index} of at most {config.steps} · {area} kept"
+        return f"{step.place(config.steps).capitalize()} · {area} kept"
 
     steps = explain_steps(classifier, asked.photograph, config, guidance=guidance)
     yield explained((yield from told(steps, words, count=8)))

@@ -348,11 +348,11 @@ class Watch:
         self.history.append({"step": step.index, "area": area, "probability": probability})
         each = (time.perf_counter() - self.started) / step.index
         left = (self.config.steps - step.index) * each
-        text = "Step" if step.start == 1 else "Another start: step"
-        text = "Going on from there: step" if self.earlier else text
+        place = step.place(self.config.steps)
+        text = f"Going on from there: {place}" if self.earlier else place.capitalize()
         text += (
-            f" {step.index} of at most {self.config.steps} · {percent(area)} kept · "
-            f"{self.label} {percent(probability)} · at most {left:.0f} s of search left"
+            f" · {percent(area)} kept · {self.label} {percent(probability)} · "
+            f"at most {left:.0f} s of search left"
         )
         frame = dict(
             status=html.status(text, step.index / self.config.steps),

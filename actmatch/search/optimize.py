@@ -145,6 +145,11 @@ class Step:
     rounds: int
     start: int = 1
 
+    def place(self, most: int) -> str:
+        """Which step this is of at most so many, in words, with a small letter at first."""
+        start = "step" if self.start == 1 else "another start: step"
+        return f"{start} {self.index} of at most {most}"
+
     @property
     def logits(self) -> Tensor:
         """H x W logits from which another search can continue; see `Guidance`."""

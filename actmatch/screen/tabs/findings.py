@@ -85,10 +85,8 @@ class Series:
         if stopped or step.last:
             text = f"{'Stopped' if stopped else 'Done'} after {step.index} steps. "
             return f"{text}Judging {name} on backgrounds it has not met …"
-        return (
-            f"Looking for {name} · step {step.index} of at most {self.steps} · "
-            f"{percent(step.area.item())} kept"
-        )
+        kept = percent(step.area.item())
+        return f"Looking for {name} · {step.place(self.steps)} · {kept} kept"
 
     def gallery(self, found: Sequence[Explanation]) -> list[tuple[Image.Image, str]]:
         """Every mask on the photograph, with its title and figures."""

@@ -178,7 +178,7 @@ class Turn:
                 text += f"{how} after {step.index} steps, judging the mask"
             else:
                 kept = percent(step.area.item())
-                text += f"step {step.index} of at most {config.steps} · {kept} kept"
+                text += f"{step.place(config.steps)} · {kept} kept"
             share = (self.place - 1 + step.index / config.steps) / self.count
             yield dict(status=html.status(text, share), live=forming(pixels, step, text))
         return steps.result
