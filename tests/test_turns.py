@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,6 +80,23 @@ def test_a_search_that_stops_early_leaves_the_rest_to_the_other(starts):
              for seed in (0, 120)]  # fmt: skip
     assert [step.index for step in steps if step.last] == [len(steps)] == [sum(alone)]
     assert [step.index for step in steps] == [*range(1, sum(alone) + 1)]
+
+
+def test_no_search_waits_for_one_that_has_ended(monkeypatch, starts):
+    """The first one ends with its first turn; what the second one makes counts alone."""
+    turns = importlib.import_module(optimize_in_turns.__module__)
+
+    def ending(problem, config):
+        for step in optimize(problem, config):
+            last = step.last or (config.seed == 0 and step.index == TURN)
+            yield replace(step, last=last)
+            if last:
+                return
+
+    monkeypatch.setattr(turns, "optimize", ending)
+    steps = [*optimize_in_turns(quadrant_problem(), config_of(16))]
+    assert [step.start for step in steps] == 4 * [1] + 12 * [2]
+    assert [step.rounds for step in steps] == 7 * [0] + 4 * [1] + 4 * [2] + [3]
 
 
 @pytest.mark.parametrize(

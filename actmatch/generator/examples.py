@@ -140,8 +140,7 @@ def _shown(
     response, matched = lesson.response_to(pixels, soft, names, features, random)
     asked, logits = features.targets.repeat(draws), response.logits.float()
     log_p = logits.log_softmax(-1).gather(1, asked[:, None])[:, 0]
-    label = max(weights.robustness, weights.cross_entropy)
-    loss = weights.activation * matched * len(names) - label * log_p.sum()
+    loss = weights.activation * matched * len(names) - weights.label * log_p.sum()
     with torch.no_grad():
         gray = torch.tensor([name == "gray" for name in names], device=log_p.device)
         excess = margins(logits, asked) - MARGIN

@@ -106,7 +106,7 @@ class Lesson:
             "total_variation": losses.total_variation(shown.soft),
         }
         scales: dict[str, float | Tensor] = {
-            "cross_entropy": max(weights.robustness, weights.cross_entropy),
+            "cross_entropy": weights.label,
             "activation": weights.activation,
             "area": self.area_weight,
             "total_variation": max(weights.total_variation, WHOLE),

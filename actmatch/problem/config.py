@@ -107,6 +107,11 @@ class Weights:
         if not any(getattr(self, entry.name) for entry in fields(self)):
             raise ValueError("weights must not all be 0: at least one term has to guide the mask.")
 
+    @property
+    def label(self) -> float:
+        """The weight of keeping the label where one term stands for gray and drawn backgrounds."""
+        return max(self.robustness, self.cross_entropy)
+
 
 # Published weight sets: ResNet-18 from arXiv 2509.23051, the others from its follow-up.
 PUBLISHED_WEIGHTS: dict[str, dict[str, float]] = {
@@ -132,7 +137,6 @@ class Preset:
 
 
 # A relaxed mask and weak matching terms for every promise; no early stopping if it is about draws.
-# Gray alone would not do for `confident`: a faint copy of the whole photograph is recognized there.
 ON_DRAWS = dict(steps=240, patience=240, draws=2, estimator="relaxed")
 ON_GRAY = dict(start="window", estimator="relaxed", steps=180, draws=1)
 LIGHT_MATCH = dict(activation=0.3, kl=0.0, cross_entropy=0.0, total_variation=0.0,
@@ -148,7 +152,7 @@ PRESETS: dict[str, Preset] = {
         "The fewest pixels on which the label is still the top one, on a gray background.",
         Promise(), ON_GRAY, ON_GRAY_WEIGHTS,
     ),
-    "confident": Preset(
+    "confident": Preset(  # on gray alone, a faint copy of the whole photograph is recognized
         "As smallest, and at least 90 % of the original probability.",
         Promise(confidence=0.9), ON_GRAY, ON_GRAY_WEIGHTS | dict(robustness=0.5),
     ),
@@ -315,6 +319,11 @@ class ExplainConfig:
     def promise(self) -> Promise | None:
         """The promise of the preset; None if it has none, or if an area is given instead."""
         return PRESETS[self.preset].promise if self.area is None else None
+
+    @property
+    def draws_backgrounds(self) -> bool:
+        """Whether a search shows masks on drawn backgrounds, not on gray alone."""
+        return bool(self.weights.robustness) or not (self.promise or Promise()).gray_alone
 
     @property
     def shape(self) -> Shape:

@@ -64,7 +64,7 @@ class Objective:
     ) -> None:
         self.problem, self.config = problem, config
         weights, promise = config.weights, config.promise or Promise()
-        self.draws = config.draws if weights.robustness or not promise.gray_alone else 0
+        self.draws = config.draws if config.draws_backgrounds else 0
         self.gray_drawn = config.estimator == "relaxed" and not promise.gray_alone
         if self.draws:
             names = [kind for kind in kinds() if self.gray_drawn or kind != "gray"]

@@ -39,7 +39,7 @@ def optimize_in_turns(problem: Problem, config: ExplainConfig) -> Iterator[Step]
             index += 1
             if step.complete:
                 turns[start] += 1
-            if candidates is None or step.complete or turns[start]:
+            if candidates is None or turns[start]:
                 candidates = step.candidates
             last = index == config.steps or (step.last and not waiting)
             yield replace(
@@ -53,7 +53,9 @@ def optimize_in_turns(problem: Problem, config: ExplainConfig) -> Iterator[Step]
             )
             if last:
                 return
-        if not step.last:
+        if step.last:
+            del turns[start]  # the others need not wait for it
+        else:
             waiting.append((start, search))
 
 
@@ -73,5 +75,4 @@ def has_turns(problem: Problem, config: ExplainConfig) -> bool:
     """Whether several searches take turns under these settings."""
     if config.promise is None or problem.guidance.logits is not None:
         return False
-    drawn = bool(config.weights.robustness) or not config.promise.gray_alone
-    return drawn and config.steps >= len(starts_of(config)) * SELECT_EVERY
+    return config.draws_backgrounds and config.steps >= len(starts_of(config)) * SELECT_EVERY
