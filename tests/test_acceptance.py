@@ -13,10 +13,12 @@ from toys import quadrant_mask
 from actmatch.judging import acceptance
 from actmatch.judging.acceptance import (
     ABOVE,
+    AT_ONCE,
     BELOW,
     DRAWS_AT_ONCE,
     FALSE_ACCEPTANCE,
     FALSE_REJECTION,
+    LEARNED,
     MOST_DRAWS,
     SequentialTest,
     put_to_trial,
@@ -26,9 +28,9 @@ from actmatch.problem.backgrounds import BACKGROUNDS, kinds
 from actmatch.problem.promise import Promise
 
 RUNS = 600
-LONG = 5_000  # draws, of which no run here needs that many
 FIXED, RANDOM = kinds(random=False), kinds(random=True)
 PER_KIND = Promise(keep_rate=0.95)
+RECOGNIZABLE = Promise(keep_rate=0.9, pooled=True, floor=0.5)
 
 
 def share_accepted(decide: Callable[[np.random.Generator], bool]) -> int:
@@ -43,12 +45,14 @@ def at_most(count: int, share: float) -> bool:
 
 
 def decide_coin(least: float, rate: float) -> Callable[[np.random.Generator], bool]:
+    """What is still open after the most draws that a mask gets is refused, as a mask is."""
+
     def decide(random: np.random.Generator) -> bool:
         test = SequentialTest(least)
-        flips = (random.random(LONG) < rate).tolist()
-        while test.met is None:
+        flips = (random.random(MOST_DRAWS) < rate).tolist()
+        while test.met is None and flips:
             test.add([flips.pop()])
-        return test.met
+        return bool(test.met)
 
     return decide
 
@@ -58,9 +62,11 @@ def decide_kinds(
 ) -> Callable[[np.random.Generator], bool]:
     def decide(random: np.random.Generator) -> bool:
         testing = acceptance.PromiseTest(promise, fixed)
-        while testing.met is None:
+        for _ in range(MOST_DRAWS):
+            if testing.met is not None:
+                break
             testing.add({kind: random.random() < rates[kind] for kind in testing.undecided})
-        return testing.met
+        return bool(testing.met)
 
     return decide
 
@@ -92,6 +98,19 @@ def test_a_mean_of_kinds_some_of_which_are_known_is_tested_with_the_same_errors(
     assert at_most(share_accepted(with_mean(least - BELOW)), FALSE_ACCEPTANCE)
     if lost < 3:  # else three points more are out of reach
         assert at_most(RUNS - share_accepted(with_mean(least + ABOVE)), FALSE_REJECTION)
+
+
+@pytest.mark.parametrize("promise", [RECOGNIZABLE, PER_KIND], ids=["a floor", "every kind"])
+def test_a_demand_about_one_kind_is_tested_with_the_same_errors(promise):
+    """Also a floor, the rate that takes the most draws to tell."""
+
+    def with_rate(rate: float) -> Callable[[np.random.Generator], bool]:
+        rates = dict.fromkeys(RANDOM, 1.0) | {RANDOM[0]: rate}
+        return decide_kinds(promise, dict.fromkeys(FIXED, True), rates)
+
+    least = promise.floor or promise.keep_rate
+    assert at_most(share_accepted(with_rate(least - BELOW)), FALSE_ACCEPTANCE)
+    assert at_most(RUNS - share_accepted(with_rate(least + ABOVE)), FALSE_REJECTION)
 
 
 def draws_until(test: SequentialTest, kept: bool) -> int:
@@ -167,9 +186,7 @@ def test_only_undecided_kinds_are_drawn_on():
     assert testing.undecided == RANDOM
     testing.tests[0][1].met = True
     assert testing.undecided == RANDOM[1:]
-    pooled = acceptance.PromiseTest(
-        Promise(keep_rate=0.9, pooled=True, floor=0.5), dict.fromkeys(FIXED, True)
-    )
+    pooled = acceptance.PromiseTest(RECOGNIZABLE, dict.fromkeys(FIXED, True))
     pooled.tests[0][1].met = True  # of the mean: the floors are open yet
     assert pooled.undecided == RANDOM
 
@@ -223,12 +240,50 @@ def test_what_is_still_open_at_the_end_is_refused(quadrant, problem, monkeypatch
     assert len(trial.drawn) == len(FIXED) + DRAWS_AT_ONCE * len(RANDOM)
 
 
+class Undecided:
+    """Stands in for the tests of a promise: after three looks at all kinds, one stays open."""
+
+    met = None
+    looks = 0
+
+    def __init__(self, promise: Promise, fixed: dict[str, bool]) -> None:
+        pass
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        return RANDOM if self.looks < 3 * DRAWS_AT_ONCE else RANDOM[:1]
+
+    def add(self, kept: dict[str, bool]) -> None:
+        self.looks += 1
+
+
+def test_one_kind_left_open_gets_many_draws_at_once_of_which_the_first_are_stored(
+    quadrant, problem, monkeypatch
+):
+    monkeypatch.setattr(acceptance, "PromiseTest", Undecided)
+    monkeypatch.setattr(acceptance, "MOST_DRAWS", 100)
+    asked = []
+    drawing = acceptance.infills
+
+    def record(problem, draws, seed, names):
+        asked.append((draws, len(names)))
+        return drawing(problem, draws, seed, names)
+
+    monkeypatch.setattr(acceptance, "infills", record)
+    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
+    every, one = (DRAWS_AT_ONCE, len(RANDOM)), (AT_ONCE, 1)
+    assert asked == [(1, len(FIXED)), every, every, every, *[one] * 6]
+    assert len(trial.margins) == len(trial.kinds) == len(FIXED) + 6 * len(RANDOM) + 6 * AT_ONCE
+    assert trial.drawn.kinds == trial.kinds[: len(trial.drawn)]
+    assert LEARNED <= trial.drawn.kinds.count(RANDOM[0]) < LEARNED + AT_ONCE
+
+
 def test_the_margins_of_a_trial_are_those_of_its_draws(quadrant, problem):
     mask = quadrant_mask(11 / 16)
     trial = put_to_trial(problem, mask, PER_KIND, 3)
     composites = trial.drawn.composites(mask, problem.pixels)[:, 0]
     by_hand = losses.margin(quadrant.logits(composites), problem.target)
-    assert torch.allclose(trial.margins, by_hand, atol=1e-5)
+    assert torch.allclose(trial.margins[: len(by_hand)], by_hand, atol=1e-5)
 
 
 def test_a_trial_repeats_itself_from_its_seed_and_no_two_of_its_draws_are_one(quadrant, problem):

@@ -8,8 +8,8 @@ from toys import SIDE, nothing_there, quadrant_mask, random_pixels, two_tiles
 
 from actmatch import Guidance, Promise
 from actmatch.classifiers.classifier import FORWARD
-from actmatch.judging.acceptance import put_to_trial
-from actmatch.judging.panel import LEARNED, Panel
+from actmatch.judging.acceptance import LEARNED, Trial, put_to_trial
+from actmatch.judging.panel import Panel
 from actmatch.problem.answers import evidence_on, infills
 from actmatch.problem.backgrounds import kinds
 from actmatch.problem.infill import draw
@@ -112,9 +112,8 @@ def test_draws_of_random_kinds_join_and_what_held_is_asked_again(quadrant, probl
     assert panel.holds(mask)
     before = panel.drawn.kinds
     trial = put_to_trial(problem, mask, EVERY, 1)
-    dark = trial.drawn[:]  # as if every draw had lost the label
-    dark.values.fill_(-9.0)
-    panel.add(dark, torch.full_like(trial.margins, -9.0))
+    trial.drawn.values.fill_(-9.0)  # as if every draw had lost the label
+    panel.learn(trial._replace(margins=torch.full_like(trial.margins, -9.0)))
     joined = [kind for kind in trial.drawn.kinds if kind in kinds(random=True)][:LEARNED]
     assert panel.drawn.kinds == (*before, *joined)
     assert panel.evidence(mask) is None
@@ -135,7 +134,7 @@ def test_only_kinds_that_fall_short_of_a_demand_about_them_join_if_there_are_any
     before = len(panel.drawn)
     drawn = infills(problem, 3, 1)
     margins = torch.tensor([-1.0 if kind in lost else 1.0 for kind in drawn.kinds])
-    panel.add(drawn, margins)
+    panel.learn(Trial(False, drawn.kinds, margins, drawn))
     rows = [row for row, kind in enumerate(drawn.kinds) if kind in joining]
     assert len(rows) <= LEARNED
     assert panel.drawn.kinds[before:] == tuple(drawn.kinds[row] for row in rows)

@@ -23,7 +23,7 @@ from toys import (
 
 from actmatch import PRESETS, ExplainConfig
 from actmatch.classifiers.classifier import Classifier
-from actmatch.judging.acceptance import MOST_DRAWS, Trial, put_to_trial
+from actmatch.judging.acceptance import DRAWS_AT_ONCE, MOST_DRAWS, Trial, put_to_trial
 from actmatch.judging.panel import Panel
 from actmatch.judging.selector import (
     ATTEMPTS,
@@ -151,7 +151,7 @@ def trials_of(selector: Selector, asked: list, *kept: bool, lost: float = 1.0):
         row = selector.panel.drawn.kinds.index("noise")
         drawn = selector.panel.drawn[[row, row]]
         result = kept[min(len(asked), len(kept)) - 1]
-        return Trial(result, drawn, torch.tensor([1.0, lost]))
+        return Trial(result, drawn.kinds, torch.tensor([1.0, lost]), drawn)
 
     return trial_of
 
@@ -230,7 +230,7 @@ def test_no_mask_is_tested_twice_nor_more_than_six_of_them(quadrant, problem, mo
     def refuse(problem, mask, promise, seed):
         asked.append(mask)
         drawn = selector.panel.drawn[[selector.panel.drawn.kinds.index("noise")]]
-        return Trial(False, drawn, torch.tensor([-1.0]))
+        return Trial(False, drawn.kinds, torch.tensor([-1.0]), drawn)
 
     module = importlib.import_module(Selector.__module__)
     monkeypatch.setattr(Panel, "holds", holds)
@@ -287,7 +287,7 @@ def test_something_to_spare_is_so_much_of_all_kinds_and_of_each(problem, monkeyp
 
     def trial_of(mask):
         asked.append(mask)
-        return Trial(True, drawn, margins)
+        return Trial(True, drawn.kinds, margins, drawn)
 
     monkeypatch.setattr(selector, "trial_of", trial_of)
     assert selector.smallest(seen(quadrant_first())).kept
@@ -460,7 +460,7 @@ def test_every_purpose_draws_infills_of_its_own():
         judged = [
             Draws.TRIAL.seed(run) + 1000 * number + look
             for number in range(1, ATTEMPTS + 1)
-            for look in range(MOST_DRAWS + 1)
+            for look in range(MOST_DRAWS // DRAWS_AT_ONCE + 1)
         ]
         others = [run, *(each.seed(run) for each in Draws if each != Draws.TRIAL)]
         assert len({*judged, *others}) == len(judged) + len(others)

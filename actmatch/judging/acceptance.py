@@ -6,14 +6,15 @@ the true rate is at least `BELOW` under the promised one, one against the hypoth
 least `ABOVE` over it. The demand is met when the first reaches 1 / 0.05, and missed when the second
 reaches the number of demands / 0.10. By Ville's inequality, which holds at any stopping time, a
 mask 5 points below its promise is accepted in at most 5 % of cases, and a mask 3 points above it in
-every demand is rejected in at most 10 %. A mask still undecided after `MOST_DRAWS` draws per kind
-is rejected as well, which happens only close to the promised rate. Against a single rate this is
-Wald's test (1945); the mean of the likelihood ratios for several rates (the method of mixtures)
-ends sooner for a mask that is much better than promised.
+every demand is rejected in at most 10 %. A mask still undecided after `MOST_DRAWS` draws of a kind
+is rejected as well; of masks 3 points above a promise, at most one in a hundred is. Against a
+single rate this is Wald's test (1945); the mean of the likelihood ratios for several rates (the
+method of mixtures) ends sooner for a mask that is much better than promised.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,8 +34,10 @@ from ..torch_modes import default_modes
 BELOW, ABOVE = 0.05, 0.03  # distances from the promised rate at which the errors are stated
 FALSE_ACCEPTANCE, FALSE_REJECTION = 0.05, 0.10
 HIGHEST_RATE = 0.995  # in any likelihood ratio
-DRAWS_AT_ONCE = 2  # of every undecided kind
-MOST_DRAWS = 120  # of a kind; a mask that is then undecided is rejected
+DRAWS_AT_ONCE = 2  # of every undecided kind, at least
+AT_ONCE = 16  # draws of all undecided kinds together, if these are few
+MOST_DRAWS = 1000  # of a kind; a mask that is then undecided is rejected
+LEARNED = 24  # draws of each kind, at least, that are stored for others to learn from
 
 
 class SequentialTest:
@@ -98,17 +101,19 @@ class Trial(NamedTuple):
 
     Attributes:
         kept: whether the mask is accepted as keeping the promise.
-        drawn: the backgrounds of the test.
+        kinds: of the backgrounds of the test, in order.
         margins: of the mask on each of them, in logits.
+        drawn: the first of these backgrounds; `LEARNED` of each kind, if there are so many.
     """
 
     kept: bool
-    drawn: Infills
+    kinds: tuple[str, ...]
     margins: Tensor
+    drawn: Infills
 
     def meets(self, promise: Promise) -> bool:
         """Whether the label is kept on as large a share of these draws as a promise demands."""
-        slacks = promise.demanded(self.drawn.kinds, self.margins[:, None])
+        slacks = promise.demanded(self.kinds, self.margins[:, None])
         return all(bool(slack[0] >= 0) for slack in slacks)
 
 
@@ -168,7 +173,7 @@ def put_to_trial(problem: Problem, mask: Tensor, promise: Promise, seed: int) ->
     """Test whether a 1 x 1 x H x W mask keeps the promise, on backgrounds drawn from this seed.
 
     What does not depend on draws comes first: the label and the confidence on gray, the complement,
-    and the deterministic kinds. Then every undecided kind is drawn, `DRAWS_AT_ONCE` at a time.
+    and the deterministic kinds. Then every undecided kind is drawn, a few backgrounds at a time.
     """
     mask = problem.guidance.apply(mask)
     names = ("gray",) if promise.gray_alone else kinds(random=False)
@@ -179,15 +184,20 @@ def put_to_trial(problem: Problem, mask: Tensor, promise: Promise, seed: int) ->
     fixed = {kind: margin >= 0 for kind, margin in zip(drawn.kinds, margins.tolist(), strict=True)}
     holds_on_gray = bool(promise.on_gray.slack(evidence)[0] >= 0)
     if not holds_on_gray or promise.gray_alone:
-        return Trial(holds_on_gray, drawn, margins)
-    test = PromiseTest(promise, fixed)
-    for number in range(MOST_DRAWS // DRAWS_AT_ONCE):
-        if test.met is not None:
+        return Trial(holds_on_gray, drawn.kinds, margins, drawn)
+    test, tested, count = PromiseTest(promise, fixed), [(drawn.kinds, margins)], 0
+    for look in itertools.count(1):
+        if test.met is not None or count >= MOST_DRAWS:
             break
-        more = infills(problem, DRAWS_AT_ONCE, seed + 1 + number, test.undecided)
+        at_once = max(DRAWS_AT_ONCE, AT_ONCE // len(test.undecided))
+        more = infills(problem, at_once, seed + look, test.undecided)
         logits = logits_of(problem.classifier, [more.composites(mask, problem.pixels)[:, 0]])
-        new_margins = losses.margin(logits, problem.target)
-        drawn, margins = Infills.joined((drawn, more)), torch.cat((margins, new_margins))
-        for row in new_margins.view(-1, DRAWS_AT_ONCE).T >= 0:
-            test.add(dict(zip(more.kinds[::DRAWS_AT_ONCE], row.tolist(), strict=True)))
-    return Trial(bool(test.met), drawn, margins)
+        margins = losses.margin(logits, problem.target)
+        if count < LEARNED:
+            drawn = Infills.joined((drawn, more))
+        count += at_once
+        tested.append((more.kinds, margins))
+        for row in margins.view(-1, at_once).T >= 0:
+            test.add(dict(zip(more.kinds[::at_once], row.tolist(), strict=True)))
+    names, parts = zip(*tested, strict=True)
+    return Trial(bool(test.met), tuple(itertools.chain(*names)), torch.cat(parts), drawn)

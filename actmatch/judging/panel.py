@@ -10,9 +10,9 @@ from ..problem.answers import evidence_on, infills
 from ..problem.infill import Infills
 from ..problem.problem import Problem
 from ..problem.promise import Evidence, Promise
+from .acceptance import LEARNED, Trial
 
 AT_ONCE = 4  # backgrounds in one forward pass, at most
-LEARNED = 24  # most draws added to a panel at once
 
 
 class Panel:
@@ -35,29 +35,26 @@ class Panel:
         self.gray = self.drawn.kinds.index("gray")
         self.held = torch.full_like(self.latest, torch.inf)  # margins of the latest mask that held
 
-    def add(self, drawn: Infills, margins: Tensor) -> None:
-        """Add the first `LEARNED` of these draws that are of promised random kinds.
+    def learn(self, trial: Trial) -> None:
+        """Add the first `LEARNED` draws of a mask's test that are of promised random kinds.
 
         Only of kinds on which the mask falls short of a demand about them alone, if there are any:
         the draws on the panel that it was fitted to were too few of these.
-
-        Args:
-            margins: one per background, of the mask that was tested on them.
         """
         random = self.promise.random_kinds
-        short = [kind for kind in random if self._falls_short(kind, drawn.kinds, margins)]
-        learned = short or random
-        rows = [row for row, kind in enumerate(drawn.kinds) if kind in learned][:LEARNED]
-        self.drawn = Infills.joined((self.drawn, drawn[rows]))
-        self.latest = torch.cat((self.latest, margins[rows]))
-        self.held = torch.cat((self.held, torch.full_like(margins[rows], torch.inf)))
+        short = [kind for kind in random if self._falls_short(kind, trial)]
+        rows = [row for row, kind in enumerate(trial.drawn.kinds) if kind in (short or random)]
+        drawn, margins = trial.drawn[rows[:LEARNED]], trial.margins[rows[:LEARNED]]
+        self.drawn = Infills.joined((self.drawn, drawn))
+        self.latest = torch.cat((self.latest, margins))
+        self.held = torch.cat((self.held, torch.full_like(margins, torch.inf)))
         self.known.clear()
         self.failed.clear()
 
-    def _falls_short(self, kind: str, drawn: tuple[str, ...], margins: Tensor) -> bool:
-        """Whether margins of one mask break a demand about this kind of background alone."""
+    def _falls_short(self, kind: str, trial: Trial) -> bool:
+        """Whether the mask of a test breaks a demand about this kind of background alone."""
         alone = [demand for demand in self.promise.demands() if demand.kinds == (kind,)]
-        slacks = [demand.slack(drawn, margins[:, None]) for demand in alone]
+        slacks = [demand.slack(trial.kinds, trial.margins[:, None]) for demand in alone]
         return any(slack is not None and slack[0] < 0 for slack in slacks)
 
     def reject(self, mask: Tensor) -> None:

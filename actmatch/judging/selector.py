@@ -132,7 +132,7 @@ class Selector:
                 accepted = self._accepted(reduced, ranking)
             if ample:
                 break
-            self.panel.add(trial.drawn, trial.margins)
+            self.panel.learn(trial)
             self.panel.reject(reduced.mask)
             start = self.last_holding(reduced)
             if start is None:
@@ -391,7 +391,7 @@ class Selector:
         """
         trial = self.trial_of(mask)
         if not trial.kept:
-            self.panel.add(trial.drawn, trial.margins)
+            self.panel.learn(trial)
         return trial.kept
 
     def trial_of(self, mask: Tensor) -> Trial:
