@@ -13,7 +13,7 @@ from actmatch.problem.backgrounds import kinds
 from actmatch.problem.infill import composite
 from actmatch.problem.losses import margin
 from actmatch.problem.problem import pose
-from actmatch.search.mask_generator import relax
+from actmatch.search.mask_generator import binarize, relax
 from actmatch.search.objective import RELAXED_MARGIN, Objective
 
 EVERY = len(kinds())
@@ -30,8 +30,8 @@ def network_and_problem():
     return network, pose(network, random_pixels(network.size), None)
 
 
-def objective_of(problem, preset: str, draws: int) -> Objective:
-    return Objective(problem, ExplainConfig(preset=preset, draws=draws), dice())
+def objective_of(problem, preset: str, draws: int, **changes) -> Objective:
+    return Objective(problem, ExplainConfig(preset=preset, draws=draws, **changes), dice())
 
 
 @pytest.fixture
@@ -118,3 +118,31 @@ def test_the_match_is_asked_for_on_every_composite(network_and_problem):
     assert outcome.terms["activation"].item() == pytest.approx(0, abs=1e-6)
     assert outcome.match.item() == pytest.approx(1, abs=1e-5)
     assert outcome.probability.item() == pytest.approx(problem.log_probability.exp().item())
+
+
+@pytest.mark.parametrize(
+    ("preset", "start", "held"),
+    [("smallest", "gradcam", 1.0), ("confident", "gradcam", 0.0), ("confident", "window", 1.0)],
+)
+def test_a_confidence_on_gray_is_asked_of_the_cut_and_not_of_a_faint_copy(
+    quadrant, problem, preset, start, held
+):
+    """A blend with nine tenths of every pixel keeps both, its cut has no pixel at all."""
+    shown = torch.full_like(quadrant_mask(1), 0.9)
+    faint = relax(shown, 1.0)._replace(shown=shown, hard=torch.zeros_like(shown))
+    outcome = objective_of(problem, preset, 1, start=start)(faint)
+    assert outcome.held == held
+    assert (outcome.slack >= 0) == bool(held)
+    assert outcome.probability > 0.5
+
+
+def test_a_blend_whose_cut_is_confident_holds_and_costs_one_forward_pass_more(quadrant, problem):
+    problem = problem.metered()
+    whole = quadrant_mask(1)
+    blend, cut = relax(10 * (whole - 0.4), 1.0), binarize(whole - 0.4)
+    objective, passes = objective_of(problem, "confident", 1, start="gradcam"), []
+    for mask in (blend, cut):
+        before = problem.classifier.passes
+        assert objective(mask).held == 1
+        passes.append(problem.classifier.passes - before)
+    assert passes[0] == pytest.approx(passes[1] + 1 / 3)

@@ -48,13 +48,15 @@ def test_two_searches_with_different_seeds_take_turns(starts):
     assert [start.seed for start in starts] == [2**31 - 1, 119]
 
 
-def test_on_gray_alone_three_searches_take_turns_and_only_the_first_begins_around_a_disc(starts):
-    steps = [*optimize_in_turns(quadrant_problem(), config_of(preset="confident", patience=100))]
-    assert [step.start for step in steps] == 4 * [1] + 4 * [2] + 4 * [3] + 2 * [1]
-    assert [step.rounds for step in steps] == 11 * [0] + 3 * [1]
-    assert [step.index for step in steps if step.complete] == [4, 8, 12, 14]
-    assert [start.start for start in starts] == ["window", "gradcam", "gradcam"]
-    assert [start.seed for start in starts] == [0, 120, 240]
+def test_on_gray_alone_four_searches_take_turns_and_only_the_first_begins_around_a_disc(starts):
+    config = config_of(18, "confident", patience=100)
+    steps = [*optimize_in_turns(quadrant_problem(), config)]
+    assert [step.start for step in steps] == 4 * [1] + 4 * [2] + 4 * [3] + 4 * [4] + 2 * [1]
+    assert [step.rounds for step in steps] == 15 * [0] + 3 * [1]
+    assert [step.index for step in steps if step.complete] == [4, 8, 12, 16, 18]
+    assert [start.start for start in starts] == ["window", "gradcam", "gradcam", "gradcam"]
+    assert [start.asks_the_cut for start in starts] == [False, True, True, True]
+    assert [start.seed for start in starts] == [0, 120, 240, 360]
 
 
 def test_a_search_is_not_changed_by_the_other_one(starts):

@@ -23,7 +23,7 @@ from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .panel import Panel
 
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
-SMALL = 0.25  # share of the pixels above which a search continues for longer
+SMALL = 0.18  # share of the pixels above which a search continues for longer
 PANEL_DRAWS = 12  # of each random kind, where the promise is about the mean over all kinds
 EACH_DRAWS = 24  # the same, where it is about each kind
 SPARE = 0.2  # of each random kind beyond its floor, where there are few draws of it

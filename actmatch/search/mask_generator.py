@@ -25,12 +25,14 @@ class Mask(NamedTuple):
         hard: 1[s > 0], without a gradient.
         soft: sigma(s) in (0, 1).
         logits: s.
+        blended: whether undecided pixels are shown as a blend.
     """
 
     shown: Tensor
     hard: Tensor
     soft: Tensor
     logits: Tensor
+    blended: bool = False
 
 
 def binarize(logits: Tensor) -> Mask:
@@ -50,7 +52,8 @@ def relax(logits: Tensor, sharpness: float) -> Mask:
     The gradient is exact for the mask as shown, which is closer to binary the higher the sharpness.
     """
     shown = torch.sigmoid(sharpness * logits)
-    return Mask(shown, (logits.detach() > 0).to(shown.dtype), torch.sigmoid(logits), logits)
+    hard = (logits.detach() > 0).to(shown.dtype)
+    return Mask(shown, hard, torch.sigmoid(logits), logits, blended=True)
 
 
 class MaskGenerator(nn.Module):

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..problem import losses
+from ..problem.answers import evidence_on, infills
 from ..problem.backgrounds import kinds
 from ..problem.config import ExplainConfig
 from ..problem.infill import Infills, InfillSampler, composite
@@ -76,6 +77,8 @@ class Objective:
         self.complement = bool(weights.necessity or weights.leftover_entropy or promise.necessary)
         self.rows = self.shown + self.complement  # images in a batch; the complement is the last
         self.original = problem.response.expanded(self.matched)
+        gray_alone = infills(problem, 1, config.seed, ("gray",))
+        self.cut_on = gray_alone if config.asks_the_cut else None
         self.signs = torch.ones(self.rows, device=problem.pixels.device)
         self.signs[self.shown :] = -1.0  # the complement should lose the label
 
@@ -134,6 +137,8 @@ class Objective:
             ).mean()
             log_probability = explained.logits.log_softmax(-1)[:, target]
             slack, held = self.promise_held(-terms["total"], log_probability, margins, infills)
+            if mask.blended and self.cut_on:
+                slack, held = self.held_once_cut(mask.hard, self.cut_on)
         return Outcome(
             terms,
             log_probability.exp().mean(),
@@ -144,6 +149,12 @@ class Objective:
             fidelity,
             priors,
         )
+
+    def held_once_cut(self, hard: Tensor, gray: Infills) -> tuple[Tensor, Tensor]:
+        """As `promise_held`, of a binary mask; one more forward pass."""
+        promise = self.config.promise or Promise()
+        slack = promise.slack(evidence_on(self.problem, hard, gray, promise.necessary))[0]
+        return slack, (slack >= 0).to(slack.dtype)
 
     def update_chances(self) -> None:
         """Draw hard kinds of background more often from now on; waits for the device."""

@@ -13,7 +13,7 @@ from ..problem.promise import Promise
 from .optimize import SELECT_EVERY, Step, optimize
 
 STARTS = 2  # searches that take turns
-GRAY_STARTS = 3  # the same, if gray alone is promised
+GRAY_STARTS = 4  # the same, if gray alone is promised
 SEED_STEP = 120  # from the seed of one search to that of the next
 
 
