@@ -235,8 +235,8 @@ def test_a_promise_about_gray_is_tried_on_gray_alone(quadrant, problem):
 
 def test_what_is_still_open_at_the_end_is_refused(quadrant, problem, monkeypatch):
     monkeypatch.setattr(acceptance, "MOST_DRAWS", DRAWS_AT_ONCE)
-    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
-    assert not trial.kept
+    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0, DRAWS_AT_ONCE)
+    assert trial.kept is False
     assert len(trial.drawn) == len(FIXED) + DRAWS_AT_ONCE * len(RANDOM)
 
 
@@ -261,7 +261,6 @@ def test_one_kind_left_open_gets_many_draws_at_once_of_which_the_first_are_store
     quadrant, problem, monkeypatch
 ):
     monkeypatch.setattr(acceptance, "PromiseTest", Undecided)
-    monkeypatch.setattr(acceptance, "MOST_DRAWS", 100)
     asked = []
     drawing = acceptance.infills
 
@@ -270,12 +269,22 @@ def test_one_kind_left_open_gets_many_draws_at_once_of_which_the_first_are_store
         return drawing(problem, draws, seed, names)
 
     monkeypatch.setattr(acceptance, "infills", record)
-    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0)
+    trial = put_to_trial(problem, quadrant_mask(1), PER_KIND, 0, most=100)
     every, one = (DRAWS_AT_ONCE, len(RANDOM)), (AT_ONCE, 1)
     assert asked == [(1, len(FIXED)), every, every, every, *[one] * 6]
     assert len(trial.margins) == len(trial.kinds) == len(FIXED) + 6 * len(RANDOM) + 6 * AT_ONCE
     assert trial.drawn.kinds == trial.kinds[: len(trial.drawn)]
     assert LEARNED <= trial.drawn.kinds.count(RANDOM[0]) < LEARNED + AT_ONCE
+
+
+def test_with_more_draws_a_test_goes_on_where_one_with_fewer_ended(quadrant, problem):
+    mask = quadrant_mask(11 / 16)
+    short = put_to_trial(problem, mask, PER_KIND, 3, most=4)
+    long = put_to_trial(problem, mask, PER_KIND, 3)
+    assert short.kept is None
+    assert long.kept is not None
+    assert short.kinds == long.kinds[: len(short.kinds)]
+    assert torch.equal(short.margins, long.margins[: len(short.margins)])
 
 
 def test_the_margins_of_a_trial_are_those_of_its_draws(quadrant, problem):

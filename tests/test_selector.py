@@ -138,7 +138,7 @@ def test_the_smallest_verdict_is_small_irreducible_and_kept(quadrant, problem, p
         assert wider.sum() > verdict.mask.sum()
 
 
-def trials_of(selector: Selector, asked: list, *kept: bool, lost: float = 1.0):
+def trials_of(selector: Selector, asked: list, *kept: bool | None, lost: float = 1.0):
     """Tests with these results, the last one again and again, after two draws of noise.
 
     Args:
@@ -146,7 +146,7 @@ def trials_of(selector: Selector, asked: list, *kept: bool, lost: float = 1.0):
         lost: margin on the second draw, in logits.
     """
 
-    def trial_of(mask):
+    def trial_of(mask, most):
         asked.append(mask)
         row = selector.panel.drawn.kinds.index("noise")
         drawn = selector.panel.drawn[[row, row]]
@@ -227,7 +227,7 @@ def test_no_mask_is_tested_twice_nor_more_than_six_of_them(quadrant, problem, mo
             each.numpy().tobytes() for each in asked
         }
 
-    def refuse(problem, mask, promise, seed):
+    def refuse(problem, mask, promise, seed, most):
         asked.append(mask)
         drawn = selector.panel.drawn[[selector.panel.drawn.kinds.index("noise")]]
         return Trial(False, drawn.kinds, torch.tensor([-1.0]), drawn)
@@ -285,13 +285,48 @@ def test_something_to_spare_is_so_much_of_all_kinds_and_of_each(problem, monkeyp
         left[kind] -= 1
     asked = []
 
-    def trial_of(mask):
+    def trial_of(mask, most):
         asked.append(mask)
         return Trial(True, drawn.kinds, margins, drawn)
 
     monkeypatch.setattr(selector, "trial_of", trial_of)
     assert selector.smallest(seen(quadrant_first())).kept
     assert (len(asked) == 1) is ample
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_mask_that_is_undecided_is_tested_to_the_end_if_no_other_one_is_accepted(
+    quadrant, problem, monkeypatch, accepted
+):
+    selector, asked, finished = selector_of(problem, "recognizable"), [], []
+
+    def trial(mask, number):
+        finished.append((mask, number))
+        return put_to_trial(problem, mask, selector.promise, 0)._replace(kept=accepted)
+
+    monkeypatch.setattr(selector, "trial_of", trials_of(selector, asked, None, False))
+    monkeypatch.setattr(selector, "trial", trial)
+    monkeypatch.setattr(selector, "tested", 1)
+    verdict = selector.smallest(seen(quadrant_first()))
+    assert len(asked) > 1
+    [(mask, number)] = finished
+    assert torch.equal(mask, asked[0]) and number == 1
+    assert verdict.kept is accepted
+    assert torch.equal(verdict.mask, asked[0]) is accepted
+
+
+@pytest.mark.parametrize("lost", [1.0, -1.0], ids=["something to spare", "nothing"])
+def test_a_mask_that_is_undecided_gives_way_to_any_that_is_accepted(
+    quadrant, problem, monkeypatch, lost
+):
+    selector, asked = selector_of(problem, "recognizable"), []
+    trials = trials_of(selector, asked, None, True, lost=lost)
+    monkeypatch.setattr(selector, "trial_of", trials)
+    monkeypatch.setattr(selector, "trial", lambda *_: pytest.fail("tested to the end"))
+    monkeypatch.setattr(selector, "tested", 1)
+    verdict = selector.smallest(seen(quadrant_first()))
+    assert verdict.kept
+    assert torch.equal(verdict.mask, asked[1])
 
 
 def test_a_mask_that_is_accepted_with_something_to_spare_is_the_last_one(

@@ -37,6 +37,7 @@ HIGHEST_RATE = 0.995  # in any likelihood ratio
 DRAWS_AT_ONCE = 2  # of every undecided kind, at least
 AT_ONCE = 16  # draws of all undecided kinds together, if these are few
 MOST_DRAWS = 1000  # of a kind; a mask that is then undecided is rejected
+FEW_DRAWS = 120  # of a kind; enough unless a mask is close to what is promised
 LEARNED = 24  # draws of each kind, at least, that are stored for others to learn from
 
 
@@ -100,13 +101,13 @@ class Trial(NamedTuple):
     """The result of testing a mask.
 
     Attributes:
-        kept: whether the mask is accepted as keeping the promise.
+        kept: whether the mask is accepted as keeping the promise; None if undecided so far.
         kinds: of the backgrounds of the test, in order.
         margins: of the mask on each of them, in logits.
         drawn: the first of these backgrounds; `LEARNED` of each kind, if there are so many.
     """
 
-    kept: bool
+    kept: bool | None
     kinds: tuple[str, ...]
     margins: Tensor
     drawn: Infills
@@ -169,11 +170,17 @@ def _test_of(demand: Demand, fixed: dict[str, bool], demands: int) -> Sequential
 
 
 @default_modes()
-def put_to_trial(problem: Problem, mask: Tensor, promise: Promise, seed: int) -> Trial:
+def put_to_trial(
+    problem: Problem, mask: Tensor, promise: Promise, seed: int, most: int = MOST_DRAWS
+) -> Trial:
     """Test whether a 1 x 1 x H x W mask keeps the promise, on backgrounds drawn from this seed.
 
     What does not depend on draws comes first: the label and the confidence on gray, the complement,
     and the deterministic kinds. Then every undecided kind is drawn, a few backgrounds at a time.
+    With the same seed and more draws, a test goes on where the one with fewer ended.
+
+    Args:
+        most: draws of a kind after which to end, decided or not.
     """
     mask = problem.guidance.apply(mask)
     names = ("gray",) if promise.gray_alone else kinds(random=False)
@@ -187,7 +194,7 @@ def put_to_trial(problem: Problem, mask: Tensor, promise: Promise, seed: int) ->
         return Trial(holds_on_gray, drawn.kinds, margins, drawn)
     test, tested, count = PromiseTest(promise, fixed), [(drawn.kinds, margins)], 0
     for look in itertools.count(1):
-        if test.met is not None or count >= MOST_DRAWS:
+        if test.met is not None or count >= most:
             break
         at_once = max(DRAWS_AT_ONCE, AT_ONCE // len(test.undecided))
         more = infills(problem, at_once, seed + look, test.undecided)
@@ -199,5 +206,6 @@ def put_to_trial(problem: Problem, mask: Tensor, promise: Promise, seed: int) ->
         tested.append((more.kinds, margins))
         for row in margins.view(-1, at_once).T >= 0:
             test.add(dict(zip(more.kinds[::at_once], row.tolist(), strict=True)))
+    kept = False if test.met is None and count >= MOST_DRAWS else test.met
     names, parts = zip(*tested, strict=True)
-    return Trial(bool(test.met), tuple(itertools.chain(*names)), torch.cat(parts), drawn)
+    return Trial(kept, tuple(itertools.chain(*names)), torch.cat(parts), drawn)

@@ -18,7 +18,7 @@ from ..problem.problem import Problem
 from ..problem.promise import Promise
 from ..search.optimize import Candidates, Step
 from ..torch_modes import default_modes
-from .acceptance import ABOVE, Trial, put_to_trial
+from .acceptance import ABOVE, FEW_DRAWS, MOST_DRAWS, Trial, put_to_trial
 from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .panel import Panel
 
@@ -110,14 +110,15 @@ class Selector:
         smallest mask from which it was reduced that still holds there, or else a wider cut, is
         reduced and tested next, with the passes that are left but at least `LEAST_PASSES`; tiles
         necessary in a smaller mask are not tested again. Where none has anything to spare, the
-        first that was accepted is returned. If no cut up to `LARGEST_ANSWER` holds on the panel,
-        which demands more than is promised, see `left_of_whole` and `without_spare`.
+        first that was accepted is returned; if there is none, the first on which the test was
+        undecided after `FEW_DRAWS` is tested to the end. If no cut up to `LARGEST_ANSWER` holds on
+        the panel, which demands more than is promised, see `left_of_whole` and `without_spare`.
         `Verdict.kept` is False if none is accepted. At most `ATTEMPTS` masks are tested.
         """
         start, ranking = self.select_best(candidates) or self.left_of_whole(candidates.average)
         if start is None:
             return self.without_spare(candidates)
-        left, necessary, accepted = float(MOST_PASSES), set[int](), None
+        left, necessary, accepted, unfinished = float(MOST_PASSES), set[int](), None, 0
         for _ in range(ATTEMPTS):
             if start is None:
                 break
@@ -126,10 +127,12 @@ class Selector:
             reduced, ranking = self.smallest_reduced(reduced, ranking)
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
-            trial = self.trial_of(reduced.mask)
-            ample = trial.kept and trial.meets(beyond(self.promise))
-            if ample or (trial.kept and accepted is None):
+            trial = self.trial_of(reduced.mask, FEW_DRAWS)
+            ample = bool(trial.kept) and trial.meets(beyond(self.promise))
+            first = accepted is None or (unfinished and trial.kept)
+            if ample or (first and trial.kept is not False):
                 accepted = self._accepted(reduced, ranking)
+                unfinished = 0 if trial.kept else self.tested
             if ample:
                 break
             self.panel.learn(trial)
@@ -137,6 +140,8 @@ class Selector:
             start = self.last_holding(reduced)
             if start is None:
                 start = self.select(ranking, reduced.path[0].mean().item() * WIDER, smaller=False)
+        if accepted and unfinished and not self.trial(accepted.mask, unfinished).kept:
+            accepted = None
         return self._with_core(accepted or self.compromise(ranking), ranking)
 
     def _with_core(self, verdict: Verdict, ranking: Tensor) -> Verdict:
@@ -392,13 +397,17 @@ class Selector:
         trial = self.trial_of(mask)
         if not trial.kept:
             self.panel.learn(trial)
-        return trial.kept
+        return bool(trial.kept)
 
-    def trial_of(self, mask: Tensor) -> Trial:
-        """The test of a mask, on backgrounds drawn for it alone."""
+    def trial_of(self, mask: Tensor, most: int = MOST_DRAWS) -> Trial:
+        """The test of another mask, on at most so many backgrounds of a kind drawn for it alone."""
         self.tested += 1
-        seed = Draws.TRIAL.seed(self.seed) + 1000 * self.tested
-        return put_to_trial(self.problem, mask, self.promise, seed)
+        return self.trial(mask, self.tested, most)
+
+    def trial(self, mask: Tensor, number: int, most: int = MOST_DRAWS) -> Trial:
+        """The test of this number, from its first draw."""
+        seed = Draws.TRIAL.seed(self.seed) + 1000 * number
+        return put_to_trial(self.problem, mask, self.promise, seed, most)
 
 
 def beyond(promise: Promise) -> Promise:

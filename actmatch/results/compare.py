@@ -360,7 +360,7 @@ class Bench:
 
     def _holds(self, mask: Tensor) -> bool:
         seed = self.config.seed + PROMISE_SEED
-        return put_to_trial(self.problem, mask, self.config.promise, seed).kept
+        return bool(put_to_trial(self.problem, mask, self.config.promise, seed).kept)
 
     def _card(self, mask: Tensor, ranking: Tensor | None) -> ScoreCard:
         seed, trials = self.config.seed, self.config.trials
