@@ -15,7 +15,7 @@ from .panel import Panel
 TILE_SIDE = 14  # pixels
 MOST_PASSES = 200  # for eliminating from the first mask; large masks have many tiles
 LEAST_PASSES = 80  # for eliminating from each later mask
-MOST_TESTED = 24  # tiles not reached by the elimination and tested after it
+TESTING_PASSES = 100  # for testing the tiles that the elimination did not reach
 HARDEST = 9  # backgrounds on which a candidate is evaluated
 ROUNDS = 12  # of moving the outline, at most
 FIRST_GROUP = 4  # the first group has the number of kept tiles divided by this
@@ -141,21 +141,27 @@ class Elimination:
         """How many tiles of the smallest mask were tested, and how many of these are necessary.
 
         A tile also counts as necessary if it was so in a larger mask of the path, or if the shape
-        brings it back. Of the tiles that were not reached, at most `MOST_TESTED` are tested, those
-        of the least worth first.
+        brings it back. The tiles that were not reached are tested for `TESTING_PASSES`, those of
+        the least worth first.
 
         Args:
             worth: as in `run`.
         """
-        kept = [int(tile) for tile in by_worth(self.chosen(self.mask), worth)]
-        known = [tile for tile in kept if tile in self.necessary]
-        tested = [tile for tile in kept if tile not in self.necessary][:MOST_TESTED]
-        droppable = 0
-        for tile in tested:
-            self.panel.holds(self.mask)  # the next mask is a part of it
-            smaller = self.without(self.mask, torch.tensor([tile]))
-            droppable += smaller is not None and self.panel.still_holds(smaller, HARDEST)
-        return Irreducible(len(known) + len(tested), len(known) + len(tested) - droppable)
+        classifier = self.panel.problem.classifier
+        most = classifier.passes + TESTING_PASSES
+        tested = necessary = 0
+        for tile in by_worth(self.chosen(self.mask), worth).tolist():
+            known = tile in self.necessary
+            if known or classifier.passes < most:
+                tested += 1
+                necessary += known or not self.droppable(tile)
+        return Irreducible(tested, necessary)
+
+    def droppable(self, tile: int) -> bool:
+        """Whether the promise seems to hold for the smallest mask without this tile alone."""
+        self.panel.holds(self.mask)  # the next mask is a part of it
+        smaller = self.without(self.mask, torch.tensor([tile]))
+        return smaller is not None and self.panel.still_holds(smaller, HARDEST)
 
 
 def by_worth(mask: Tensor, worth: Tensor) -> Tensor:
