@@ -126,11 +126,17 @@ class Elimination:
 
     def drop(self, group: Tensor) -> bool:
         """Drop a group of tiles if the promise seems to hold without them; whether it does."""
-        smaller = self.without(self.mask, group)
-        if smaller is None or not self.panel.still_holds(smaller, HARDEST):
+        smaller = self.holding_without(group)
+        if smaller is None:
             return False
         self.path.append(smaller)
         return True
+
+    def holding_without(self, group: Tensor) -> Tensor | None:
+        """The smallest mask without a group of tiles; None if the promise seems to break."""
+        smaller = self.without(self.mask, group)
+        holds = smaller is not None and self.panel.still_holds(smaller, HARDEST)
+        return smaller if holds else None
 
     def without(self, mask: Tensor, group: Tensor) -> Tensor | None:
         """The mask without a group of tiles, in shape; None if it is empty or not smaller."""
@@ -151,7 +157,7 @@ class Elimination:
         most = classifier.passes + TESTING_PASSES
         tested = necessary = 0
         for tile in by_worth(self.chosen(self.mask), worth).tolist():
-            known = tile in self.necessary
+            known = tile in self.needed
             if known or classifier.passes < most:
                 tested += 1
                 necessary += known or not self.droppable(tile)
@@ -160,8 +166,7 @@ class Elimination:
     def droppable(self, tile: int) -> bool:
         """Whether the promise seems to hold for the smallest mask without this tile alone."""
         self.panel.holds(self.mask)  # the next mask is a part of it
-        smaller = self.without(self.mask, torch.tensor([tile]))
-        return smaller is not None and self.panel.still_holds(smaller, HARDEST)
+        return self.holding_without(torch.tensor([tile])) is not None
 
 
 def by_worth(mask: Tensor, worth: Tensor) -> Tensor:

@@ -77,8 +77,7 @@ class Objective:
         self.complement = bool(weights.necessity or weights.leftover_entropy or promise.necessary)
         self.rows = self.shown + self.complement  # images in a batch; the complement is the last
         self.original = problem.response.expanded(self.matched)
-        gray_alone = infills(problem, 1, config.seed, ("gray",))
-        self.cut_on = gray_alone if config.asks_the_cut else None
+        self.cut_on = infills(problem, 1, config.seed, ("gray",)) if config.asks_the_cut else None
         self.signs = torch.ones(self.rows, device=problem.pixels.device)
         self.signs[self.shown :] = -1.0  # the complement should lose the label
 
