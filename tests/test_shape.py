@@ -1,4 +1,4 @@
-"""The shape of a mask: few pieces, nothing thin, no pinholes."""
+"""The shape of a mask: few pieces, nothing thin, no small holes."""
 
 from __future__ import annotations
 
@@ -63,10 +63,9 @@ def test_a_shape_is_as_it_says(shape):
     for seed in range(12):
         mask = shape.of(blobs(seed))
         sizes, holes = piece_sizes(mask), piece_sizes(1 - mask)
-        if shape.pieces is not None:
-            assert len(sizes) <= shape.pieces
-            assert all(size >= PIECE * SIDE**2 for size in sizes)
-        assert all(size >= SPECK * SIDE**2 for size in (*sizes, *holes))
+        least = SPECK if shape.pieces is None else PIECE
+        assert shape.pieces is None or len(sizes) <= shape.pieces
+        assert all(size >= least * SIDE**2 for size in (*sizes, *holes))
         assert fringe(mask, shape.grain // 2) <= FRINGE
 
 
@@ -100,7 +99,7 @@ def test_a_free_shape_changes_nothing():
     assert shape.fits(mask)
 
 
-def test_the_largest_pieces_stay_and_small_ones_and_pinholes_go():
+def test_the_largest_pieces_stay_and_small_ones_and_small_holes_go():
     large, small, speck = square(100, 10, 30), square(100, 60, 20), square(100, 90, 7)
     pierced = (large + small + speck) * (1 - square(100, 20, 3))  # a hole of 9 in 10,000
     shape = Shape(3, 1)
@@ -108,6 +107,15 @@ def test_the_largest_pieces_stay_and_small_ones_and_pinholes_go():
     assert torch.equal(shape.of(pierced), large + small)
     assert torch.equal(Shape(1, 1).of(pierced), large)
     assert torch.equal(Shape(None, 3).of(pierced) * square(100, 15, 20), square(100, 15, 20))
+
+
+def test_a_hole_as_large_as_a_piece_may_be_stays_where_pieces_are_few():
+    ring, pierced = (square(100, 10, 40) * (1 - square(100, 20, side)) for side in (8, 7))
+    assert Shape(3, 1).fits(ring)  # 64 and 49 of 10,000
+    assert torch.equal(Shape(3, 1).of(ring), ring)
+    assert not Shape(3, 1).fits(pierced)
+    assert torch.equal(Shape(3, 1).of(pierced), square(100, 10, 40))
+    assert Shape(None, 3).fits(pierced)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

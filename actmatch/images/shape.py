@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-PIECE = 0.005  # least share of the image of each piece, if the number of pieces is limited
-SPECK = 0.001  # share of the image below which a piece is a speck, and a hole a pinhole
+PIECE = 0.005  # least share of the image of each piece and hole, if the number of pieces is limited
+SPECK = 0.001  # the same otherwise: a smaller piece is a speck
 FRINGE = 0.02  # largest share of a mask's area that opening and closing may change
 ROUNDS = 3  # of opening and closing at most
 
@@ -21,8 +21,8 @@ class Shape(NamedTuple):
     """The shape that a mask must have.
 
     Attributes:
-        pieces: the largest number of 4-connected pieces, each of at least `PIECE` of the image;
-            None allows any number of any size.
+        pieces: the largest number of 4-connected pieces; they, and the holes, have at least
+            `PIECE` of the image each. None allows any number.
         grain: width in pixels of the smallest feature; 1 allows any.
     """
 
@@ -34,8 +34,13 @@ class Shape(NamedTuple):
         """Whether every mask has this shape."""
         return self.pieces is None and self.grain <= 1
 
+    @property
+    def least(self) -> float:
+        """Share of the image that a piece or a hole has at least."""
+        return SPECK if self.pieces is None else PIECE
+
     def of(self, masks: Tensor) -> Tensor:
-        """N x 1 x H x W masks brought into shape: smoothed, without small pieces and pinholes."""
+        """N x 1 x H x W masks brought into shape: smoothed, without small pieces and holes."""
         if self.free:
             return masks
         return torch.cat([self._shaped(mask[None]) for mask in masks])
@@ -49,25 +54,22 @@ class Shape(NamedTuple):
         return mask
 
     def _without_small(self, mask: Tensor) -> Tensor:
-        """1 x H x W mask without pinholes, and with the allowed pieces only."""
-        least = SPECK if self.pieces is None else PIECE
-        mask = without_small(mask, least, self.pieces)
-        return 1 - without_small(1 - mask, SPECK)
+        """1 x H x W mask without small holes, and with the allowed pieces only."""
+        mask = without_small(mask, self.least, self.pieces)
+        return 1 - without_small(1 - mask, self.least)
 
     def fits(self, mask: Tensor) -> bool:
         """Whether a 1 x 1 x H x W mask has this shape."""
         if self.free or not mask.any():
             return True
-        sizes = piece_sizes(mask)
+        sizes, holes = piece_sizes(mask), piece_sizes(1 - mask)
         if self.pieces is not None and (
-            len(sizes) > self.pieces or sizes.min() < PIECE * mask.numel()
+            len(sizes) > self.pieces or sizes.min() < self.least * mask.numel()
         ):
             return False
-        if self.grain <= 1:
-            return True
-        holes = piece_sizes(1 - mask)
-        pinholes = len(holes) and holes.min() < SPECK * mask.numel()
-        return not pinholes and fringe(mask, self.grain // 2) <= FRINGE
+        if len(holes) and holes.min() < self.least * mask.numel():
+            return False
+        return fringe(mask, self.grain // 2) <= FRINGE
 
 
 def fringe(mask: Tensor, radius: int) -> float:

@@ -268,8 +268,8 @@ class ExplainConfig:
         20,
         1,
         "Pieces at most",
-        "Fewer are easier to look at, each at least 0.5 % of the picture; 0 allows any number of "
-        "any size, dust too.",
+        "Fewer are easier to look at; each, and each hole, has at least 0.5 % of the picture. 0 "
+        "allows any number of any size, dust too.",
         group="shape",
     )
     grain: int = bounded(
