@@ -182,6 +182,42 @@ def test_without_passes_left_the_mask_stays_as_it_is(quadrant, problem):
     assert len(reduced.path) == 1
 
 
+# --- parts of tiles ------------------------------------------------------------------------------
+
+
+def half_needed() -> torch.Tensor:
+    """1 x 1 x 32 x 32: most of the quadrant, and columns right of it.
+
+    Two columns of tile 1 lie in the quadrant and are needed, seven are not.
+    """
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., :HALF, 5:28] = 1
+    return mask
+
+
+@pytest.mark.parametrize("promise", [EVERY, MEAN])
+def test_of_a_tile_that_is_needed_only_in_part_the_rest_is_trimmed(quadrant, problem, promise):
+    reduced = eliminated(problem, half_needed(), promise)
+    fresh = Panel(problem, promise, 2, 1)
+    trimmed = reduced.trim(FLAT, fresh)
+    assert reduced.mask[..., 21:].any()
+    assert not trimmed.mask[..., 21:].any()
+    assert trimmed.path[: len(reduced.path)] == reduced.path
+    for wider, narrower in pairwise(trimmed.path):
+        assert (narrower <= wider).all()
+        assert narrower.sum() < wider.sum()
+    assert fresh.holds(trimmed.mask)
+    tested, necessary = trimmed.irreducible(FLAT)
+    assert tested == necessary > 0
+
+
+def test_a_mask_that_does_not_hold_on_another_panel_is_not_trimmed(quadrant, problem):
+    reduced = eliminated(problem, half_needed(), EVERY)
+    strict = Panel(problem, EVERY, 2, 1)
+    strict.reject(reduced.mask)
+    assert torch.equal(reduced.trim(FLAT, strict).mask, reduced.mask)
+
+
 # --- irreducible ---------------------------------------------------------------------------------
 
 

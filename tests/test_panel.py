@@ -120,6 +120,21 @@ def test_draws_of_random_kinds_join_and_what_held_is_asked_again(quadrant, probl
     assert not panel.holds(mask)
 
 
+def test_a_panel_stays_as_it_is_while_another_learns_from_a_test(quadrant, problem):
+    panel, mask = Panel(problem, EVERY, 1, 0), quadrant_mask(11 / 16)
+    assert panel.holds(mask)
+    before, evidence = panel.drawn.kinds, panel.evidence(mask)
+    trial = put_to_trial(problem, mask, EVERY, 1)
+    trial.drawn.values.fill_(-9.0)  # as if every draw had lost the label
+    other = panel.learned(trial._replace(margins=torch.full_like(trial.margins, -9.0)))
+    assert len(other.drawn) > len(before)
+    assert not other.holds(mask)
+    assert panel.drawn.kinds == before
+    assert len(panel.latest) == len(panel.held) == len(before)
+    assert panel.evidence(mask) is evidence
+    assert panel.holds(mask)
+
+
 @pytest.mark.parametrize(
     ("floor", "lost", "joining"),
     [(0.5, {"clouds"}, {"clouds"}), (0.5, set(), set(kinds(random=True))),

@@ -24,6 +24,7 @@ from toys import (
 from actmatch import PRESETS, ExplainConfig
 from actmatch.classifiers.classifier import Classifier
 from actmatch.judging.acceptance import DRAWS_AT_ONCE, MOST_DRAWS, Trial, put_to_trial
+from actmatch.judging.eliminate import Elimination
 from actmatch.judging.panel import Panel
 from actmatch.judging.selector import (
     ATTEMPTS,
@@ -336,6 +337,27 @@ def test_a_mask_that_is_accepted_with_something_to_spare_is_the_last_one(
     monkeypatch.setattr(selector, "trial_of", trials_of(selector, asked, False, True))
     assert selector.smallest(seen(quadrant_first())).mask is asked[-1]
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("preset", PROMISED)
+@pytest.mark.parametrize(
+    ("kept", "lost", "ample"), [(True, 1.0, True), (True, -1.0, False), (None, 1.0, False)]
+)
+def test_an_accepted_mask_is_trimmed_if_what_is_left_has_something_to_spare(
+    quadrant, problem, monkeypatch, preset, kept, lost, ample
+):
+    selector, asked = selector_of(problem, preset), []
+    flat, wide = torch.zeros(SIDE, SIDE), quadrant_mask(1)
+    wide[..., : SIDE // 2, SIDE // 2 : 28] = 1
+    reduced = Elimination(selector.panel, wide, selector.shape)
+    accepted = put_to_trial(problem, reduced.mask, selector.promise, 1)
+    monkeypatch.setattr(selector, "trial_of", trials_of(selector, asked, kept, lost=lost))
+    drawn = len(selector.panel.drawn)
+    found = selector.trimmed(reduced, flat, accepted)
+    assert len(selector.panel.drawn) == drawn
+    assert len(asked) == (preset in ON_DRAWS)
+    assert found.mask is (asked[0] if asked and ample else reduced.mask)
+    assert all(mask.sum() < reduced.mask.sum() for mask in asked)
 
 
 @pytest.mark.parametrize("preset", sorted({*PROMISED} - {*ON_DRAWS}))

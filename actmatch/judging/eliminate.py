@@ -13,8 +13,10 @@ from .outline import smaller_outlines
 from .panel import Panel
 
 TILE_SIDE = 14  # pixels
+PART_SIDE = 7  # pixels, of the parts of a tile
 MOST_PASSES = 200  # for eliminating from the first mask; large masks have many tiles
 LEAST_PASSES = 80  # for eliminating from each later mask
+TRIMMING_PASSES = 80  # for eliminating parts of tiles, and as many for tiles once more
 TESTING_PASSES = 100  # for testing the tiles that the elimination did not reach
 HARDEST = 9  # backgrounds on which a candidate is evaluated
 ROUNDS = 12  # of moving the outline, at most
@@ -34,13 +36,14 @@ class Elimination:
     Args:
         mask: 1 x 1 x H x W, 0 or 1, to begin with.
         shape: that every mask must have.
+        side: of a tile, in pixels.
 
     Attributes:
         path: 1 x 1 x H x W masks that hold, from the first one to ever smaller ones.
     """
 
-    def __init__(self, panel: Panel, mask: Tensor, shape: Shape) -> None:
-        self.panel, self.shape, self.path = panel, shape, [mask]
+    def __init__(self, panel: Panel, mask: Tensor, shape: Shape, side: int = TILE_SIDE) -> None:
+        self.panel, self.shape, self.side, self.path = panel, shape, side, [mask]
         self.needed: dict[int, int] = {}  # necessary tiles, and the length of the path at that time
 
     @property
@@ -102,13 +105,30 @@ class Elimination:
             self.run(worth, LEAST_PASSES)
         return self
 
+    def trim(self, worth: Tensor, panel: Panel) -> Elimination:
+        """Another elimination, of parts of tiles and then of tiles again, from the smallest mask.
+
+        Of a tile on the outline, often only a part is needed.
+
+        Args:
+            worth: as in `run`.
+            panel: on which the promise has to hold.
+        """
+        finer = Elimination(panel, self.mask, self.shape, PART_SIDE)
+        if not panel.holds(self.mask):
+            return finer
+        finer.run(worth, TRIMMING_PASSES)
+        trimmed = Elimination(panel, finer.mask, self.shape).run(worth, TRIMMING_PASSES)
+        trimmed.path = [*self.path, *finer.path[1:], *trimmed.path[1:]]
+        return trimmed
+
     def walk(self, worth: Tensor, most: float, spared: set[int]) -> None:
         """Drop tiles in groups until each is dropped or found necessary, or `most` passes are made.
 
         After a group that can be dropped, the next one is twice as large; a group that cannot be
         dropped is halved.
         """
-        order = by_worth(self.chosen(self.mask), worth)
+        order = by_worth(self.chosen(self.mask), worth, self.side)
         order = order[~torch.isin(order, order.new_tensor(list(spared | self.necessary)))]
         start, size = 0, max(1, len(order) // FIRST_GROUP)
         while start < len(order) and self.panel.problem.classifier.passes < most:
@@ -140,7 +160,7 @@ class Elimination:
 
     def without(self, mask: Tensor, group: Tensor) -> Tensor | None:
         """The mask without a group of tiles, in shape; None if it is empty or not smaller."""
-        smaller = self.panel.problem.guidance.apply(without(mask, group, self.shape))
+        smaller = self.panel.problem.guidance.apply(without(mask, group, self.shape, self.side))
         return smaller if smaller.any() and smaller.sum() < mask.sum() else None
 
     def irreducible(self, worth: Tensor) -> Irreducible:
@@ -156,7 +176,7 @@ class Elimination:
         classifier = self.panel.problem.classifier
         most = classifier.passes + TESTING_PASSES
         tested = necessary = 0
-        for tile in by_worth(self.chosen(self.mask), worth).tolist():
+        for tile in by_worth(self.chosen(self.mask), worth, self.side).tolist():
             known = tile in self.needed
             if known or classifier.passes < most:
                 tested += 1
@@ -169,9 +189,9 @@ class Elimination:
         return self.holding_without(torch.tensor([tile])) is not None
 
 
-def by_worth(mask: Tensor, worth: Tensor) -> Tensor:
+def by_worth(mask: Tensor, worth: Tensor, side: int = TILE_SIDE) -> Tensor:
     """Index of each kept tile, ascending by the mean worth of its kept pixels."""
-    index = tiles(mask.shape[-2:], mask.device).flatten()
+    index = tiles(mask.shape[-2:], mask.device, side).flatten()
     kept = mask.flatten()
     total = torch.zeros(int(index.max()) + 1, device=mask.device)
     pixels = total.index_add(0, index, kept)
@@ -180,16 +200,16 @@ def by_worth(mask: Tensor, worth: Tensor) -> Tensor:
     return order[pixels[order] > 0]
 
 
-def without(mask: Tensor, dropped: Tensor, shape: Shape) -> Tensor:
+def without(mask: Tensor, dropped: Tensor, shape: Shape, side: int = TILE_SIDE) -> Tensor:
     """The mask without some tiles, brought into shape again if need be."""
-    index = tiles(mask.shape[-2:], mask.device)
+    index = tiles(mask.shape[-2:], mask.device, side)
     left = mask * ~torch.isin(index, dropped.to(mask.device))
     return left if shape.fits(left) else shape.of(left)
 
 
-def tiles(size: Sequence[int], device: torch.device) -> Tensor:
-    """H x W index of the 14 x 14 tile in which each pixel lies."""
+def tiles(size: Sequence[int], device: torch.device, side: int = TILE_SIDE) -> Tensor:
+    """H x W index of the tile in which each pixel lies, `side` pixels wide."""
     height, width = size
-    rows = torch.arange(height, device=device) // TILE_SIDE
-    columns = torch.arange(width, device=device) // TILE_SIDE
-    return rows[:, None] * (-(-width // TILE_SIDE)) + columns
+    rows = torch.arange(height, device=device) // side
+    columns = torch.arange(width, device=device) // side
+    return rows[:, None] * (-(-width // side)) + columns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,6 +37,12 @@ class Panel:
         self.gray = self.drawn.kinds.index("gray")
         self.held = torch.full_like(self.latest, torch.inf)  # margins of the latest mask that held
 
+    def learned(self, trial: Trial) -> Panel:
+        """Another panel, which has learned from a test; this one stays as it is."""
+        other = copy(self)
+        other.learn(trial)
+        return other
+
     def learn(self, trial: Trial) -> None:
         """Add the first `LEARNED` draws of a mask's test that are of promised random kinds.
 
@@ -48,8 +56,7 @@ class Panel:
         self.drawn = Infills.joined((self.drawn, drawn))
         self.latest = torch.cat((self.latest, margins))
         self.held = torch.cat((self.held, torch.full_like(margins, torch.inf)))
-        self.known.clear()
-        self.failed.clear()
+        self.known, self.failed = {}, set()
 
     def _falls_short(self, kind: str, trial: Trial) -> bool:
         """Whether the mask of a test breaks a demand about this kind of background alone."""

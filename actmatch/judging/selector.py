@@ -109,11 +109,12 @@ class Selector:
         accepted with nothing to spare, the backgrounds of the test are added to the panel, and the
         smallest mask from which it was reduced that still holds there, or else a wider cut, is
         reduced and tested next, with the passes that are left but at least `LEAST_PASSES`; tiles
-        necessary in a smaller mask are not tested again. Where none has anything to spare, the
-        first that was accepted is returned; if there is none, the first on which the test was
-        undecided after `FEW_DRAWS` is tested to the end. If no cut up to `LARGEST_ANSWER` holds on
-        the panel, which demands more than is promised, see `left_of_whole` and `without_spare`.
-        `Verdict.kept` is False if none is accepted. At most `ATTEMPTS` masks are tested.
+        necessary in a smaller mask are not tested again. One that has something to spare is
+        `trimmed`. Where none has, the first that was accepted is returned; if there is none, the
+        first on which the test was undecided after `FEW_DRAWS` is tested to the end. If no cut up
+        to `LARGEST_ANSWER` holds on the panel, which demands more than is promised, see
+        `left_of_whole` and `without_spare`. `Verdict.kept` is False if none is accepted. At most
+        `ATTEMPTS` masks are tested, not counting the trimmed one.
         """
         start, ranking = self.select_best(candidates) or self.left_of_whole(candidates.average)
         if start is None:
@@ -128,13 +129,12 @@ class Selector:
             left = max(left - (self.problem.classifier.passes - before), LEAST_PASSES)
             necessary |= reduced.necessary
             trial = self.trial_of(reduced.mask, FEW_DRAWS)
-            ample = bool(trial.kept) and trial.meets(beyond(self.promise))
-            first = accepted is None or (unfinished and trial.kept)
-            if ample or (first and trial.kept is not False):
+            if self.is_ample(trial):
+                reduced = self.trimmed(reduced, ranking, trial)
+                return self._with_core(self._accepted(reduced, ranking), ranking)
+            if trial.kept is not False and (accepted is None or (unfinished and trial.kept)):
                 accepted = self._accepted(reduced, ranking)
                 unfinished = 0 if trial.kept else self.tested
-            if ample:
-                break
             self.panel.learn(trial)
             self.panel.reject(reduced.mask)
             start = self.last_holding(reduced)
@@ -143,6 +143,23 @@ class Selector:
         if accepted and unfinished and not self.trial(accepted.mask, unfinished).kept:
             accepted = None
         return self._with_core(accepted or self.compromise(ranking), ranking)
+
+    def is_ample(self, trial: Trial) -> bool:
+        """Whether a tested mask is accepted with something to spare."""
+        return bool(trial.kept) and trial.meets(beyond(self.promise))
+
+    def trimmed(self, reduced: Elimination, ranking: Tensor, trial: Trial) -> Elimination:
+        """A mask that was accepted, trimmed if the smaller one is accepted with something to spare.
+
+        It is trimmed on the panel and the backgrounds of its test. Not if gray alone is promised,
+        where the outline was moved instead.
+        """
+        if self.promise.gray_alone:
+            return reduced
+        smaller = reduced.trim(ranking, self.panel.learned(trial))
+        if torch.equal(smaller.mask, reduced.mask):
+            return reduced
+        return smaller if self.is_ample(self.trial_of(smaller.mask, FEW_DRAWS)) else reduced
 
     def _with_core(self, verdict: Verdict, ranking: Tensor) -> Verdict:
         return replace(verdict, core=self.core(verdict.mask, ranking))
