@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -47,6 +47,7 @@ from actmatch.progress import drain
 from actmatch.results.explain import explain, search
 from actmatch.search.optimize import Candidates, optimize
 from actmatch.search.turns import GRAY_STARTS
+from benchmarks.known_cases import planted_cases
 
 PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 ON_DRAWS = [name for name in PROMISED if not PRESETS[name].promise.gray_alone]
@@ -371,6 +372,17 @@ def test_where_no_cut_holds_on_gray_what_is_left_of_the_whole_photograph_is_test
     assert verdict.kept
     assert verdict.mask.mean() <= LARGEST_ANSWER
     assert (verdict.mask * quadrant_mask(1)).sum() > 0.5 * verdict.mask.sum()
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_of_a_whole_photograph_tiles_go_although_small_holes_are_filled(index):
+    """At 224 pixels, a hole of one tile is smaller than any may be."""
+    (case,) = islice(planted_cases(), index, index + 1)
+    selector = selector_of(case.problem, "smallest")
+    mask, _ = selector.left_of_whole(random_pixels((224, 224))[0, 0])
+    assert mask.mean() < 2 * case.truth.mean()
+    assert selector.shape.fits(mask)
+    assert selector.panel.holds(mask)
 
 
 def test_the_panel_learns_what_a_refused_mask_met_and_nothing_of_an_accepted_one(quadrant, problem):

@@ -33,6 +33,7 @@ STRIDE = 1.1  # ratio of the areas of one cut of a ranking and the next
 SMALLER = STRIDE**4  # the first cut has the area found by the search, divided by this
 WIDER = 1.12  # least ratio of the areas of a wider mask and the rejected one before it
 LARGER = 1.25  # ratio of the areas of one cut and the next, beyond a mask that keeps no promise
+LARGE_SIDE = 28  # pixels, of the tiles that are dropped from a whole photograph
 SMALLEST_AREA = 0.002  # share of the pixels
 CORE_STRIDE = 1.5  # ratio of the areas of one part of a mask and the next, in search of its core
 PARTS = (0.8, 0.6, 0.4, 0.2)  # shares of a mask's area at which parts of it are measured
@@ -249,6 +250,8 @@ class Selector:
     def left_of_whole(self, ranking: Tensor) -> tuple[Tensor | None, Tensor]:
         """What is left of the whole photograph after dropping unneeded tiles, and the ranking.
 
+        Large tiles first, since the hole that a single small one leaves would be filled.
+
         None if that is more than `LARGEST_ANSWER`. Only if gray alone is promised: where no cut
         holds on drawn backgrounds, hardly a tile of the photograph can be spared.
 
@@ -258,7 +261,8 @@ class Selector:
         whole = self.shaped(torch.ones_like(ranking))
         if not (self.promise.gray_alone and self.panel.holds(whole)):
             return None, ranking
-        mask = Elimination(self.panel, whole, self.shape).run(ranking).mask
+        large = Elimination(self.panel, whole, self.shape, LARGE_SIDE).run(ranking)
+        mask = Elimination(self.panel, large.mask, self.shape).run(ranking).mask
         return (mask if mask.mean().item() <= LARGEST_ANSWER else None), ranking
 
     def smallest_reduced(self, reduced: Elimination, ranking: Tensor) -> tuple[Elimination, Tensor]:
