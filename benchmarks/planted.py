@@ -5,11 +5,12 @@ white, and each tile of 2 x 2 cells holds as many of one as of the other. The cl
 templates over the photograph. A removed pixel on gray agrees by 0, one of the template's own by 1,
 so the agreement of a template is the share of it that is visible, and a class scores
 
-    4 - 8 * (tiles missing of its templates),   against 0 for "nothing".
+    4 - 8 * (tiles missing of its templates),   against half a pixel's worth for "nothing".
 
-Half a tile missing is the tie. On gray the fewest pixels that keep the label are therefore the
-templates less all but half a tile: 3.1 % below the whole of one. The whole templates score 4
-whatever is behind them, as they do in the photograph, so they keep every promise.
+So the label is lost where half a tile is missing, whatever the rounding. On gray the fewest pixels
+that keep it are therefore the templates less all but half a tile: 3.1 % below the whole of one. The
+whole templates score 4 whatever is behind them, as they do in the photograph, so they keep every
+promise.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from actmatch.classifiers.classifier import Classifier
 SIDE, CELL, CELLS = 224, 7, 8  # pixels of the input and of a cell; cells of a template
 TILE, TILES = 2 * CELL, (CELLS // 2) ** 2  # pixels a side; tiles of a template
 SURE, SLOPE = 4.0, 8.0  # logit of whole templates, and what a missing tile takes from it
+NOTHING = SLOPE / TILE**2 / 2  # logit of "nothing"
 FAINT = 2.0  # logit of the distractor
 TEMPLATES = {"first": (0,), "second": (1,), "both": (2, 3)}  # that each class needs
 DISTRACTORS = {"first": "second", "second": "first", "both": "first"}  # planted beside each class
@@ -56,7 +58,7 @@ class PlantedModel(nn.Module):
         """N x 4 logits."""
         missing = TILES * (1 - agreement.amax((2, 3)))  # N x 4 tiles of each template
         scores = [SURE - SLOPE * missing[:, needed].sum(1) for needed in TEMPLATES.values()]
-        return torch.stack((*scores, torch.zeros_like(scores[0])), dim=1)
+        return torch.stack((*scores, torch.full_like(scores[0], NOTHING)), dim=1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """N x 4 logits."""
