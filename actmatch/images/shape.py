@@ -62,11 +62,12 @@ class Shape(NamedTuple):
         """Whether a 1 x 1 x H x W mask has this shape."""
         if self.free or not mask.any():
             return True
-        sizes, holes = piece_sizes(mask), piece_sizes(1 - mask)
+        sizes = piece_sizes(mask)
         if self.pieces is not None and (
             len(sizes) > self.pieces or sizes.min() < self.least * mask.numel()
         ):
             return False
+        holes = piece_sizes(1 - mask)
         if len(holes) and holes.min() < self.least * mask.numel():
             return False
         return fringe(mask, self.grain // 2) <= FRINGE

@@ -14,6 +14,7 @@ from .panel import Panel
 
 TILE_SIDE = 14  # pixels
 PART_SIDE = 7  # pixels, of the parts of a tile
+LARGE_SIDE = 28  # pixels, of the tiles that are dropped from a whole photograph
 MOST_PASSES = 200  # for eliminating from the first mask; large masks have many tiles
 LEAST_PASSES = 80  # for eliminating from each later mask
 TRIMMING_PASSES = 80  # for eliminating parts of tiles, and as many for tiles once more
@@ -108,16 +109,16 @@ class Elimination:
     def trim(self, worth: Tensor, panel: Panel) -> Elimination:
         """Another elimination, of parts of tiles and then of tiles again, from the smallest mask.
 
-        Of a tile on the outline, often only a part is needed.
+        Of a tile on the outline, often only a part is needed. This elimination itself if the
+        promise does not hold for that mask.
 
         Args:
             worth: as in `run`.
             panel: on which the promise has to hold.
         """
-        finer = Elimination(panel, self.mask, self.shape, PART_SIDE)
         if not panel.holds(self.mask):
-            return finer
-        finer.run(worth, TRIMMING_PASSES)
+            return self
+        finer = Elimination(panel, self.mask, self.shape, PART_SIDE).run(worth, TRIMMING_PASSES)
         trimmed = Elimination(panel, finer.mask, self.shape).run(worth, TRIMMING_PASSES)
         trimmed.path = [*self.path, *finer.path[1:], *trimmed.path[1:]]
         return trimmed

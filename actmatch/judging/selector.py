@@ -19,7 +19,7 @@ from ..problem.promise import Promise
 from ..search.optimize import Candidates, Step
 from ..torch_modes import default_modes
 from .acceptance import ABOVE, FEW_DRAWS, MOST_DRAWS, Trial, put_to_trial
-from .eliminate import LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
+from .eliminate import LARGE_SIDE, LEAST_PASSES, MOST_PASSES, Elimination, Irreducible
 from .panel import Panel
 
 LARGEST_ANSWER = 0.6  # share of the pixels above which a mask is no answer
@@ -33,7 +33,6 @@ STRIDE = 1.1  # ratio of the areas of one cut of a ranking and the next
 SMALLER = STRIDE**4  # the first cut has the area found by the search, divided by this
 WIDER = 1.12  # least ratio of the areas of a wider mask and the rejected one before it
 LARGER = 1.25  # ratio of the areas of one cut and the next, beyond a mask that keeps no promise
-LARGE_SIDE = 28  # pixels, of the tiles that are dropped from a whole photograph
 SMALLEST_AREA = 0.002  # share of the pixels
 CORE_STRIDE = 1.5  # ratio of the areas of one part of a mask and the next, in search of its core
 PARTS = (0.8, 0.6, 0.4, 0.2)  # shares of a mask's area at which parts of it are measured
@@ -250,9 +249,8 @@ class Selector:
     def left_of_whole(self, ranking: Tensor) -> tuple[Tensor | None, Tensor]:
         """What is left of the whole photograph after dropping unneeded tiles, and the ranking.
 
-        Large tiles first, since the hole that a single small one leaves would be filled.
-
-        None if that is more than `LARGEST_ANSWER`. Only if gray alone is promised: where no cut
+        None if more than `LARGEST_ANSWER` is left. Large tiles go first, since the hole that a
+        single small one leaves would be filled. Only if gray alone is promised: where no cut
         holds on drawn backgrounds, hardly a tile of the photograph can be spared.
 
         Args:
