@@ -20,6 +20,7 @@ class Bounds:
     effect: str
     group: str = "run"
     optional: bool = False  # whether None is accepted as well
+    also: str = ""  # what a special value means, or what is accepted besides numbers
 
 
 def bounded(default: Any, *bounds: Any, **more: Any) -> Any:
@@ -81,5 +82,5 @@ def check_bounds(settings: Any) -> None:
         kind = "whole number" if whole else "number"
         right_type = is_number(value) and (isinstance(value, int) or not whole)
         if not right_type or not bounds.low <= value <= bounds.high:
-            accepted = f"a {kind} from {bounds.low:.10g} to {bounds.high:.10g}"
+            accepted = f"a {kind} from {bounds.low:.10g} to {bounds.high:.10g}{bounds.also}"
             raise ValueError(f"{entry.name} must be {accepted}; got {value!r}.")

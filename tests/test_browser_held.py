@@ -111,6 +111,12 @@ def test_the_shape_of_a_link_is_on_its_sliders_and_a_preset_sets_it(visit):
     page.get_by_role("button", name="Shape").click()
     sync_api.expect(typed(page, "pieces")).to_have_value("5", timeout=MINUTE)
     sync_api.expect(typed(page, "grain")).to_have_value("12", timeout=MINUTE)
+    typed(page, "pieces").fill("6")
+    typed(page, "pieces").blur()
+    sync_api.expect(typed(page, "grain")).to_have_value("12")
+    typed(page, "pieces").fill("0")  # any number of pieces means dust
+    typed(page, "pieces").blur()
+    sync_api.expect(typed(page, "grain")).to_have_value("1", timeout=MINUTE)
     page.get_by_label("paper", exact=True).check()
     paper = ExplainConfig(preset="paper")
     sync_api.expect(typed(page, "pieces")).to_have_value(str(paper.pieces), timeout=MINUTE)

@@ -267,8 +267,11 @@ def test_a_bad_option_exits_with_2_and_one_sentence(
         ),
         (["--steps", "many"], "steps must be a whole number from 0 to 2000; got 'many'"),
         (["--area", "1"], "area must be a number from 0.002 to 0.95; got 1"),
-        (["--pieces", "99"], "pieces must be a whole number from 0 to 20; got 99"),
-        (["--pieces", "few"], "pieces must be a whole number from 0 to 20; got 'few'"),
+        (
+            ["--pieces", "99"],
+            "pieces must be a whole number from 0 to 20, 0 or 'free' for any number; got 99",
+        ),
+        (["--pieces", "few"], "'free' for any number; got 'few'"),
         (["--grain", "0"], "grain must be a whole number from 1 to 32; got 0"),
         (["--setting", "grain=3"], "--setting takes no grain: use --grain"),
         (["--no-such-option"], "No such option: --no-such-option"),

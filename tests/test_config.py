@@ -67,8 +67,14 @@ def test_every_promise_goes_with_a_shape_of_few_pieces_and_an_area_makes_no_prom
         assert config.shape == Shape(config.pieces or None, config.grain)
         assert ExplainConfig(preset=name, area=0.1).promise is None
     assert ExplainConfig().shape.pieces == 3
-    assert ExplainConfig(pieces=0, grain=1).shape.free
-    assert not ExplainConfig(pieces=0).shape.free
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_dust_is_one_setting_away(preset):
+    for pieces in (0, "free"):
+        assert ExplainConfig(preset=preset, pieces=pieces).shape.free
+        assert ExplainConfig(preset=preset, pieces=pieces, grain=7).shape == Shape(None, 7)
+    assert ExplainConfig(preset=preset, pieces=20).shape == Shape(20, ExplainConfig(preset).grain)
 
 
 def test_the_other_published_weight_sets_are_there():

@@ -33,6 +33,9 @@ CONFIGS = [
     ExplainConfig(target=7, distances=("cosine", "relative_l2"), layer_weights=(1, 0, 2.5)),
     ExplainConfig(target="null", weights={"robustness": 0, "kl": 1e-3}, neighbors=8),
     ExplainConfig(preset="paper", generator="pyramid", start="gradcam"),
+    ExplainConfig(preset="smallest", pieces="free"),
+    ExplainConfig(pieces=0, grain=7),
+    ExplainConfig(preset="paper", pieces=3),
 ]
 
 
@@ -52,6 +55,7 @@ def test_a_link_says_only_what_differs():
     assert to_query(Settings(ExplainConfig())) == ""
     chosen = ExplainConfig(preset="paper", weights={"area": 8.0})
     assert to_query(Settings(chosen)) == "?preset=paper&weight.area=8"
+    assert to_query(Settings(ExplainConfig(pieces="free"))) == "?pieces=0"
     assert to_query(Settings(chosen, "lite")) == "?classifier=lite&preset=paper&weight.area=8"
 
 

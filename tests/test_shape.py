@@ -142,7 +142,7 @@ def test_a_shape_that_cannot_be_is_refused_in_one_sentence(name, bad):
     with pytest.raises(ValueError, match=f"{name} must be a whole number from {bounds.low}") as e:
         ExplainConfig(**{name: bad})
     assert "\n" not in str(e.value)
-    with pytest.raises(ValueError, match=f"to {bounds.high}; got {bounds.high + 1}"):
+    with pytest.raises(ValueError, match=f"to {bounds.high}{bounds.also}; got {bounds.high + 1}"):
         ExplainConfig(**{name: bounds.high + 1})
 
 

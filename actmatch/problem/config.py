@@ -269,8 +269,9 @@ class ExplainConfig:
         1,
         "Pieces at most",
         "Fewer are easier to look at; each, and each hole, has at least 0.5 % of the picture. 0 "
-        "allows any number of any size, dust too.",
+        "allows any number, dust too.",
         group="shape",
+        also=", 0 or 'free' for any number",
     )
     grain: int = bounded(
         None,
@@ -284,11 +285,11 @@ class ExplainConfig:
 
     def __post_init__(self) -> None:
         preset = PRESETS[choice("preset", self.preset, PRESETS)]
-        for name, default in DEFAULTS.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, preset.settings.get(name, default))
         if self.pieces == "free":
             object.__setattr__(self, "pieces", 0)
+        for name, default in (DEFAULTS | (DUST if self.pieces == 0 else {})).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, preset.settings.get(name, default))
         choice("generator", self.generator, GENERATORS)
         choice("estimator", self.estimator, ESTIMATORS)
         for name, suited in SUITED[self.estimator].items():
@@ -353,6 +354,7 @@ DEFAULTS: dict[str, Any] = dict(
     distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,
     pieces=3, grain=7,
 )  # fmt: skip
+DUST = dict(grain=1)  # the default where any number of pieces is asked for
 
 
 def preset_weights(preset: Preset, changes: Weights | Mapping[str, float] | None) -> Weights:

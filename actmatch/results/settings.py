@@ -61,12 +61,15 @@ class Question:
 
 def changes(config: ExplainConfig) -> dict[str, Any]:
     """The arguments that make a configuration; what the preset's defaults give is left out."""
-    found = {}
+    found: dict[str, Any] = {}
     if config.preset != ExplainConfig().preset:
         found["preset"] = config.preset
     if config.generator != ExplainConfig(preset=config.preset).generator:
-        found["generator"] = config.generator  # other defaults follow from it
-    usual = ExplainConfig(preset=config.preset, generator=config.generator)
+        found["generator"] = config.generator  # other defaults follow from this and from the pieces
+    if config.pieces != ExplainConfig(preset=config.preset).pieces:
+        found["pieces"] = config.pieces
+    leading = ("preset", "generator", "pieces")
+    usual = ExplainConfig(**{name: getattr(config, name) for name in leading})
     weights = _differing(config.weights, usual.weights, WEIGHT_FIELDS)
     found |= _differing(config, usual, CONFIG_FIELDS)
     return found | ({"weights": weights} if weights else {})

@@ -7,7 +7,7 @@ from gradio.components import Component
 
 from ..bounds import bounds_of
 from ..classifiers.zoo import available_devices
-from ..problem.config import FITS, GENERATORS, STARTS, ExplainConfig, Weights
+from ..problem.config import DUST, FITS, GENERATORS, STARTS, ExplainConfig, Weights
 from .asked import WEIGHT
 from .sliders import in_group, slider
 
@@ -29,6 +29,10 @@ RENDER_FOLDED = """async () => {
 }"""
 
 
+# Any number of pieces means dust, here as in `ExplainConfig`.
+GRAIN_OF_PIECES = f"(pieces, grain) => pieces === 0 ? {DUST['grain']} : grain"
+
+
 def settings_column() -> dict[str, Component]:
     """All controls, by the name of the setting, `WEIGHT` before that of a weight."""
     usual = ExplainConfig()
@@ -40,6 +44,10 @@ def settings_column() -> dict[str, Component]:
                 parts[WEIGHT + name] = slider(Weights, name, getattr(usual.weights, name))
             for name in in_group(ExplainConfig, group):
                 parts[name] = slider(ExplainConfig, name, getattr(usual, name))
+    pieces, grain = parts["pieces"], parts["grain"]
+    pieces.input(  # type: ignore[attr-defined]  # a slider
+        None, [pieces, grain], grain, js=GRAIN_OF_PIECES, api_visibility="private"
+    )
     with gr.Accordion("Advanced", open=False):
         return parts | advanced_parts(usual)
 
