@@ -478,6 +478,51 @@ def test_an_adopted_mask_of_another_size_is_refused(quadrant):
 # --- a promise that is not kept ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.promise])
+def test_a_mask_chosen_by_hand_that_is_too_large_is_no_answer(quadrant, preset):
+    config = dataclasses.replace(SHORT, preset=preset)
+    mask = torch.ones(32, 32)
+    mask[-12:] = 0
+    explanation = adopt(pose_photograph(quadrant, bright_quadrant(), config), config, mask)
+    assert explanation.card.label_kept
+    assert explanation.promise_kept is False
+    assert "It has 62 % of the pixels, and one of more than 60 % is no answer." in (
+        explanation.promise_sentence
+    )
+
+
+def test_of_a_mask_chosen_by_hand_it_is_said_that_its_shape_is_another(quadrant):
+    mask = torch.zeros(32, 32)
+    mask[:16, :16] = 1
+    assert "shape" not in adopted(quadrant, mask).promise_sentence
+    mask[20::6, 4::6] = 1
+    explanation = adopted(quadrant, mask)
+    assert explanation.promise_kept
+    assert explanation.promise_sentence.endswith(
+        "The mask is not in the shape asked for: at most 3 pieces, none or hole below 0.5 % of the "
+        "picture, and no feature narrower than 7 pixels."
+    )
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "words"),
+    [
+        ("smallest", dict(label_kept=False), "On gray, its pixels alone are taken for "),
+        ("confident", dict(confidence_ratio=0.43), "On gray it has 43 % of the photograph's "),
+        ("recognizable", dict(confidence_ratio=0.43), "confidence, and 50 % are promised."),
+        ("necessary", dict(confidence_ratio=1, necessary=False), "photograph is still called "),
+        ("robust", dict(confidence_ratio=1, necessary=False), " most often on "),
+    ],
+)
+def test_the_reason_why_a_promise_is_not_kept_is_one_of_what_it_demands(
+    result, preset, changes, words
+):
+    card = dataclasses.replace(result.card, **dict(label_kept=True) | changes)
+    config = ExplainConfig(preset=preset)
+    broken = dataclasses.replace(result, card=card, config=config, promise_kept=False)
+    assert words in broken.promise_outcome
+
+
 @pytest.mark.parametrize(
     ("target", "words"), [(None, "on black: 0 of 1"), ("never", "bright 94 %")]
 )

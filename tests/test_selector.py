@@ -606,6 +606,16 @@ def test_a_promise_said_to_be_kept_is_kept_on_fresh_backgrounds(quadrant, proble
 
 
 @pytest.mark.parametrize("preset", PROMISED)
+def test_every_promise_goes_with_every_shape(quadrant, problem, preset):
+    for shape in (dict(pieces=1, grain=9), dict(pieces=20, grain=3), dict(pieces="free")):
+        config = ExplainConfig(preset=preset, **TOY | shape)
+        result = drain(search(problem, config))
+        assert result.promise_kept is True
+        assert config.shape.fits(result.mask[None, None])
+        assert "shape" not in result.promise_sentence
+
+
+@pytest.mark.parametrize("preset", PROMISED)
 def test_an_impossible_promise_is_reported_as_not_kept(quadrant, photograph, preset):
     result = explain(quadrant, photograph, ExplainConfig(preset=preset, target="never", **SHORT))
     assert result.promise_kept is False

@@ -299,7 +299,8 @@ class Selector:
             if not part.any() or not panel.holds(part):
                 break
             smallest = part
-        return Elimination(panel, smallest, self.shape).run(ranking).mask * mask
+        core = Elimination(panel, smallest, self.shape).run(ranking).mask * mask
+        return core if panel.holds(core) else smallest  # the shape may have added what counts
 
     def parts(self, verdict: Verdict) -> Iterator[Tensor]:
         """Masks of other sizes: those it was reduced from, ever smaller parts of it, its core."""

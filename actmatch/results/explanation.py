@@ -52,7 +52,8 @@ class Explanation(Result):
         promise_kept: whether the preset's promise was accepted as kept, by a sequential test on
             backgrounds drawn apart from those of the search; None where the preset makes none.
         irreducible: how many kept tiles were tested and found necessary for the promise; None where
-            there is no promise or the search was cut short.
+            there is no promise, and for masks that were not reduced: of a stopped search, chosen by
+            hand, or given although they do not keep the promise or have nothing to spare.
         frontier: what the best masks of other sizes reach; any of them can be taken instead.
         passes: forward and backward passes of one image through the classifier, a forward alone
             counting a third.
@@ -131,7 +132,9 @@ class Explanation(Result):
     def promise_outcome(self) -> str:
         """What became of the preset's promise, and if it is not kept, why."""
         searched, kept = bool(self.history), self.promise_kept
-        return outcome.promise_sentence(self.card, self.config, kept, searched, self.stopped)
+        said = outcome.promise_sentence(self.card, self.config, kept, searched, self.stopped)
+        shape = outcome.shape_sentence(self.mask, self.config.shape) if kept else ""
+        return f"{said} {shape}".rstrip()
 
     @property
     def instead(self) -> tuple[outcome.Instead, ...]:

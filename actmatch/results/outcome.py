@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
+
+from torch import Tensor
 
 from ..classifiers.groups import GROUP, names_group
 from ..evidence.scorecard import Prediction, ScoreCard
+from ..images.shape import Shape
 from ..judging.selector import LARGEST_ANSWER
 from ..problem.backgrounds import BACKGROUNDS
 from ..problem.config import PRESETS, ExplainConfig
+from ..problem.promise import Promise
 from ..wording import percent
 from .settings import AGAINST
 
@@ -71,7 +76,19 @@ def promise_sentence(
         )
     else:
         found = f"{sentence} This mask holds on {held} backgrounds."
-    return f"Promise not kept ({config.preset}): {found} {_why(card)}"
+    return f"Promise not kept ({config.preset}): {found} {_why(card, config.promise or Promise())}"
+
+
+def shape_sentence(mask: Tensor, shape: Shape) -> str:
+    """What an H x W mask, chosen by hand or guided, lacks of the shape asked for; "" if nothing."""
+    if shape.fits(mask.float()[None, None]):
+        return ""
+    size = f"{percent(shape.least)} of the picture"
+    pieces = "no speck" if shape.pieces is None else f"at most {shape.pieces} pieces, none"
+    return (
+        f"The mask is not in the shape asked for: {pieces} or hole below {size}, and no feature "
+        f"narrower than {shape.grain} pixels."
+    )
 
 
 def rivals(card: ScoreCard) -> tuple[Prediction, ...]:
@@ -81,15 +98,32 @@ def rivals(card: ScoreCard) -> tuple[Prediction, ...]:
     return tuple(likely[:MOST_RIVALS]) if len(named) > 1 else ()
 
 
-def _why(card: ScoreCard) -> str:
+def _why(card: ScoreCard, promise: Promise) -> str:
+    """What makes a promise hard to keep, or which parts of it the figures say are missing."""
+    if card.area > LARGEST_ANSWER:
+        no_answer = f"one of more than {percent(LARGEST_ANSWER)} is no answer"
+        return f"It has {percent(card.area)} of the pixels, and {no_answer}."
     wavering = rivals(card)
     if wavering:
         said = ", ".join(f"{each.name} {percent(each.probability)}" for each in wavering)
         wavers = "itself wavers" if len(wavering) > 1 else "says something else"
         return f"The classifier {wavers}: {said}."
-    worst = min(card.keep_rate, key=lambda rate: rate.rate)
-    words = BACKGROUNDS[worst.kind].words
-    return f"It loses {card.label} most often on {words}: {worst.kept} of {worst.trials}."
+    return " ".join(_missing(card, promise))
+
+
+def _missing(card: ScoreCard, promise: Promise) -> Iterator[str]:
+    """The parts of a promise that a mask misses, of the backgrounds the hardest one."""
+    if not card.label_kept:
+        yield f"On gray, its pixels alone are taken for {card.top5['explanation'][0].name}."
+    elif card.confidence_ratio < promise.confidence:
+        ratio, wanted = percent(card.confidence_ratio), percent(promise.confidence)
+        yield f"On gray it has {ratio} of the photograph's confidence, and {wanted} are promised."
+    if promise.necessary and not card.necessary:
+        yield f"The rest of the photograph is still called {card.label}."
+    if not promise.gray_alone:
+        worst = min(card.keep_rate, key=lambda rate: rate.rate)
+        words = BACKGROUNDS[worst.kind].words
+        yield f"It loses {card.label} most often on {words}: {worst.kept} of {worst.trials}."
 
 
 def instead(card: ScoreCard, config: ExplainConfig) -> tuple[Instead, ...]:

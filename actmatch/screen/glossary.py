@@ -95,7 +95,7 @@ EXAMPLES = {  # of what a promise means
     "it is still called a lion.",
     "smallest": "An eye and a bit of mane on plain gray may do, as long as it still says lion.",
     "confident": "If it was 90 % sure of the lion, it is at least 81 % sure of these pixels alone.",
-    "robust": "On noise, on stripes, on blur: each time at least 19 of 20 still say lion.",
+    "robust": "On noise, on one color, on blur: each time at least 19 of 20 still say lion.",
     "necessary": "Cover these pixels, and what is left is no longer called a lion.",
     "paper": "For comparing with published figures: read what came out, nothing is guaranteed.",
 }
