@@ -21,6 +21,10 @@ from actmatch.problem.backgrounds import (
 )
 from actmatch.problem.infill import InfillSampler, draw
 from actmatch.problem.promise import Promise
+from actmatch.results.explain import explain
+from actmatch.results.page import html_report
+from actmatch.screen.glossary import how_to_read
+from actmatch.screen.tabs.robustness import Robustness
 from actmatch.search.objective import Objective
 
 GRAY = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -87,6 +91,19 @@ def test_a_new_kind_is_promised_and_reported(quadrant, problem, new):
     (rate,) = [rate for rate in card.keep_rate if rate.kind == "sunny"]
     assert rate.kept == rate.trials == evidence.kinds.count("sunny") == (2 if new.random else 1)
     assert "sunny" in pictures.worst
+
+
+def test_a_new_kind_is_in_a_whole_explanation_and_on_all_that_shows_it(quadrant, photograph, new):
+    """In the record, on the page, on the tab, and in the glossary."""
+    config = ExplainConfig(preset="recognizable", steps=12, resolution=8)
+    found = explain(quadrant, photograph, config)
+    draws = found.report()["keep_rate"]["sunny"]["trials"]
+    assert draws > 1 if new.random else draws == 1
+    page, shown = html_report(found), Robustness.show(found)
+    for html in (page, shown["backgrounds"], how_to_read("kinds of background")):
+        assert "sunny" in html
+        assert "sunshine" in html
+    assert any(title.startswith("sunny: ") for _, title in shown["worst"])
 
 
 def test_a_mask_that_a_new_kind_breaks_is_refused(quadrant, problem, monkeypatch):
