@@ -1,16 +1,42 @@
-"""Sheets of masks beside one another, as the figures of docs/ and the benchmarks show them."""
+"""Sheets of masks beside one another, as the figures of docs/ and the benchmarks show them.
+
+    python -m benchmarks.sheet benchmarks/runs/quality-tf_efficientnet_lite0-recognizable OUT.jpg
+
+Run as a script, it draws the rows of a folder of `actmatch.batch`, such as a preset's of
+`benchmarks.quality`: every photograph with its mask outlined, to be looked at by eye. A photograph
+that is not where it was has its mask alone.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
+from actmatch.batching.store import read_rows, read_run
+from actmatch.batching.summary_page import picture_of
 from actmatch.images.render import contact_sheet
 from actmatch.wording import percent
 
 Panel = tuple[str, Image.Image]  # a picture and what stands above it
+COLUMNS = 8
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw the rows of a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", type=Path, help="a folder of actmatch batch")
+    parser.add_argument("sheet", type=Path, help="the JPEG file to write")
+    options = parser.parse_args(arguments)
+    run = read_run(options.rows)
+    rows = [row for row in read_rows(options.rows) if row["failed"] is None]
+    panels = [
+        (f"{row['label']}: {verdict(row['area'], bool(row['promise_kept']))}", picture_of(run, row))
+        for row in rows
+    ]
+    save_sheet(panels, COLUMNS, options.sheet)
 
 
 def verdict(area: float, kept: bool) -> str:
@@ -21,3 +47,7 @@ def verdict(area: float, kept: bool) -> str:
 def save_sheet(panels: Sequence[Panel], columns: int, path: Path, quality: int = 85) -> None:
     """Write a sheet of panels, row by row, as a JPEG file."""
     contact_sheet(panels, columns).convert("RGB").save(path, quality=quality)
+
+
+if __name__ == "__main__":
+    main()

@@ -20,6 +20,7 @@ from actmatch.batching.summary import summary
 from actmatch.batching.summary_page import picture_of
 from actmatch.cli import main
 from actmatch.problem.config import ExplainConfig
+from benchmarks.sheet import main as sheet_of
 
 SIDE = 40
 INPUT = dict(
@@ -171,6 +172,14 @@ def test_a_picture_is_the_photograph_only_if_its_file_is_still_that_of_the_row(t
     for other in (same | dict(sha256="0"), same | dict(path="/nowhere")):
         assert (np.asarray(picture_of(run, other)) == mask * 255).all()
     assert (np.asarray(picture_of(dict(config=dict(fit="crop")), same)) == mask * 255).all()
+
+
+def test_the_masks_of_a_folder_make_a_sheet_of_eight_a_row(tmp_path):
+    sheet = tmp_path / "sheet.jpg"
+    sheet_of([str(written(tmp_path / "rows", some(9))), str(sheet)])
+    with Image.open(sheet) as drawn:
+        assert drawn.width > 8 * SIDE
+        assert 2 * SIDE < drawn.height < drawn.width
 
 
 def test_what_cannot_be_summed_up_ends_in_a_sentence(tmp_path, capsys):
