@@ -499,8 +499,8 @@ def test_of_a_mask_chosen_by_hand_it_is_said_that_its_shape_is_another(quadrant)
     explanation = adopted(quadrant, mask)
     assert explanation.promise_kept
     assert explanation.promise_sentence.endswith(
-        "The mask is not in the shape asked for: at most 3 pieces, none or hole below 0.5 % of the "
-        "picture, and no feature narrower than 7 pixels."
+        "The mask is not in the shape asked for: at most 3 pieces, no piece or hole below 0.5 % of "
+        "the picture, no feature narrower than 7 pixels."
     )
 
 

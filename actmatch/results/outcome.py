@@ -83,12 +83,11 @@ def shape_sentence(mask: Tensor, shape: Shape) -> str:
     """What an H x W mask, chosen by hand or guided, lacks of the shape asked for; "" if nothing."""
     if shape.fits(mask.float()[None, None]):
         return ""
-    size = f"{percent(shape.least)} of the picture"
-    pieces = "no speck" if shape.pieces is None else f"at most {shape.pieces} pieces, none"
-    return (
-        f"The mask is not in the shape asked for: {pieces} or hole below {size}, and no feature "
-        f"narrower than {shape.grain} pixels."
-    )
+    asked = [] if shape.pieces is None else [f"at most {shape.pieces} pieces"]
+    asked.append(f"no piece or hole below {percent(shape.least)} of the picture")
+    if shape.grain > 1:
+        asked.append(f"no feature narrower than {shape.grain} pixels")
+    return f"The mask is not in the shape asked for: {', '.join(asked)}."
 
 
 def rivals(card: ScoreCard) -> tuple[Prediction, ...]:
