@@ -20,7 +20,7 @@ class Bounds:
     effect: str
     group: str = "run"
     optional: bool = False  # whether None is accepted as well
-    also: str = ""  # what a special value means, or what is accepted besides numbers
+    also: str = ""  # added to the range in an error message, such as what a special value means
 
 
 def bounded(default: Any, *bounds: Any, **more: Any) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from actmatch.batching.store import read_rows, read_run
+from actmatch.batching.census import census
 from actmatch.batching.summary_page import picture_of
 from actmatch.images.render import contact_sheet
 from actmatch.wording import percent
@@ -30,11 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("rows", type=Path, help="a folder of actmatch batch")
     parser.add_argument("sheet", type=Path, help="the JPEG file to write")
     options = parser.parse_args(arguments)
-    run = read_run(options.rows)
-    rows = [row for row in read_rows(options.rows) if row["failed"] is None]
+    found = census(options.rows)
     panels = [
-        (f"{row['label']}: {verdict(row['area'], bool(row['promise_kept']))}", picture_of(run, row))
-        for row in rows
+        (
+            f"{row['label']}: {verdict(row['area'], bool(row['promise_kept']))}",
+            picture_of(found.run, row),
+        )
+        for row in found.rows
     ]
     save_sheet(panels, COLUMNS, options.sheet)
 

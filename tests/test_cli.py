@@ -271,7 +271,10 @@ def test_a_bad_option_exits_with_2_and_one_sentence(
             ["--pieces", "99"],
             "pieces must be a whole number from 0 to 20, 0 or 'free' for any number; got 99",
         ),
-        (["--pieces", "few"], "'free' for any number; got 'few'"),
+        (
+            ["--pieces", "few"],
+            "pieces must be a whole number from 0 to 20, 0 or 'free' for any number; got 'few'",
+        ),
         (["--grain", "0"], "grain must be a whole number from 1 to 32; got 0"),
         (["--setting", "grain=3"], "--setting takes no grain: use --grain"),
         (["--no-such-option"], "No such option: --no-such-option"),

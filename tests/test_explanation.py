@@ -29,6 +29,7 @@ KEYS = {
     "necessary", "leftover", "top5", "layers", "history", "config", "classifier", "seed",
     "seconds", "versions",
 }  # fmt: skip
+PROMISED = [name for name, preset in PRESETS.items() if preset.promise]
 SHORT = ExplainConfig(preset="confident", steps=12, resolution=8, seed=4)
 
 
@@ -478,7 +479,7 @@ def test_an_adopted_mask_of_another_size_is_refused(quadrant):
 # --- a promise that is not kept ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.promise])
+@pytest.mark.parametrize("preset", PROMISED)
 def test_a_mask_chosen_by_hand_that_is_too_large_is_no_answer(quadrant, preset):
     config = dataclasses.replace(SHORT, preset=preset)
     mask = torch.ones(32, 32)
@@ -542,7 +543,7 @@ def test_where_the_promise_is_not_kept_a_sentence_says_why_and_what_to_try(quadr
     assert "Try " in sentence
 
 
-@pytest.mark.parametrize("preset", [name for name, preset in PRESETS.items() if preset.promise])
+@pytest.mark.parametrize("preset", PROMISED)
 def test_an_easier_promise_demands_nothing_that_the_broken_one_does_not(result, preset):
     config = ExplainConfig(preset=preset)
     broken = dataclasses.replace(result, config=config, promise_kept=False)

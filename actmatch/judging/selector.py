@@ -182,8 +182,8 @@ class Selector:
         verdict = self._first_accepted(candidates, ATTEMPTS)
         mask = verdict.mask
         if not verdict.kept:
-            small = mask.mean().item() <= LARGEST_ANSWER and self.tested < ATTEMPTS
-            verdict = replace(verdict, kept=small and self.panel.holds(mask) and self.accepts(mask))
+            holds = self.tested < ATTEMPTS and self.panel.holds(mask)
+            verdict = replace(verdict, kept=holds and self.is_answer(mask))
         return self._with_core(verdict, candidates.average)
 
     def demand_no_more(self) -> None:
@@ -408,6 +408,10 @@ class Selector:
         if 0 < mask.mean().item() <= LARGEST_ANSWER:
             return mask
         return self.problem.guidance.apply(mask_of(logits))
+
+    def is_answer(self, mask: Tensor) -> bool:
+        """Whether a mask has at most `LARGEST_ANSWER` of the pixels and is accepted."""
+        return mask.mean().item() <= LARGEST_ANSWER and self.accepts(mask)
 
     def accepts(self, mask: Tensor) -> bool:
         """Whether a mask is accepted, tested on backgrounds drawn for this test alone.

@@ -287,7 +287,7 @@ class ExplainConfig:
         preset = PRESETS[choice("preset", self.preset, PRESETS)]
         if self.pieces == "free":
             object.__setattr__(self, "pieces", 0)
-        for name, default in (DEFAULTS | (DUST if self.pieces == 0 else {})).items():
+        for name, default in (DEFAULTS | (ANY_PIECES if self.pieces == 0 else {})).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, preset.settings.get(name, default))
         choice("generator", self.generator, GENERATORS)
@@ -354,7 +354,7 @@ DEFAULTS: dict[str, Any] = dict(
     distances=("relative_l2",), layer_weights=(1.0,), steps=90, patience=45, draws=2, neighbors=4,
     pieces=3, grain=7,
 )  # fmt: skip
-DUST = dict(grain=1)  # the default where any number of pieces is asked for
+ANY_PIECES = dict(grain=1)  # defaults that differ if the number of pieces is set to unlimited
 
 
 def preset_weights(preset: Preset, changes: Weights | Mapping[str, float] | None) -> Weights:

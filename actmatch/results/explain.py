@@ -16,7 +16,7 @@ from ..evidence.frontier import measure_frontier
 from ..evidence.image_infill import measure_with_photographs, other_photographs
 from ..evidence.scorecard import with_layer_weights
 from ..images.photograph import Source
-from ..judging.selector import LARGEST_ANSWER, Draws, Selector, Verdict, cut, mask_of
+from ..judging.selector import Draws, Selector, Verdict, cut, mask_of
 from ..problem.config import ExplainConfig
 from ..problem.guidance import Guidance, logits_to_continue
 from ..problem.problem import Problem, pose_photograph
@@ -102,7 +102,7 @@ def search(
 def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:
     """The explanation by a mask chosen by hand: judged and scored like any other, not changed.
 
-    One of more than `LARGEST_ANSWER` of the pixels keeps no promise.
+    A mask of more than 60 % of the pixels keeps no promise.
 
     Args:
         mask: H x W, 0 or 1, such as one of `Explanation.frontier`.
@@ -114,8 +114,7 @@ def adopt(problem: Problem, config: ExplainConfig, mask: Tensor) -> Explanation:
     chosen = mask.float().to(problem.pixels.device)[None, None]
     problem = problem.guided(Guidance(logits=logits_to_continue(chosen, chosen))).metered()
     with memory_errors_in_words():
-        small = chosen.mean().item() <= LARGEST_ANSWER
-        kept = config.promise and small and Selector(problem, config).accepts(chosen)
+        kept = config.promise and Selector(problem, config).is_answer(chosen)
         verdict = Verdict(chosen, chosen, bool(kept))
         explanation = _scored(problem, config, verdict, ())
     return replace(explanation, seconds=time.perf_counter() - started)

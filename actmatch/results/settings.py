@@ -21,6 +21,7 @@ AGAINST: Final = "against"  # in a link: the class not meant, empty for the stro
 MASK = "mask"  # in a link: the code of a mask, as `mask_code` writes it
 CONFIG_FIELDS = tuple(entry.name for entry in fields(ExplainConfig) if entry.name != "weights")
 WEIGHT_FIELDS = tuple(entry.name for entry in fields(Weights))
+LEADING = ("generator", "pieces")  # defaults of other settings follow from these
 TUPLES = ("distances", "layer_weights")
 # Settings that have options of their own on the command line.
 OPTIONS = ("preset", "target", "seed", "fit", "area", "steps", "pieces", "grain", "generator",
@@ -61,15 +62,9 @@ class Question:
 
 def changes(config: ExplainConfig) -> dict[str, Any]:
     """The arguments that make a configuration; what the preset's defaults give is left out."""
-    found: dict[str, Any] = {}
-    if config.preset != ExplainConfig().preset:
-        found["preset"] = config.preset
-    if config.generator != ExplainConfig(preset=config.preset).generator:
-        found["generator"] = config.generator  # other defaults follow from this and from the pieces
-    if config.pieces != ExplainConfig(preset=config.preset).pieces:
-        found["pieces"] = config.pieces
-    leading = ("preset", "generator", "pieces")
-    usual = ExplainConfig(**{name: getattr(config, name) for name in leading})
+    found = _differing(config, ExplainConfig(), ("preset",))
+    found |= _differing(config, ExplainConfig(preset=config.preset), LEADING)
+    usual = ExplainConfig(**{name: getattr(config, name) for name in ("preset", *LEADING)})
     weights = _differing(config.weights, usual.weights, WEIGHT_FIELDS)
     found |= _differing(config, usual, CONFIG_FIELDS)
     return found | ({"weights": weights} if weights else {})

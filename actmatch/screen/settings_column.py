@@ -7,7 +7,7 @@ from gradio.components import Component
 
 from ..bounds import bounds_of
 from ..classifiers.zoo import available_devices
-from ..problem.config import DUST, FITS, GENERATORS, STARTS, ExplainConfig, Weights
+from ..problem.config import ANY_PIECES, FITS, GENERATORS, STARTS, ExplainConfig, Weights
 from .asked import WEIGHT
 from .sliders import in_group, slider
 
@@ -28,15 +28,14 @@ RENDER_FOLDED = """async () => {
     }
 }"""
 
-
-# Any number of pieces means dust, here as in `ExplainConfig`.
-GRAIN_OF_PIECES = f"(pieces, grain) => pieces === 0 ? {DUST['grain']} : grain"
+# Where the number of pieces is not limited, single pixels are allowed, as in `ExplainConfig`.
+GRAIN_OF_PIECES = f"(pieces, grain) => pieces === 0 ? {ANY_PIECES['grain']} : grain"
 
 
 def settings_column() -> dict[str, Component]:
     """All controls, by the name of the setting, `WEIGHT` before that of a weight."""
     usual = ExplainConfig()
-    parts: dict[str, Component] = {}
+    parts: dict[str, gr.Slider] = {}
     for group, (title, words) in GROUPS.items():
         with gr.Accordion(title, open=False):
             gr.Markdown(words)
@@ -45,11 +44,9 @@ def settings_column() -> dict[str, Component]:
             for name in in_group(ExplainConfig, group):
                 parts[name] = slider(ExplainConfig, name, getattr(usual, name))
     pieces, grain = parts["pieces"], parts["grain"]
-    pieces.input(  # type: ignore[attr-defined]  # a slider
-        None, [pieces, grain], grain, js=GRAIN_OF_PIECES, api_visibility="private"
-    )
+    pieces.input(None, [pieces, grain], grain, js=GRAIN_OF_PIECES, api_visibility="private")
     with gr.Accordion("Advanced", open=False):
-        return parts | advanced_parts(usual)
+        return {**parts, **advanced_parts(usual)}
 
 
 def advanced_parts(usual: ExplainConfig) -> dict[str, Component]:
